@@ -1,0 +1,94 @@
+"""Signals, the parent's death, and one run of a stage at a time.
+
+After `kill -9` of `dvc repro` its child would live on, and two runs would write the same work folder. So a stage that
+DVC started dies with DVC, workers die with their stage, and a lock keeps a second run out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from pipeline.errors import UserError
+
+PR_SET_PDEATHSIG = 1
+LOCK_WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.5
+SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived. Not an Exception: nothing but `stage_main` may catch it."""
+
+
+def on_sigterm_stop() -> None:
+    """Turn SIGTERM into `Stopped`, so that `finally` blocks run and workers are ended."""
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, handler)
+
+
+def die_with_parent(parent: int, with_signal: signal.Signals) -> None:
+    """Ask the kernel to end this process when its parent, whose process id the caller knew, dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, with_signal)
+    if os.getppid() != parent:  # it died before we asked
+        os.kill(os.getpid(), with_signal)
+
+
+def stop_with_dvc() -> None:
+    """Where DVC started this stage: stop when DVC is gone, though a shell between the two may live on."""
+    if "DVC_STAGE" not in os.environ:
+        return
+    die_with_parent(os.getppid(), signal.SIGTERM)
+    ancestors = psutil.Process().parents()
+    dvc = next((process for process in ancestors if process.name() not in SHELLS), None)
+    if dvc is not None:
+        threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
+
+
+def _watch(process: psutil.Process) -> None:
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def only_run(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; the kernel drops it when this process dies, however it dies.
+
+    Raises:
+        UserError: another run holds it for longer than 30 s; says which process that is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise UserError(
+                        f"{path} is held by another run (process {holder}); wait for it or stop it, then run again"
+                    ) from None
+                time.sleep(POLL_SECONDS)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,178 @@
+"""Shards: Parquet parts that exist only once they are whole.
+
+A shard `part-00000` of a stage is two files, `part-00000.parquet` (output rows) and `rejects/part-00000.parquet`, and a
+marker `part-00000.json` that is written last and holds both files' sha256. In a finished folder the markers are
+joined into `manifest.jsonl`: shard, rows, bytes, sha256, counts per status. Readers trust markers and manifests only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import tables
+from pipeline.engine import files
+from pipeline.errors import UserError
+
+FORMAT = 1  # of markers and files; part of every fingerprint
+MANIFEST = "manifest.jsonl"
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One shard's work: `payload` says where its `rows` input rows lie; small, and picklable."""
+
+    index: int
+    rows: int
+    payload: Any
+
+
+@dataclass(frozen=True)
+class Output:
+    """What became of a task's rows: each input row is in one of the two, once."""
+
+    rows: pa.Table
+    rejects: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True)
+class File:
+    """A committed file, by its name relative to the folder of shards."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Proof that a shard is whole."""
+
+    shard: str
+    rows_in: int
+    counts: dict[str, int] = field(default_factory=dict)
+    part: File = File("", 0, 0, "")
+    rejects: File = File("", 0, 0, "")
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Marker:
+        """The inverse of `dataclasses.asdict`."""
+        files_ = {name: File(**value[name]) for name in ("part", "rejects")}
+        return Marker(shard=value["shard"], rows_in=value["rows_in"], counts=value["counts"], **files_)
+
+
+def shard_name(index: int) -> str:
+    """`part-00000` and so on."""
+    return f"part-{index:05d}"
+
+
+def commit(folder: Path, task: Task, output: Output, fingerprint: str) -> Marker:
+    """Write a shard's files and then its marker.
+
+    Raises:
+        ValueError: rows were lost or doubled; a defect of the stage, never of the data.
+    """
+    rows_out = output.rows.num_rows + len(output.rejects)
+    if rows_out != task.rows:
+        raise ValueError(f"shard {task.index}: {task.rows} rows in, but {rows_out} rows and rejects out")
+    name = shard_name(task.index)
+    part = _write_table(folder, f"{name}.parquet", output.rows)
+    rejects = _write_table(folder, f"rejects/{name}.parquet", tables.rejects_table(output.rejects))
+    counts = Counter(status for _, status, _ in output.rejects)
+    marker = Marker(name, task.rows, {OK: output.rows.num_rows, **dict(sorted(counts.items()))}, part, rejects)
+    value = {"fingerprint": fingerprint, "format": FORMAT, **asdict(marker)}
+    files.write_bytes(folder / f"{name}.json", json.dumps(value).encode())
+    return marker
+
+
+def _write_table(folder: Path, name: str, table: pa.Table) -> File:
+    path = folder / name
+    files.write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    return File(name, table.num_rows, path.stat().st_size, files.sha256_of(path))
+
+
+def committed(folder: Path, index: int, fingerprint: str) -> Marker | None:
+    """The marker of a shard that is there, whole and made by `fingerprint`; None where the work is to be done."""
+    try:
+        value = json.loads((folder / f"{shard_name(index)}.json").read_bytes())
+        marker = Marker.from_json(value)
+        if value["fingerprint"] != fingerprint or value["format"] != FORMAT:
+            return None
+        if all(files.sha256_of(folder / file.name) == file.sha256 for file in (marker.part, marker.rejects)):
+            return marker
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # missing, torn or foreign: as good as not done
+    return None
+
+
+def publish(folder: Path, markers: Sequence[Marker], out: Path, extra: dict[str, bytes] | None = None) -> None:
+    """Hard-link committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end."""
+    new = folder / "out"
+    files.remove_tree(new)
+    for marker in markers:
+        for file in (marker.part, marker.rejects):
+            files.link_or_copy(folder / file.name, new / file.name)
+    for name, content in (extra or {}).items():
+        files.write_bytes(new / name, content)
+    lines = [json.dumps(asdict(marker)) + "\n" for marker in markers]
+    files.write_bytes(new / MANIFEST, "".join(lines).encode())
+    files.replace_folder(new, out)
+
+
+def read_manifest(folder: Path, stage: str) -> list[Marker]:
+    """The shards of a finished folder, in order.
+
+    Raises:
+        UserError: the folder is missing or incomplete; names `stage`, which makes it.
+    """
+    path = folder / MANIFEST
+    hint = f"run: dvc repro {stage}"
+    try:
+        markers = [Marker.from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; {hint}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: damaged; {hint} --force") from None
+    for marker in markers:
+        for file in (marker.part, marker.rejects):
+            found = folder / file.name
+            if not found.is_file() or found.stat().st_size != file.bytes:
+                raise UserError(f"{found}: missing or not {file.bytes} bytes long as {MANIFEST} says; {hint} --force")
+    return markers
+
+
+def read_part(folder: Path, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+    """The output rows of one shard, checked against `schema` where all columns are read.
+
+    Raises:
+        UserError: the file cannot be read or breaks the contract.
+    """
+    path = folder / marker.part.name
+    try:
+        table = pq.read_table(path, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    return tables.conform(table, schema, str(path)) if schema is not None else table
+
+
+def read_rejects(folder: Path, markers: Sequence[Marker]) -> list[tuple[str, str, str]]:
+    """All (id, status, reason) triples of a finished folder."""
+    rows = [pq.read_table(folder / marker.rejects.name, partitioning=None).to_pylist() for marker in markers]
+    return [(row["id"], row["status"], row["reason"]) for part in rows for row in part]
+
+
+def total_counts(markers: Sequence[Marker]) -> dict[str, int]:
+    """Rows per status over all shards, `ok` first."""
+    total: Counter[str] = Counter({OK: 0})
+    for marker in markers:
+        total.update(marker.counts)
+    return {OK: total.pop(OK), **dict(sorted(total.items()))}

