@@ -150,7 +150,9 @@ def read_manifest(folder: Path, stage: str) -> list[Marker]:
     return markers
 
 
-def read_part(folder: Path, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None) -> pa.Table:
+def read_part(
+    folder: Path, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None
+) -> pa.Table:
     """The output rows of one shard, checked against `schema` where all columns are read.
 
     Raises:

@@ -1,0 +1,160 @@
+"""What every stage has in common: arguments, parameters, paths, one run at a time, errors in one line, exit codes.
+
+Exit code 0 means complete and verified; 1 an error that the message explains; 2 wrong arguments; 130 and 143 a stop
+by Ctrl-C or SIGTERM after which the same command goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from dataclasses import dataclass as plain_dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline.engine import lifecycle
+from pipeline.engine.pool import LocalEngine, engine_from_environment
+from pipeline.errors import RetryableError, UserError
+from pipeline.params import PARAMS_FILE, STRICT, read_params, section
+
+
+@dataclass(frozen=True, config=STRICT)
+class BaseParams:
+    """Section `base`: what several stages share.
+
+    Attributes:
+        seed: every random choice of every stage derives from it.
+        labels: the dataset's labels, in the order of their class ids.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
+@plain_dataclass(frozen=True)
+class Paths:
+    """Where things lie below the project's folder."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Outputs of stages, tracked by DVC."""
+        return self.root / "data"
+
+    @property
+    def reports(self) -> Path:
+        """Metrics and plots data, tracked by git."""
+        return self.root / "reports"
+
+    @property
+    def work(self) -> Path:
+        """Unfinished shards; neither git nor DVC sees it."""
+        return self.root / ".work"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trained weights, a folder each."""
+        return self.data / "checkpoints"
+
+
+@plain_dataclass(frozen=True)
+class Context:
+    """Everything a stage needs besides its own parameters. `item` is the corpus or modality of `stage@item`."""
+
+    base: BaseParams
+    paths: Paths
+    engine: LocalEngine
+    item: str = ""
+
+
+@plain_dataclass(frozen=True)
+class Report:
+    """What a run did; `stage_main` prints it. Metrics for DVC are written by the stage itself."""
+
+    rows_in: int
+    rows_out: int
+    rejected: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+P = TypeVar("P")
+
+
+def stage_main(
+    stage: str,
+    kind: type[P] | Mapping[str, type[P]],
+    run: Callable[[P, Context], Report],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run a stage as a command; returns the exit code.
+
+    Args:
+        stage: name of the module, of the stage in dvc.yaml and of the section in params.yaml.
+        kind: dataclass of the section; or, for a stage with items, that of `<section>.<item>` for each item: the item
+            follows the stage's name, as in `python -m pipeline.acquire iemocap`.
+        run: the stage's work.
+        arguments: of the command line; by default those of this process.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
+    if isinstance(kind, Mapping):
+        parser.add_argument("item", choices=sorted(kind))
+    item = getattr(parser.parse_args(arguments), "item", "")
+    name = f"{stage}@{item}" if item else stage
+    try:
+        lifecycle.on_sigterm_stop()
+        lifecycle.stop_with_dvc()
+        paths = Paths(Path.cwd())
+        sections = read_params(paths.root / PARAMS_FILE)
+        params = (
+            section(sections, f"{stage}.{item}", kind[item])
+            if isinstance(kind, Mapping)
+            else section(sections, stage, kind)
+        )
+        context = Context(section(sections, "base", BaseParams), paths, engine_from_environment(), item)
+        with lifecycle.only_run(paths.work / f"{name}.lock"):
+            report = run(params, context)
+    except (UserError, RetryableError) as error:
+        return _fail(name, str(error), 1)
+    except (KeyboardInterrupt, lifecycle.Stopped) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else 143
+        return _fail(name, "stopped; finished shards are kept, run the same command to go on", code)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _fail(name, _os_error(error), 1)
+    _print_report(name, report)
+    return 0
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    hints = {
+        errno.ENOSPC: "free some space and run again; finished shards are kept",
+        errno.EACCES: "check who may write there",
+        errno.EROFS: "the file system is read-only",
+    }
+    hint = hints.get(error.errno or 0)
+    return f"{where}{os.strerror(error.errno or 0)}" + (f"; {hint}" if hint else "")
+
+
+def _print_report(name: str, report: Report) -> None:
+    rejected = sum(report.rejected.values())
+    line = f"{name}: {report.rows_in} rows in, {report.rows_out} out, {rejected} rejected"
+    if rejected:
+        line += " (" + ", ".join(f"{status} {count}" for status, count in report.rejected.items()) + ")"
+    print(line)
+    for note in report.notes:
+        print(f"  {note}")
