@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,33 @@ def committed(folder: Path, index: int, fingerprint: str) -> Marker | None:
     return None
 
 
-def publish(folder: Path, markers: Sequence[Marker], out: Path, extra: dict[str, bytes] | None = None) -> None:
-    """Hard-link committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end."""
+def publish(
+    folder: Path,
+    markers: Sequence[Marker],
+    out: Path,
+    extra: Mapping[str, bytes] | None = None,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Hard-link committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end.
+
+    Args:
+        folder: where the shards were committed.
+        markers: of all shards, in order.
+        out: the stage's output.
+        extra: further files by name.
+        names: of the parts in `out`, one per shard; then no folder of rejects is made. By default as committed.
+    """
+    if names is not None:
+        markers = [
+            replace(marker, shard=Path(name).stem, part=replace(marker.part, name=name))
+            for marker, name in zip(markers, names, strict=True)
+        ]
     new = folder / "out"
     files.remove_tree(new)
-    for marker in markers:
-        for file in (marker.part, marker.rejects):
-            files.link_or_copy(folder / file.name, new / file.name)
+    for index, marker in enumerate(markers):
+        files.link_or_copy(folder / f"{shard_name(index)}.parquet", new / marker.part.name)
+        if names is None:
+            files.link_or_copy(folder / marker.rejects.name, new / marker.rejects.name)
     for name, content in (extra or {}).items():
         files.write_bytes(new / name, content)
     lines = [json.dumps(asdict(marker)) + "\n" for marker in markers]
@@ -143,7 +163,8 @@ def read_manifest(folder: Path, stage: str) -> list[Marker]:
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: damaged; {hint} --force") from None
     for marker in markers:
-        for file in (marker.part, marker.rejects):
+        listed = [marker.part] if not marker.rejects.rows else [marker.part, marker.rejects]
+        for file in listed:
             found = folder / file.name
             if not found.is_file() or found.stat().st_size != file.bytes:
                 raise UserError(f"{found}: missing or not {file.bytes} bytes long as {MANIFEST} says; {hint} --force")

@@ -1,0 +1,98 @@
+"""Waveforms in and out: FLAC bytes, resampling, and the checks that a spoken row must pass.
+
+A waveform is float32 [samples], mono, in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline.errors import RowError
+from pipeline.params import STRICT
+
+SAMPLING_RATE_HZ = 16_000
+FULL_SCALE = 0.999
+
+Waveform = NDArray[np.float32]
+
+
+@dataclass(frozen=True, config=STRICT)
+class SpeechLimits:
+    """What speech must be like to be kept.
+
+    Attributes:
+        min_duration_seconds: shorter is a defect of the voice, not an utterance.
+        max_duration_seconds: longer overruns the teachers' and networks' windows.
+        min_rms: root mean square, full scale = 1, below which it counts as silence.
+        max_clipped_share: of samples at full scale, above which it counts as clipped.
+    """
+
+    min_duration_seconds: Annotated[float, Field(gt=0)]
+    max_duration_seconds: Annotated[float, Field(gt=0)]
+    min_rms: Annotated[float, Field(ge=0, le=1)]
+    max_clipped_share: Annotated[float, Field(ge=0, le=1)]
+
+
+def resample(waveform: Waveform, from_hz: int, to_hz: int = SAMPLING_RATE_HZ) -> Waveform:
+    """Band-limited resampling, soxr's highest quality."""
+    if from_hz == to_hz:
+        return waveform
+    return np.asarray(soxr.resample(waveform, from_hz, to_hz, quality="VHQ"), dtype=np.float32)
+
+
+def check_speech(waveform: Waveform, sampling_rate_hz: int, limits: SpeechLimits) -> float:
+    """Duration in seconds of speech within `limits`.
+
+    Raises:
+        RowError: not finite, too short, too long, silent or clipped.
+    """
+    duration_seconds = len(waveform) / sampling_rate_hz
+    if not np.isfinite(waveform).all():
+        raise RowError("speech_not_finite", "the voice returned samples that are not numbers")
+    if duration_seconds < limits.min_duration_seconds:
+        raise RowError("speech_too_short", f"{duration_seconds:.2f} s, at least {limits.min_duration_seconds} s")
+    if duration_seconds > limits.max_duration_seconds:
+        raise RowError("speech_too_long", f"{duration_seconds:.2f} s, at most {limits.max_duration_seconds} s")
+    rms = float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64))))
+    if rms < limits.min_rms:
+        raise RowError("speech_silent", f"root mean square {rms:.5f}, at least {limits.min_rms}")
+    clipped = float(np.mean(np.abs(waveform) >= FULL_SCALE))
+    if clipped > limits.max_clipped_share:
+        raise RowError(
+            "speech_clipped", f"{clipped:.2%} of samples at full scale, at most {limits.max_clipped_share:.2%}"
+        )
+    return duration_seconds
+
+
+def encode_flac(waveform: Waveform, sampling_rate_hz: int) -> bytes:
+    """16-bit mono FLAC."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(waveform, -1, 1), sampling_rate_hz, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def decode(source: bytes | Path) -> Waveform:
+    """Any sound file as mono 16 kHz; several channels are averaged.
+
+    Raises:
+        RowError: it cannot be decoded, is empty or has samples that are not numbers.
+    """
+    try:
+        samples, rate_hz = soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32")
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        raise RowError("audio_unreadable", str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+    waveform = samples.mean(axis=1) if samples.ndim > 1 else samples
+    if not len(waveform):
+        raise RowError("audio_empty", "no samples")
+    if not np.isfinite(waveform).all():
+        raise RowError("audio_not_finite", "samples that are not numbers")
+    return resample(np.ascontiguousarray(waveform, dtype=np.float32), int(rate_hz))

@@ -1,0 +1,216 @@
+"""clean: (tweet, image) pairs that can be spoken, seen and told apart.
+
+In   data/corpora/b_t4sa: texts, sentiments and the tar with its index
+Out  data/clean: shards of `tables.CLEAN`, rejects with reasons
+     reports/clean.json, reports/plots/rejects.csv
+
+Three passes: examine each row by itself (shards), compare all rows by their hashes and texts, keep what stays (shards).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline import duplicates, images, tables
+from pipeline.corpora import acquired, b_t4sa
+from pipeline.engine import files, shards
+from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.work import Work, finish, run_shards, work_folder
+from pipeline.errors import RowError, UserError
+from pipeline.params import STRICT
+from pipeline.reports import write_metrics, write_plot
+from pipeline.stage import Context, Report, stage_main
+from pipeline.text import TextOptions, spoken_text
+
+
+@dataclass(frozen=True, config=STRICT)
+class ImageParams:
+    """Section `clean.image`: which pictures are accepted, and how they are kept."""
+
+    min_side_px: Annotated[int, Field(ge=1)]
+    max_pixels: Annotated[int, Field(ge=1)]
+    max_bytes: Annotated[int, Field(ge=1)]
+    stored_max_side_px: Annotated[int, Field(ge=16)] | None
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class CleanParams:
+    """Section `clean`."""
+
+    shard_rows: Annotated[int, Field(ge=1)]
+    text: TextOptions
+    image: ImageParams
+    duplicates: duplicates.DuplicateParams
+
+
+# `group_id` is known only after all rows have been compared.
+EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
+
+
+def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
+    """A source row and its image file's bytes as a row of `EXAMINED`.
+
+    Raises:
+        RowError: the text is empty or the image unusable.
+    """
+    spoken = spoken_text(str(row["text"]), params.text)
+    image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
+    jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
+    return {
+        "id": row["id"],
+        "tweet_id": row["tweet_id"],
+        "image_index": row["image_index"],
+        "text": row["text"],
+        "spoken_text": spoken,
+        "image": jpeg,
+        "width_px": image.width,
+        "height_px": image.height,
+        "sentiment": row["sentiment"],
+        "source_split": row["source_split"],
+        "image_sha256": images.pixel_sha256(image),
+        "image_phash": images.perceptual_hash(image).hex(),
+    }
+
+
+class Examiner:
+    """Worker of the first pass; a task's payload is its row group of the work list."""
+
+    def __init__(self, inputs: Path, tar: Path, params: CleanParams) -> None:
+        self.inputs = pq.ParquetFile(inputs)
+        self.reader = b_t4sa.ImageReader(tar)
+        self.params = params
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """Rows of `EXAMINED`, and a reject for each row that cannot be used."""
+        rows, rejects = [], []
+        for row in self.inputs.read_row_group(task.payload).to_pylist():
+            try:
+                if row["status"]:
+                    raise RowError(row["status"], row["reason"])
+                data = self.reader.read(row["offset_bytes"], row["size_bytes"], self.params.image.max_bytes)
+                rows.append(examine_row(row, data, self.params))
+            except RowError as error:
+                rejects.append((row["id"], error.status, error.reason))
+        return shards.Output(pa.Table.from_pylist(rows, schema=EXAMINED), rejects)
+
+
+class Keeper:
+    """Worker of the third pass: examined rows that the comparison lets stay, with their groups."""
+
+    def __init__(self, examined: Path, decisions: Path) -> None:
+        self.examined = examined
+        self.decisions = decisions
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """Rows of `tables.CLEAN`; the rejects of the first pass and those that repeat another row."""
+        marker: shards.Marker = task.payload
+        rows = shards.read_part(self.examined, marker, EXAMINED)
+        rejects = shards.read_rejects(self.examined, [marker])
+        decided = pq.read_table(self.decisions, filters=pc.field("shard") == task.index, partitioning=None)
+        assert decided["id"].equals(rows["id"])
+        stays = pc.equal(decided["status"], "")
+        dropped = decided.filter(pc.invert(stays)).to_pylist()
+        rejects += [(row["id"], row["status"], row["reason"]) for row in dropped]
+        kept = rows.append_column("group_id", decided["group_id"]).filter(stays)
+        return shards.Output(
+            tables.conform(kept.select(tables.CLEAN.names).cast(tables.CLEAN), tables.CLEAN, "clean"), rejects
+        )
+
+
+def run(params: CleanParams, context: Context) -> Report:
+    """See the module's docstring.
+
+    Raises:
+        UserError: the corpus is not there, or no row of it is usable.
+    """
+    corpus = context.paths.data / "corpora" / "b_t4sa"
+    acquired.read_manifest(corpus)
+    mark = fingerprint(
+        params=params,
+        seed=context.base.seed,
+        code=code_version(__file__),
+        input=files.sha256_of(corpus / acquired.MANIFEST),
+    )
+    work = work_folder(context.paths.work, "clean", mark)
+    source = b_t4sa.read_rows(corpus / acquired.FILES, pq.read_table(corpus / acquired.TAR_INDEX))
+    work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
+
+    examined = _examine(params, context, work, mark, work_list, corpus)
+    decisions = work / "decisions.parquet"
+    _compare(examined, work / "examined", decisions, params, context.base.seed)
+    keeper = partial(Keeper, work / "examined", decisions)
+    tasks = [shards.Task(index, marker.rows_in, marker) for index, marker in enumerate(examined)]
+    markers = run_shards(context.engine, Work("clean: keep", work / "kept", mark, keeper, tasks))
+
+    counts = shards.total_counts(markers)
+    if not counts[shards.OK]:
+        raise UserError(f"{corpus}: none of {source.rows_in} rows is usable: {counts}")
+    out = context.paths.data / "clean"
+    shards.publish(work / "kept", markers, out)
+    finish(work)
+    files.remove_tree(work / "examined")  # its pictures are in the kept shards now
+    return _report(source, counts, out, markers, context)
+
+
+def _work_list(source: b_t4sa.SourceRows, path: Path, shard_rows: int) -> list[int]:
+    """Write all source rows, usable or rejected, ordered by id, a row group per shard; returns rows per shard."""
+    rejected = tables.rejects_table(source.rejects)
+    both = pa.concat_tables([source.rows, rejected], promote_options="default")
+    both = both.sort_by([("tweet_id", "ascending"), ("image_index", "ascending"), ("id", "ascending")])
+    files.write_atomically(path, lambda temporary: pq.write_table(both, temporary, row_group_size=shard_rows))
+    layout = pq.ParquetFile(path).metadata
+    return [layout.row_group(index).num_rows for index in range(layout.num_row_groups)]
+
+
+def _examine(
+    params: CleanParams, context: Context, work: Path, mark: str, work_list: list[int], corpus: Path
+) -> list[shards.Marker]:
+    examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
+    tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
+    return run_shards(context.engine, Work("clean: examine", work / "examined", mark, examiner, tasks))
+
+
+def _compare(markers: list[shards.Marker], examined: Path, target: Path, params: CleanParams, seed: int) -> None:
+    parts = [shards.read_part(examined, marker, columns=duplicates.COMPARED) for marker in markers]
+    numbered = [
+        part.append_column("shard", pa.array([index] * part.num_rows, pa.int32())) for index, part in enumerate(parts)
+    ]
+    rows = pa.concat_tables(numbered)
+    decided = duplicates.decide(rows, params.duplicates, seed).append_column("shard", rows["shard"])
+    files.write_atomically(target, lambda temporary: pq.write_table(decided, temporary, row_group_size=10_000))
+
+
+def _report(
+    source: b_t4sa.SourceRows, counts: dict[str, int], out: Path, markers: list[shards.Marker], context: Context
+) -> Report:
+    columns = ["sentiment", "source_split", "group_id"]
+    rows = pa.concat_tables([shards.read_part(out, marker, columns=columns) for marker in markers])
+    group_sizes = Counter(rows["group_id"].to_pylist())
+    rejected = {status: count for status, count in counts.items() if status != shards.OK}
+    metrics = {
+        "rows_in": source.rows_in,
+        "rows_out": counts[shards.OK],
+        "rejected": rejected,
+        "sentiment": dict(sorted(Counter(rows["sentiment"].to_pylist()).items())),
+        "source_split": dict(sorted(Counter(rows["source_split"].to_pylist()).items())),
+        "groups": len(group_sizes),
+        "largest_group_rows": max(group_sizes.values()),
+        "corpus_facts": source.facts,
+    }
+    write_metrics(context.paths.reports / "clean.json", metrics)
+    write_plot(context.paths.reports / "plots" / "rejects.csv", ("reason", "rows"), sorted(rejected.items()))
+    return Report(source.rows_in, counts[shards.OK], rejected)
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage_main("clean", CleanParams, run))

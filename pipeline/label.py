@@ -1,0 +1,188 @@
+"""label: one of the dataset's labels for each row, or the reason why there is none.
+
+In   data/scores/{speech,image}: id, p_<class>; data/clean: id, sentiment; data/speech: id, voice
+Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
+     reports/label.json and the plots of `pipeline.label_plots`
+
+No probability is computed anew: a user may try rules and thresholds in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from pipeline import label_plots, rules, tables, validity
+from pipeline.corpora import acquired
+from pipeline.engine import shards
+from pipeline.errors import UserError
+from pipeline.params import STRICT
+from pipeline.reports import write_metrics
+from pipeline.stage import Context, Report, stage_main
+
+# What the paper reports (section 3.1), to print beside ours.
+PAPER = {"rows_in": 470_586, "kept": 80_893, "happy": 42_958, "sad": 13_621, "hate": 4_401, "anger": 19_913}
+DOMINANT_SHARE = 0.9
+
+
+@dataclass(frozen=True, config=STRICT)
+class LabelParams:
+    """Section `label`.
+
+    Attributes:
+        rule: see `pipeline.rules.drop_reasons`.
+        threshold: least max(max_1, max_2) of a kept row.
+        remap: teacher class -> label of the dataset.
+    """
+
+    rule: rules.Rule
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    remap: dict[str, str]
+
+
+def run(params: LabelParams, context: Context) -> Report:
+    """See the module's docstring.
+
+    Raises:
+        UserError: the map misses a class or names an unknown label; no row is kept.
+    """
+    unknown = sorted(set(params.remap.values()) - set(context.base.labels))
+    if unknown:
+        raise UserError(f"label.remap: {unknown[0]} is not a label; base.labels are {list(context.base.labels)}")
+    rows, votes = _votes(context)
+    reasons = rules.drop_reasons(params.rule, params.threshold, votes)
+    kept = reasons == ""
+    if not kept.any():
+        raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept; expected a lower one")
+    labels = rules.remap(votes.source_label, params.remap)
+    _write(context, rows, votes, labels, reasons)
+    metrics = _metrics(context, rows, votes, labels, kept)
+    write_metrics(context.paths.reports / "label.json", metrics)
+    plots = label_plots.Labelled(rows, votes, labels, kept, context.base.labels, tuple(params.remap.items()))
+    label_plots.write_all(plots, params.rule, PAPER, context.paths.reports / "plots")
+    dropped = {
+        str(reason): int(count) for reason, count in zip(*np.unique(reasons[~kept], return_counts=True), strict=True)
+    }
+    return Report(len(rows), int(kept.sum()), dropped, tuple(_notes(metrics)))
+
+
+def _votes(context: Context) -> tuple[pd.DataFrame, rules.Votes]:
+    """Rows scored by both teachers (id, sentiment, voice), and what the teachers say."""
+    data = context.paths.data
+    speech, speech_classes = _scores(context, "speech")
+    image, image_classes = _scores(context, "image")
+    rows = speech[["id"]].merge(image[["id"]], on="id", validate="one_to_one")
+    for folder, stage, column in (("clean", "clean", "sentiment"), ("speech", "synthesize", "voice")):
+        markers = shards.read_manifest(data / folder, stage)
+        parts = [shards.read_part(data / folder, marker, columns=["id", column]) for marker in markers]
+        rows = rows.merge(pa.concat_tables(parts).to_pandas(), on="id", validate="one_to_one")
+    if rows.empty:
+        raise UserError("data/scores: no row has both a speech and an image score; run: dvc repro score")
+    probabilities = [scores.set_index("id").loc[rows["id"]].to_numpy(dtype=np.float32) for scores in (speech, image)]
+    return rows, rules.votes(probabilities[0], speech_classes, probabilities[1], image_classes)
+
+
+def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    folder = context.paths.data / "scores" / modality
+    markers = shards.read_manifest(folder, f"score@{modality}")
+    table = pa.concat_tables([shards.read_part(folder, marker) for marker in markers])
+    classes = tables.score_classes(table.column_names)
+    return table.drop_columns(["teacher_digest"]).to_pandas(), classes
+
+
+def _write(
+    context: Context, rows: pd.DataFrame, votes: rules.Votes, labels: NDArray[np.str_], reasons: NDArray[np.str_]
+) -> None:
+    table = pa.table(
+        {
+            "id": rows["id"],
+            "speech_label": votes.speech_label,
+            "speech_max": votes.speech_max,
+            "image_label": votes.image_label,
+            "image_max": votes.image_max,
+            "decided_by": np.where(votes.speech_decides, "speech", "image"),
+            "source_label": votes.source_label,
+            "label": labels,
+            "kept": reasons == "",
+            "reason": reasons,
+        },
+        schema=tables.LABELS,
+    )
+    work = context.paths.work / "label"
+    marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
+    shards.publish(work, [marker], context.paths.data / "labels")
+
+
+def _metrics(
+    context: Context, rows: pd.DataFrame, votes: rules.Votes, labels: NDArray[np.str_], kept: NDArray[np.bool_]
+) -> dict[str, Any]:
+    by_speech = votes.speech_decides & kept
+    speech = pd.DataFrame({"voice": rows["voice"], "label": votes.speech_label, "maximum": votes.speech_max})
+    return {
+        "rows_in": len(rows),
+        "kept": int(kept.sum()),
+        "labels": {name: int((labels[kept] == name).sum()) for name in context.base.labels},
+        "decided_by": {"speech": int(by_speech.sum()), "image": int(kept.sum() - by_speech.sum())},
+        "share_decided_by_speech": by_speech.sum() / kept.sum(),
+        "agreement": {"all_rows": votes.agree.mean(), "kept_rows": votes.agree[kept].mean()},
+        # Before the rule: a voice's artefacts show here first.
+        "speech_teacher_by_voice": {
+            str(voice): {
+                "rows": len(group),
+                "predicted": group["label"].value_counts().sort_index().to_dict(),
+                "mean_confidence": group["maximum"].mean(),
+            }
+            for voice, group in speech.groupby("voice")
+        },
+        "image_teacher": {
+            "predicted": pd.Series(votes.image_label).value_counts().sort_index().to_dict(),
+            "mean_confidence": votes.image_max.mean(),
+        },
+        "validity": _validity(context, rows["sentiment"].to_numpy(dtype=str), labels, kept, by_speech),
+        "paper": PAPER,
+    }
+
+
+def _validity(
+    context: Context,
+    sentiments: NDArray[np.str_],
+    labels: NDArray[np.str_],
+    kept: NDArray[np.bool_],
+    by_speech: NDArray[np.bool_],
+) -> dict[str, Any]:
+    origin = acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"]
+    note = "by construction: the sample's texts and pictures were authored by sentiment"
+    found: dict[str, Any] = {"note": note if origin == acquired.SAMPLE else "measured against B-T4SA's text sentiment"}
+    for name, chosen in (("all", kept), ("decided_by_speech", by_speech), ("decided_by_image", kept & ~by_speech)):
+        table = validity.contingency(
+            labels[chosen].tolist(), sentiments[chosen].tolist(), context.base.labels, tables.SENTIMENTS
+        )
+        found[name] = asdict(validity.associate(table, context.base.seed))
+    return found
+
+
+def _notes(metrics: dict[str, Any]) -> list[str]:
+    share = metrics["share_decided_by_speech"]
+    notes = []
+    if max(share, 1 - share) > DOMINANT_SHARE:
+        modality = "speech" if share > DOMINANT_SHARE else "image"
+        notes.append(f"WARNING: {modality} decides {max(share, 1 - share):.0%} of the kept rows")
+    ours = ", ".join(f"{name} {count}" for name, count in metrics["labels"].items())
+    paper = ", ".join(f"{name} {PAPER[name]:,}" for name in metrics["labels"] if name in PAPER)
+    notes.append(f"labels: {ours} (paper: {paper} of {PAPER['rows_in']:,} rows)")
+    notes.append(f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}")
+    value = metrics["validity"]["all"]["cramers_v"]
+    shown = "not defined" if value is None else f"Cramer's V {value:.2f}"
+    notes.append(f"label against text sentiment: {shown} ({metrics['validity']['note']})")
+    return notes
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage_main("label", LabelParams, run))

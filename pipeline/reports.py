@@ -1,0 +1,44 @@
+"""Small files for `dvc metrics` and `dvc plots`: rounded, and without times, so that equal runs give equal bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.engine import files
+
+DIGITS = 6
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """A nested mapping as JSON, numbers rounded to 6 digits."""
+    files.write_bytes(path, (json.dumps(_plain(metrics), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_plot(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows as CSV with a header, numbers rounded to 6 digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_plain(value) for value in row] for row in rows)
+    files.write_bytes(path, text.getvalue().encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return round(float(value), DIGITS)
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
