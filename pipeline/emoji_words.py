@@ -1,0 +1,61 @@
+"""Emoji and emoticons to the words a person would say for them, or to nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import emoji
+
+# Signs that count as emoji but that nobody reads out, and the double marks.
+_SIGNS: dict[int, str | None] = {
+    **dict.fromkeys(map(ord, "©®™℠"), " "),
+    **dict.fromkeys(range(0xE000, 0xF900)),  # private use: speak_emoji needs two of them for itself
+    ord("‼"): "!",
+    ord("⁉"): "?",
+    ord("❗"): "!",
+    ord("❕"): "!",
+    ord("❓"): "?",
+    ord("❔"): "?",
+}
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_EMOJI_RUN = re.compile(f"(?:{_OPEN}[^{_CLOSE}]*{_CLOSE}\\s*)+")
+_SKIN_TONE = re.compile(r"[ ,:]*(?:medium-light|medium-dark|light|medium|dark) skin tone")
+_UNSPOKEN_EMOJI = re.compile(r"\b(?:arrow|button|square|circle|diamond|mark|sign|dash|loop|skin tone)\b")
+_EMOTICONS = (
+    (re.compile(r"(?<![:\d])[:=]-?[)\]](?!\w)"), "slightly smiling face"),
+    (re.compile(r"(?<![:\d])[:=]-?[(\[](?!\w)"), "frowning face"),
+    (re.compile(r"(?<![:\d]);-?\)(?!\w)"), "winking face"),
+    (re.compile(r"(?<![\w:]):-?D\b"), "grinning face"),
+    (re.compile(r"(?<!\w)<3(?!\d)"), "red heart"),
+)
+
+
+def speak_emoji(text: str, words: bool) -> str:
+    """`text` with each run of emoji as at most three different names between commas, or as a space.
+
+    Skin tones are not said; flags are said by country, keycaps as their digit; arrows, buttons and marks that serve
+    as bullets are left out.
+
+    Args:
+        text: any Unicode text.
+        words: whether emoji are said at all; if not, each run becomes a space.
+    """
+    text = text.translate(_SIGNS)
+    for pattern, name in _EMOTICONS:
+        text = pattern.sub(f"{_OPEN}{name}{_CLOSE}", text)
+
+    def name_of(signs: str, data: dict[str, Any]) -> str:
+        name = str(data["en"]).strip(":").replace("_", " ")
+        if "\U0001f1e6" <= signs[0] <= "\U0001f1ff":
+            name += " flag"
+        if name.startswith("keycap "):
+            return f"{name.removeprefix('keycap ')} "
+        return f"{_OPEN}{name}{_CLOSE}"
+
+    def run_of(match: re.Match[str]) -> str:
+        names = [_SKIN_TONE.sub("", name).strip() for name in match[0].replace(_CLOSE, "").split(_OPEN)]
+        spoken = [name for name in dict.fromkeys(names) if name and not _UNSPOKEN_EMOJI.search(name)]
+        return f", {', '.join(spoken[:3])}, " if words and spoken else " "
+
+    return _EMOJI_RUN.sub(run_of, emoji.replace_emoji(text, name_of))

@@ -1,0 +1,167 @@
+"""Untrusted bytes to a picture, and a picture to JPEG bytes and hashes.
+
+In   the bytes of a file that claims to be an image
+Out  `decode_image`: PIL image, RGB, upright, at least `min_side_px` on each side
+     `encode_jpeg`: JPEG bytes without metadata; `pixel_sha256`: hex; `perceptual_hash`: 32 bytes = 256 bits
+
+The header is judged before any pixel is decoded, so that a bomb costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import warnings
+import zlib
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.errors import RowError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # what social media serve as photographs
+PERCEPTUAL_HASH_BYTES = 32
+_HASH_SIZE = 16  # 16 x 16 bits
+
+# What PIL and its plugins raise on bytes that are not what they claim to be. EOFError, struct.error and the rest come
+# from plugins that read fields without looking whether they are there.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    ZeroDivisionError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
+_TRUNCATION_SIGNS = ("truncated", "unexpected end", "not enough", "premature end", "broken data stream")
+
+
+def decode_image(data: bytes, *, min_side_px: int, max_pixels: int) -> Image.Image:
+    """The picture in `data`: RGB, EXIF orientation applied, transparency on white, first frame of an animation.
+
+    Args:
+        data: a whole file.
+        min_side_px: smallest allowed width and height.
+        max_pixels: largest allowed width x height, as declared by the header.
+
+    Raises:
+        RowError: `image_unreadable` (no image, or damaged), `image_truncated` (ends too early),
+            `image_not_a_photo_format` (none of `FORMATS`), `image_bomb` (more than `max_pixels`),
+            `image_too_small` (a side under `min_side_px`).
+    """
+    if not data:
+        raise RowError("image_unreadable", "the file is empty")
+    with warnings.catch_warnings():
+        # Sizes are checked below; what PIL says about odd metadata of a stranger's file helps nobody.
+        warnings.simplefilter("ignore")
+        image = _opened(data)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise RowError("image_bomb", f"declares {width} x {height} pixels, allowed are {max_pixels:,} in all")
+        if min(width, height) < min_side_px:
+            raise RowError("image_too_small", f"{width} x {height} pixels, each side must be at least {min_side_px}")
+        try:
+            image.load()
+            return _rgb(_upright(image))
+        except Image.DecompressionBombError as error:
+            raise RowError("image_bomb", str(error)) from None
+        except _DAMAGE as error:
+            raise _damage(error, data) from None
+
+
+def encode_jpeg(image: Image.Image, *, max_side_px: int | None, quality: int) -> bytes:
+    """JPEG bytes without metadata; the same pixels always give the same bytes.
+
+    Args:
+        image: RGB.
+        max_side_px: the longer side is scaled down to this; None leaves the size as it is.
+        quality: 1 to 95, as libjpeg counts it.
+    """
+    longest = max(image.size)
+    if max_side_px is not None and longest > max_side_px:
+        width, height = (max(1, round(side * max_side_px / longest)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    # From the bare pixels: the encoder would copy an image's comment and colour profile.
+    bare = Image.fromarray(np.asarray(image.convert("RGB")))
+    buffer = io.BytesIO()
+    bare.save(buffer, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
+    return buffer.getvalue()
+
+
+def pixel_sha256(image: Image.Image) -> str:
+    """Hex digest of size and RGB pixels: equal for equal pictures, whatever file they came in."""
+    pixels = np.asarray(image.convert("RGB"))
+    height, width, _ = pixels.shape
+    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def perceptual_hash(image: Image.Image) -> bytes:
+    """256-bit DCT hash, 32 bytes: near-equal pictures differ in few bits, unrelated ones in about half."""
+    return np.packbits(imagehash.phash(image, hash_size=_HASH_SIZE).hash).tobytes()
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The image with its header read and nothing decoded."""
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise RowError("image_bomb", str(error)) from None
+    except UnidentifiedImageError:
+        raise _not_one_of_ours(data) from None
+    except _DAMAGE as error:
+        raise _damage(error, data) from None
+
+
+def _not_one_of_ours(data: bytes) -> RowError:
+    try:
+        with Image.open(io.BytesIO(data)) as other:
+            return RowError("image_not_a_photo_format", f"{other.format}, expected one of {', '.join(FORMATS)}")
+    except Image.DecompressionBombError:
+        return RowError("image_not_a_photo_format", f"none of {', '.join(FORMATS)}")
+    except _DAMAGE:
+        return RowError("image_unreadable", f"no known image format begins with the bytes {data[:8].hex(' ')}")
+
+
+def _damage(error: Exception, data: bytes) -> RowError:
+    reason = str(error) or type(error).__name__
+    truncated = isinstance(error, EOFError) or any(sign in reason.lower() for sign in _TRUNCATION_SIGNS)
+    if data[:4] == b"RIFF" and 8 + int.from_bytes(data[4:8], "little") > len(data):  # libwebp does not say why
+        truncated, reason = True, f"{len(data)} bytes are less than the file declares"
+    return RowError("image_truncated" if truncated else "image_unreadable", reason[:200])
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        return image  # sound pixels with broken EXIF: taken as they lie
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bit_grey(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit_grey(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and floating grey, scaled: `convert` would clip everything above 255 to white."""
+    values = np.asarray(image, dtype=np.float64)
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    if image.mode == "F" and values.max(initial=0.0) <= 1.0:
+        full_scale = 1.0
+    else:
+        full_scale = 255.0 if values.max(initial=0.0) <= 255.0 and not image.mode.startswith("I;16") else 65535.0
+    return Image.fromarray(np.clip(values / full_scale * 255.0 + 0.5, 0, 255).astype(np.uint8))
