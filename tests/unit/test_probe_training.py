@@ -1,0 +1,181 @@
+"""Fitting a probe: classes by name, C by validation, the same weights every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from models.linear import softmax
+from models.probe_training import choose_c, fit_linear, fit_probe, validation_speakers
+from models.standardise import Statistics
+from pipeline.errors import UserError
+
+CLASSES = ("sadness", "anger", "excitement")  # deliberately not alphabetical
+CS = (0.001, 0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True)
+class VectorEncoder:
+    """A real, tiny encoder: an item is its own vector."""
+
+    name: str = "vectors"
+    digest: str = "d" * 64
+    dimensions: int = 8
+
+    def check(self, item: NDArray[np.float32]) -> None:
+        assert len(item) == self.dimensions
+
+    def encode(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.asarray(batch, dtype=np.float32).reshape(-1, self.dimensions)
+
+
+def clouds(rows: int, classes: Sequence[str], spread: float, seed: int = 0) -> tuple[NDArray[np.float32], list[str]]:
+    """Rows around one centre per class, and their classes in turn."""
+    generator = np.random.default_rng(seed)
+    labels = [classes[place % len(classes)] for place in range(rows)]
+    centres = {name: np.random.default_rng(len(name)).normal(size=8) for name in CLASSES}
+    points = np.stack([centres[label] for label in labels]) + generator.normal(scale=spread, size=(rows, 8))
+    return points.astype(np.float32), labels
+
+
+def every_fifth(rows: int) -> NDArray[np.bool_]:
+    # 5 and 3 classes have no common factor: each class is held out equally often.
+    mask: NDArray[np.bool_] = np.arange(rows) % 5 == 0
+    return mask
+
+
+def test_weights_stand_in_the_order_of_the_given_classes() -> None:
+    rows, labels = clouds(90, CLASSES, spread=0.3)
+    model = fit_linear(rows.astype(np.float64), labels, CLASSES, c=1.0)
+    predictions = [CLASSES[place] for place in model.logits(rows.astype(np.float64)).argmax(axis=1)]
+    assert np.mean(np.asarray(predictions) == labels) > 0.95
+
+
+@pytest.mark.parametrize("present", [CLASSES, CLASSES[:2], ("anger", "excitement")])
+def test_probabilities_are_those_of_scikit_learn(present: tuple[str, ...]) -> None:
+    rows, labels = clouds(60, present, spread=1.0)
+    exact = rows.astype(np.float64)
+    regression = LogisticRegression(C=0.5, max_iter=5_000).fit(exact, labels)
+    expected = np.zeros((60, 3))
+    expected[:, [CLASSES.index(name) for name in regression.classes_]] = regression.predict_proba(exact)
+    np.testing.assert_allclose(softmax(fit_linear(exact, labels, CLASSES, 0.5).logits(exact)), expected, atol=1e-5)
+
+
+def test_fitting_does_not_depend_on_the_number_of_threads() -> None:
+    rows, labels = clouds(200, CLASSES, spread=1.0)
+    with threadpool_limits(limits=1):
+        one = fit_linear(rows.astype(np.float64), labels, CLASSES, 1.0)
+    two = fit_linear(rows.astype(np.float64), labels, CLASSES, 1.0)
+    np.testing.assert_array_equal(one.coefficients, two.coefficients)
+    np.testing.assert_array_equal(one.intercepts, two.intercepts)
+
+
+@pytest.mark.parametrize("labels", [[], ["anger"] * 4])
+def test_fewer_than_two_classes_cannot_be_taught(labels: list[str]) -> None:
+    with pytest.raises(UserError, match="at least two classes, found"):
+        fit_linear(np.zeros((len(labels), 8)), labels, CLASSES, 1.0)
+
+
+def test_pure_noise_is_met_with_the_strongest_regularisation() -> None:
+    rows = np.random.default_rng(0).normal(size=(120, 8))
+    labels = np.random.default_rng(1).choice(CLASSES, 120).tolist()
+    assert choose_c(rows, labels, every_fifth(120), CLASSES, CS).regularisation == 0.001
+
+
+def test_clear_classes_are_met_with_the_weakest() -> None:
+    rows, labels = clouds(120, CLASSES, spread=0.2)
+    assert choose_c(rows.astype(np.float64), labels, every_fifth(120), CLASSES, CS[::-1]).regularisation == 1.0
+
+
+def test_model_that_chose_c_has_not_seen_the_validation_rows() -> None:
+    rows, labels = clouds(60, CLASSES, spread=1.0)
+    exact, validation = rows.astype(np.float64), every_fifth(60)
+    before = choose_c(exact, labels, validation, CLASSES, [0.1]).model
+    exact[validation] = 1e6
+    after = choose_c(exact, labels, validation, CLASSES, [0.1]).model
+    np.testing.assert_array_equal(before.coefficients, after.coefficients)
+
+
+def test_class_that_occurs_in_validation_only_does_not_spoil_the_choice() -> None:
+    rows, labels = clouds(60, CLASSES[:2], spread=0.3)
+    labels[0] = "excitement"
+    validation = every_fifth(60)
+    assert validation[0]
+    choice = choose_c(rows.astype(np.float64), labels, validation, CLASSES, CS)
+    assert choice.model.intercepts[CLASSES.index("excitement")] == -np.inf
+
+
+def test_no_usable_validation_row_is_one_line() -> None:
+    rows, labels = clouds(10, CLASSES[:2], spread=0.3)
+    with pytest.raises(UserError, match="no validation rows"):
+        choose_c(rows.astype(np.float64), labels, np.zeros(10, dtype=np.bool_), CLASSES, CS)
+
+
+def test_validation_speakers_are_whole_and_a_fifth_rounded_up() -> None:
+    speakers = [f"s{place % 8}" for place in range(80)]
+    mask = validation_speakers(speakers, seed=1)
+    held = {name for name, chosen in zip(speakers, mask, strict=True) if chosen}
+    assert len(held) == 2
+    assert all(chosen == (name in held) for name, chosen in zip(speakers, mask, strict=True))
+    np.testing.assert_array_equal(mask, validation_speakers(speakers, seed=1))
+    draws = {tuple(validation_speakers(speakers, seed)) for seed in range(8)}
+    assert len(draws) > 1
+
+
+def test_one_speaker_is_too_few() -> None:
+    with pytest.raises(UserError, match="at least 2 speakers"):
+        validation_speakers(["s1"] * 5, seed=0)
+
+
+def test_probe_without_speakers_keeps_the_statistics_of_all_its_rows() -> None:
+    rows, labels = clouds(90, CLASSES, spread=0.5)
+    probe = fit_probe(VectorEncoder(), rows * 50 + 7, labels, CLASSES, validation=every_fifth(90), cs=CS)
+    assert probe.normalise == "none"
+    assert probe.statistics is not None
+    np.testing.assert_allclose(probe.statistics.mean, (rows * 50 + 7).mean(axis=0), rtol=1e-4)
+    predictions = np.asarray(CLASSES)[probe.predict_proba(list(rows * 50 + 7)).argmax(axis=1)]
+    assert np.mean(predictions == labels) > 0.9
+    assert probe.temperature == 1.0
+
+
+def test_probe_with_speakers_hears_through_their_voices() -> None:
+    rows, labels = clouds(90, CLASSES, spread=0.3)
+    speakers = [f"s{place // 18}" for place in range(90)]
+    offsets = np.repeat(np.random.default_rng(9).normal(scale=30, size=(5, 8)), 18, axis=0).astype(np.float32)
+    probe = fit_probe(
+        VectorEncoder(), rows + offsets, labels, CLASSES,
+        validation=validation_speakers(speakers, 0), cs=CS, speakers=speakers,
+    )  # fmt: skip
+    assert probe.normalise == "voice"
+    assert probe.statistics is None
+    new_rows, new_labels = clouds(90, CLASSES, spread=0.3, seed=4)
+    new_voice = new_rows - 200
+    probabilities = probe.predict_proba(list(new_voice), Statistics.of(new_voice))
+    assert np.mean(np.asarray(CLASSES)[probabilities.argmax(axis=1)] == new_labels) > 0.9
+
+
+def test_calibration_is_fitted_on_validation_rows_when_asked() -> None:
+    rows, labels = clouds(90, CLASSES, spread=1.5)
+    plain, calibrated = (
+        # C = 100 is far too sure of clouds that overlap.
+        fit_probe(VectorEncoder(), rows, labels, CLASSES, validation=every_fifth(90), cs=[100.0], calibrate=calibrate)
+        for calibrate in (False, True)
+    )
+    assert calibrated.temperature > 1.05
+    np.testing.assert_array_equal(plain.model.coefficients, calibrated.model.coefficients)
+    assert calibrated.classify(rows, None).max(axis=1).mean() < plain.classify(rows, None).max(axis=1).mean()
+
+
+def test_fitting_twice_gives_one_digest() -> None:
+    rows, labels = clouds(60, CLASSES, spread=0.8)
+    digests = {
+        fit_probe(VectorEncoder(), rows, labels, CLASSES, validation=every_fifth(60), cs=CS, calibrate=True).digest
+        for _ in range(2)
+    }
+    assert len(digests) == 1
