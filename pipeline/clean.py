@@ -156,7 +156,8 @@ def run(params: CleanParams, context: Context) -> Report:
     if not counts[shards.OK]:
         raise UserError(f"{corpus}: none of {source.rows_in} rows is usable: {counts}")
     out = context.paths.data / "clean"
-    shards.publish(work / "kept", markers, out)
+    grouping = {duplicates.GROUPING_FILE: duplicates.grouping_file(params.duplicates)}
+    shards.publish(work / "kept", markers, out, grouping)
     finish(work)
     files.remove_tree(work / "examined")  # its pictures are in the kept shards now
     return _report(source, counts, out, markers, context)
@@ -164,8 +165,12 @@ def run(params: CleanParams, context: Context) -> Report:
 
 def _work_list(source: b_t4sa.SourceRows, path: Path, shard_rows: int) -> list[int]:
     """Write all source rows, usable or rejected, ordered by id, a row group per shard; returns rows per shard."""
-    rejected = tables.rejects_table(source.rejects)
-    both = pa.concat_tables([source.rows, rejected], promote_options="default")
+    # A usable row has no status, and a rejected one may have no tweet id.
+    parts = [
+        part.cast(pa.schema([field.with_nullable(True) for field in part.schema]))
+        for part in (source.rows, tables.rejects_table(source.rejects))
+    ]
+    both = pa.concat_tables(parts, promote_options="default")
     both = both.sort_by([("tweet_id", "ascending"), ("image_index", "ascending"), ("id", "ascending")])
     files.write_atomically(path, lambda temporary: pq.write_table(both, temporary, row_group_size=shard_rows))
     layout = pq.ParquetFile(path).metadata

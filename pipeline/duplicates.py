@@ -1,6 +1,6 @@
 """Which rows repeat others, and which rows belong together: decided over the whole corpus from hashes and texts.
 
-In   one row per examined (tweet, image) pair, in order: id, tweet_id, spoken_text, image_sha256, image_phash
+In   one row per examined (tweet, image) pair, in order: id, tweet_id, text, image_sha256, image_phash
 Out  per row: group_id, and status and reason where the row is to be dropped (empty where it stays)
 
 Memory grows with the corpus, but by 32 bytes of hash and one text a row; no pixels are held.
@@ -8,7 +8,10 @@ Memory grows with the corpus, but by 32 bytes of hash and one text a row; no pix
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -18,11 +21,14 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline import groups
+from pipeline.errors import UserError
 from pipeline.params import STRICT
 from pipeline.text import comparison_text
 
 HASH_BITS = 256
-COMPARED = ["id", "tweet_id", "spoken_text", "image_sha256", "image_phash"]
+COMPARED = ["id", "tweet_id", "text", "image_sha256", "image_phash"]
+
+GROUPING_FILE = "grouping.json"  # in data/clean: what `group_id` promises, for those who check it
 
 DECISIONS = pa.schema([(name, pa.string()) for name in ("id", "group_id", "status", "reason")])
 
@@ -44,11 +50,37 @@ class DuplicateParams:
     text_similarity: Annotated[float, Field(gt=0, le=1)]
 
 
+@dataclass(frozen=True, config=STRICT)
+class Grouping:
+    """Rows nearer than this have the same `group_id`; see `DuplicateParams`."""
+
+    group_max_bits: int
+    text_similarity: float
+
+
+def read_grouping(path: Path) -> Grouping:
+    """What stage clean promised.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return Grouping(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        raise UserError(f"{path}: missing or damaged; run: dvc repro clean --force") from None
+
+
+def grouping_file(params: DuplicateParams) -> bytes:
+    """Content of `GROUPING_FILE`."""
+    grouping = Grouping(params.group_max_bits, params.text_similarity)
+    return (json.dumps(asdict(grouping)) + "\n").encode()
+
+
 def decide(rows: pa.Table, params: DuplicateParams, seed: int) -> pa.Table:
     """A row of `DECISIONS` for each row of `rows` (columns `COMPARED`), in the same order."""
     ids: list[str] = rows["id"].to_pylist()
     tweets: list[str] = rows["tweet_id"].to_pylist()
-    texts = [comparison_text(text) for text in rows["spoken_text"].to_pylist()]
+    texts = [comparison_text(text) for text in rows["text"].to_pylist()]
     pictures: list[str] = rows["image_sha256"].to_pylist()
     hashes = hash_matrix(rows["image_phash"].to_pylist())
 

@@ -9,6 +9,7 @@ No probability is computed anew: a user may try rules and thresholds in seconds.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -62,7 +63,7 @@ def run(params: LabelParams, context: Context) -> Report:
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept; expected a lower one")
     labels = rules.remap(votes.source_label, params.remap)
-    _write(context, rows, votes, labels, reasons)
+    _write(params, context, rows, votes, labels, reasons)
     metrics = _metrics(context, rows, votes, labels, kept)
     write_metrics(context.paths.reports / "label.json", metrics)
     plots = label_plots.Labelled(rows, votes, labels, kept, context.base.labels, tuple(params.remap.items()))
@@ -98,7 +99,12 @@ def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, .
 
 
 def _write(
-    context: Context, rows: pd.DataFrame, votes: rules.Votes, labels: NDArray[np.str_], reasons: NDArray[np.str_]
+    params: LabelParams,
+    context: Context,
+    rows: pd.DataFrame,
+    votes: rules.Votes,
+    labels: NDArray[np.str_],
+    reasons: NDArray[np.str_],
 ) -> None:
     table = pa.table(
         {
@@ -117,7 +123,8 @@ def _write(
     )
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
-    shards.publish(work, [marker], context.paths.data / "labels")
+    rule = (json.dumps(asdict(params), indent=1) + "\n").encode()
+    shards.publish(work, [marker], context.paths.data / "labels", {tables.RULE_FILE: rule})
 
 
 def _metrics(

@@ -60,7 +60,7 @@ def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folde
     write_plot(
         folder / "speech_predictions.csv",
         ("voice", "predicted", "label", "rows", "mean_confidence"),
-        [(row.voice, row.label, names[row.label], row.size, row.mean) for row in predicted.itertuples()],
+        [(voice, label, names[str(label)], *rest) for voice, label, *rest in predicted.itertuples(index=False)],
     )
 
     bins = [

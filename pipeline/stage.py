@@ -11,8 +11,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -111,7 +111,7 @@ def stage_main(
     try:
         lifecycle.on_sigterm_stop()
         lifecycle.stop_with_dvc()
-        paths = Paths(Path.cwd())
+        paths = Paths(Path())
         sections = read_params(paths.root / PARAMS_FILE)
         params = (
             section(sections, f"{stage}.{item}", kind[item])

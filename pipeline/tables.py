@@ -73,6 +73,7 @@ REJECTS = pa.schema(
 )
 
 PROBABILITY_PREFIX = "p_"
+RULE_FILE = "rule.json"  # in data/labels: rule, threshold and remap, for those who describe the labels
 
 
 def scores(classes: Sequence[str]) -> pa.Schema:

@@ -1,0 +1,41 @@
+# Everything needs Python 3.11 or newer and make; the rest is installed into .venv by the first call.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# torch and torchvision must match each other, and so are installed first and pinned.
+TORCH := $(shell sed -n -E '/^torch(vision)?==/p' constraints.txt)
+
+.PHONY: help repro test lint format clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[piper,dev]'
+	@touch $@
+
+repro: .venv/installed ## build the dataset and everything about it
+	python -m pipeline.check
+	dvc repro
+	@python -m pipeline.summary
+
+test: .venv/installed ## run all tests
+	pytest
+
+lint: .venv/installed ## ruff and mypy
+	ruff check
+	ruff format --check
+	mypy
+
+format: .venv/installed ## let ruff mend what it can
+	ruff check --fix
+	ruff format
+
+clean: ## remove outputs, caches and unfinished work; keeps .venv
+	rm -rf .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find data -mindepth 1 -maxdepth 1 ! -name README.md ! -name .gitignore -exec rm -rf {} +

@@ -1,0 +1,77 @@
+"""summary: the run on one screen, from the metrics of its stages. Not a stage: it writes nothing.
+
+rows in -> rejected by reason -> kept, per label, and who decided
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+
+REPORTS = Path("reports")
+DOMINANT_SHARE = 0.9
+
+
+def summarise(reports: Path) -> list[str]:
+    """Lines of text.
+
+    Raises:
+        UserError: a stage has not run yet.
+    """
+    clean, speech, label, assemble = (_read(reports, name) for name in ("clean", "synthesize", "label", "assemble"))
+    teachers = {name: _read(reports, f"train_teacher_{name}") for name in ("speech", "image")}
+    lines = []
+    share = max(label["share_decided_by_speech"], 1 - label["share_decided_by_speech"])
+    if share > DOMINANT_SHARE:
+        modality = "speech" if label["share_decided_by_speech"] > 0.5 else "image"
+        lines.append(f"WARNING      one modality decides: {modality}, {share:.0%} of the kept rows")
+    lines.append(f"rows in      {clean['rows_in']}")
+    for stage, metrics in (("clean", clean), ("synthesize", speech)):
+        lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
+    dropped = label["rows_in"] - label["kept"]
+    lines.append(
+        f"  dropped    {dropped:>6}  by the label rule, {dropped / label['rows_in']:.0%} of {label['rows_in']} scored"
+    )
+    lines.append(f"kept         {assemble['rows']}")
+    for name, count in assemble["labels"].items():
+        train, test = (assemble["splits"][split][name] for split in ("train", "test"))
+        lines.append(f"  {name:<10} {count:>6}  train {train}, test {test}")
+    decided = assemble["decided_by"]
+    shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
+    lines.append(f"decided by   {shares}")
+    accuracy = ", ".join(f"{name} {metrics['held_out']['accuracy']:.1%}" for name, metrics in teachers.items())
+    lines.append(f"teachers     held-out accuracy: {accuracy}")
+    found = label["validity"]["all"]
+    if found["cramers_v"] is not None:
+        interval = f"{found['low']:.2f} to {found['high']:.2f}"
+        lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({interval}) with the texts' sentiment,")
+        lines.append(f"             {label['validity']['note']}")
+    lines.append("dataset      data/sier")
+    return lines
+
+
+def _read(reports: Path, name: str) -> dict[str, Any]:
+    path = reports / f"{name}.json"
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: missing or damaged; run: dvc repro") from None
+    return metrics
+
+
+def main() -> int:
+    """`python -m pipeline.summary`."""
+    try:
+        print("\n".join(summarise(REPORTS)))
+    except UserError as error:
+        print(f"summary: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
