@@ -1,0 +1,101 @@
+"""What every reader of a corpus does with files: find them, open them, and say in one line what is wrong with them.
+
+In   paths inside a corpus (read-only media and symlinked folders are fine)
+Out  paths and text; `UserError` with the path and a hint where something is missing or cannot be read
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.errors import UserError
+
+SHOWN_CHARACTERS = 80
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an operating-system error on `path` into a `UserError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path, its permissions and the disk"
+        ) from None
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    r"""Open `path` as UTF-8; a byte order mark is dropped and foreign bytes become U+FFFD.
+
+    Lines end at \n only and keep their ends: a lone \r in a text must not cut it in two.
+    """
+    with reading(path), path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
+        yield file
+
+
+def split_lines(text: str) -> list[str]:
+    r"""The lines of `text`, ended by \n or \r\n only: str.splitlines would also cut at U+2028 and form feeds."""
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def read_lines(path: Path) -> list[str]:
+    """All lines of a small text file, without their ends."""
+    with open_text(path) as file:
+        return split_lines(file.read())
+
+
+def require_folder(folder: Path, expected: str) -> Path:
+    """`folder`, or `UserError` if it is missing or a file; `expected` says what it should hold."""
+    with reading(folder):
+        if folder.is_dir():
+            return folder
+        found = "a file" if folder.exists() else "nothing"
+    raise UserError(f"{folder}: expected a folder with {expected}, found {found}; check the path in params.yaml")
+
+
+def require_file(root: Path, name: str) -> Path:
+    """`root / name`, or `UserError` that names files in `root` whose names look like it."""
+    path = root / name
+    with reading(path):
+        if path.is_file():
+            return path
+        if path.exists():
+            raise UserError(f"{path}: expected a file, found a folder; give the file as it was published")
+        alike = _look_alikes(root, name)
+    hint = f"found {' and '.join(alike)}, which looks like it; rename or move it" if alike else "nothing looks like it"
+    raise UserError(f"{root}: expected a file named {name}; {hint}")
+
+
+def visible_names(folder: Path) -> list[str]:
+    """Sorted names in `folder`, without hidden ones (`.DS_Store`, the `._*` files that macOS leaves on other disks)."""
+    with reading(folder):
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def shown(text: str) -> str:
+    """`text` quoted for an error message: escaped and of bounded length."""
+    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "...")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name can be an id: names with foreign bytes hold surrogates, which no Parquet string can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _look_alikes(root: Path, name: str) -> list[str]:
+    deeper = sorted(f"{path.parent.name}/{path.name}" for path in root.glob(f"*/{name}"))
+    by_lower_name = {path.name.lower(): path.name for path in sorted(root.iterdir())}
+    close = difflib.get_close_matches(name.lower(), sorted(by_lower_name), n=2, cutoff=0.7)
+    return (deeper + [by_lower_name[lower] for lower in close])[:2]

@@ -1,0 +1,53 @@
+"""What the readers of image corpora return: pictures with an emotion each. Shared by FI and EmoSet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+Reject = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """A picture file and its emotion. `id` is `<emotion>/<file name>`, unique in the corpus."""
+
+    id: str
+    path: Path
+    emotion: str
+
+
+@dataclass(frozen=True)
+class ImageCorpus:
+    """Pictures sorted by id; `len(images) + len(rejects) == rows_in`. A reject is (id, status, reason).
+
+    `form` says how the corpus lay on disk: `folders`, `agg` or `emoset`.
+    """
+
+    images: list[LabelledImage]
+    rejects: list[Reject]
+    rows_in: int
+    form: str
+
+
+def collect(root: Path, form: str, items: list[LabelledImage | Reject]) -> ImageCorpus:
+    """The corpus of `items`: later pictures of an id become rejects with the status `duplicate_id`.
+
+    Raises:
+        UserError: no picture is usable.
+    """
+    images: dict[str, LabelledImage] = {}
+    rejects: list[Reject] = []
+    for item in items:
+        if not isinstance(item, LabelledImage):
+            rejects.append(item)
+        elif item.id in images:
+            rejects.append((item.id, "duplicate_id", "listed a second time"))
+        else:
+            images[item.id] = item
+    if not images:
+        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "nothing is listed"
+        raise UserError(f"{root}: none of {len(items)} pictures is usable; {reason}; check the corpus")
+    return ImageCorpus([images[key] for key in sorted(images)], rejects, len(items), form)

@@ -1,0 +1,176 @@
+"""Texts and sentiment scores of tweets, streamed from the two tables of B-T4SA.
+
+In   `raw_tweets_text.csv` (3.4 million rows, quoted fields with commas and line ends) and `t4sa_text_sentiment.tsv`
+Out  what concerns the wanted tweets only, keyed by tweet id as text, and counts of what was odd
+
+The standard csv reader is used and not pandas, because it tells one broken row from the next: a row with a field too
+many, or a quote that nobody closed, must cost that row and be counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.corpora._files import open_text, shown
+from pipeline.errors import UserError
+from pipeline.tables import SENTIMENTS
+
+TEXTS_HEADER = ["id", "text"]
+SENTIMENTS_HEADER = ["TWID", "NEG", "NEU", "POS"]
+
+# A line inside a quoted text that looks like a row of its own. Ids of the years of B-T4SA have 18 digits.
+_ROW_START = re.compile(r"\s*\"?([0-9]+)\"?,")
+_ID_DIGITS_MIN = 15
+_HEADER_CHARACTERS_MAX = 1000
+
+
+def check_texts(path: Path) -> None:
+    """Raise `UserError` unless the first row is `id,text`."""
+    _expect_header(path, TEXTS_HEADER, ",")
+
+
+def check_sentiments(path: Path) -> None:
+    """Raise `UserError` unless the first row is `TWID NEG NEU POS`, separated by tabs."""
+    _expect_header(path, SENTIMENTS_HEADER, "\t")
+
+
+def read_texts(path: Path, wanted: Collection[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """Texts of the tweets in `wanted`, as published; of two texts of one tweet the first.
+
+    Returns:
+        texts by tweet id, and counts: csv_rows, csv_rows_broken, texts_twice, texts_without_image,
+        texts_not_utf8 (a byte was replaced by U+FFFD).
+
+    Raises:
+        UserError: the file cannot be read or has another header.
+    """
+    check_texts(path)
+    texts: dict[str, str] = {}
+    rows = broken = twice = unwanted = 0
+    with open_text(path) as file:
+        file.readline()
+        for row in _rows(file, wanted):
+            rows += 1
+            if row is None:
+                broken += 1
+            elif row[0] not in wanted:
+                unwanted += 1
+            elif row[0] in texts:
+                twice += 1
+            else:
+                texts[row[0]] = row[1]
+    return texts, {
+        "csv_rows": rows,
+        "csv_rows_broken": broken,
+        "texts_twice": twice,
+        "texts_without_image": unwanted,
+        "texts_not_utf8": sum("\ufffd" in text for text in texts.values()),
+    }
+
+
+def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, int]]:
+    """Most probable sentiments of the tweets in `wanted`: one name of `SENTIMENTS`, or several that are equal.
+
+    Returns:
+        sentiments by tweet id, and counts: tsv_rows, tsv_rows_broken, tsv_rows_without_image.
+
+    Raises:
+        UserError: the file cannot be read or has another header.
+    """
+    check_sentiments(path)
+    best: dict[str, tuple[str, ...]] = {}
+    rows = broken = unwanted = 0
+    with open_text(path) as file:
+        file.readline()
+        for line in file:
+            tweet_id, *fields = line.strip().split("\t")
+            if not (tweet_id or fields):
+                continue
+            rows += 1
+            values = _probabilities(fields)
+            if values is None or not _is_id(tweet_id):
+                broken += 1
+            elif tweet_id not in wanted:
+                unwanted += 1
+            else:
+                largest = max(values)
+                best[tweet_id] = tuple(n for n, value in zip(SENTIMENTS, values, strict=True) if value == largest)
+    return best, {"tsv_rows": rows, "tsv_rows_broken": broken, "tsv_rows_without_image": unwanted}
+
+
+class _Lines:
+    """Lines of a file, with those of the row under way kept so that they can be given back."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._given_back: deque[str] = deque()
+        self._row: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._given_back.popleft() if self._given_back else next(self._file)
+        self._row.append(line)
+        return line
+
+    def end_row(self) -> list[str]:
+        """The lines read since the last call."""
+        lines, self._row = self._row, []
+        return lines
+
+    def give_back(self, lines: list[str]) -> None:
+        """Read `lines` again, before what follows."""
+        self._given_back.extendleft(reversed(lines))
+
+
+def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
+    """Rows of (id, text), or None for a broken one."""
+    lines = _Lines(file)
+    reader = csv.reader(lines, strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            row = []
+        raw = lines.end_row()
+        if not row and not "".join(raw).strip():
+            continue
+        swallowed = next((number for number, line in enumerate(raw) if number and _starts_row(line, wanted)), None)
+        if swallowed is not None:  # a quote that was never closed took the following rows into this one's text
+            lines.give_back(raw[swallowed:])
+        yield row if swallowed is None and len(row) == len(TEXTS_HEADER) and _is_id(row[0]) else None
+
+
+def _is_id(field: str) -> bool:
+    return field.isascii() and field.isdigit()
+
+
+def _starts_row(line: str, wanted: Collection[str]) -> bool:
+    start = _ROW_START.match(line)
+    return start is not None and (len(start[1]) >= _ID_DIGITS_MIN or start[1] in wanted)
+
+
+def _probabilities(fields: list[str]) -> list[float] | None:
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        return None
+    return values if len(values) == len(SENTIMENTS) and all(0 <= value <= 1 for value in values) else None
+
+
+def _expect_header(path: Path, expected: list[str], separator: str) -> None:
+    with open_text(path) as file:
+        line = file.readline(_HEADER_CHARACTERS_MAX).rstrip("\r\n")
+    if [field.strip('"') for field in line.split(separator)] != expected:
+        raise UserError(
+            f"{path}: expected the header {shown(separator.join(expected))}, found {shown(line)}; "
+            "give the file as it was published"
+        )

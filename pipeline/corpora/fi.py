@@ -1,0 +1,177 @@
+"""Reader of FI (You et al. 2016): photographs with one of eight emotions.
+
+In   a folder per emotion (`<root>/<emotion>/*.jpg`), or the original lists (`agg/<emotion>_*.csv` and `images/`), or
+     EmoSet-118K in its place (`train.json`, ...; see `emoset`)
+Out  an `ImageCorpus`: pictures sorted by id, and a reject with status and reason for every one that cannot be used
+
+Pictures are not opened here.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from pipeline.corpora import emoset
+from pipeline.corpora._files import is_utf8, open_text, reading, require_folder, shown, visible_names
+from pipeline.corpora._images import ImageCorpus, LabelledImage, Reject, collect
+from pipeline.errors import UserError
+
+__all__ = ["EMOTIONS", "ImageCorpus", "LabelledImage", "check", "read"]
+
+EMOTIONS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+LISTS = "agg"
+IMAGES = "images"
+_COLUMNS = 4  # _, url, disagree, agree
+
+
+def check(root: Path) -> None:
+    """Look for the folders and lists of whichever form `root` has.
+
+    Raises:
+        UserError: an emotion is missing or unknown, or the folder of pictures is missing.
+    """
+    require_folder(root, "FI: one folder per emotion")
+    if emoset.is_emoset(root):
+        emoset.check(root)
+    elif _has_lists(root):
+        _lists(root)
+    else:
+        _class_folders(root)
+
+
+def read(root: Path) -> ImageCorpus:
+    """The pictures of FI, in whichever form `root` has.
+
+    Statuses, folder form: `not_an_image_name` (another suffix than jpg, jpeg, png, or a folder), `bad_file_name` (not
+    UTF-8), `image_missing` (a link to nothing). Lists: `bad_csv_row` (its id is `<file>:<line number>`),
+    `no_majority` (not more who agree than disagree), `image_missing`, `image_ambiguous` (several files of that name),
+    `duplicate_id` (the first row counts).
+
+    Raises:
+        UserError: an emotion is missing or unknown, a file cannot be read, or no picture is usable.
+    """
+    require_folder(root, "FI: one folder per emotion")
+    if emoset.is_emoset(root):
+        return emoset.read(root)
+    if _has_lists(root):
+        lists = _lists(root)
+        places = _places(root / IMAGES)
+        items = [item for emotion, path in lists for item in _read_list(emotion, path, places)]
+        return collect(root, "agg", items)
+    return collect(root, "folders", [item for folder in _class_folders(root) for item in _read_folder(folder)])
+
+
+def _class_folders(root: Path) -> list[Path]:
+    with reading(root):
+        folders = [root / name for name in visible_names(root) if (root / name).is_dir()]
+    _expect_emotions(root, {folder.name for folder in folders}, "folder")
+    return folders
+
+
+def _expect_emotions(where: Path, found: set[str], kind: str) -> None:
+    known = f"the eight of FI are {', '.join(EMOTIONS)}"
+    if unknown := sorted(found - set(EMOTIONS)):
+        raise UserError(f"{where}: unknown {kind} {shown(unknown[0])}; {known}; rename or remove it")
+    if missing := sorted(set(EMOTIONS) - found):
+        raise UserError(f"{where}: no {kind} for {', '.join(missing)}; {known}")
+
+
+def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
+    names = visible_names(folder)
+    if not names:
+        raise UserError(f"{folder}: expected pictures ({', '.join(SUFFIXES)}), found an empty folder")
+    for name in names:
+        row_id = f"{folder.name}/{name}"
+        path = folder / name
+        with reading(path):
+            is_folder, is_file = path.is_dir(), path.is_file()
+        if not is_utf8(name):
+            yield ascii(row_id)[1:-1], "bad_file_name", "the name is not UTF-8"
+        elif is_folder or path.suffix.lower() not in SUFFIXES:
+            yield row_id, "not_an_image_name", f"expected a file with one of {', '.join(SUFFIXES)}"
+        elif not is_file:
+            yield row_id, "image_missing", "a link to nothing"
+        else:
+            yield LabelledImage(row_id, path, folder.name)
+
+
+def _has_lists(root: Path) -> bool:
+    with reading(root):
+        return (root / LISTS).is_dir()
+
+
+def _lists(root: Path) -> list[tuple[str, Path]]:
+    """(emotion, list) for each `agg/<emotion>_*.csv`, sorted by name."""
+    folder = root / LISTS
+    require_folder(root / IMAGES, f"the pictures that the lists in {LISTS}/ name by URL")
+    paths = [folder / name for name in visible_names(folder) if name.lower().endswith(".csv")]
+    lists = [(path.name.split("_")[0].removesuffix(path.suffix), path) for path in paths]
+    _expect_emotions(folder, {emotion for emotion, _ in lists}, "list")
+    return lists
+
+
+def _places(images: Path) -> dict[str, list[Path]]:
+    """Files below `images` by name, at any depth; linked folders are entered once."""
+    places: dict[str, list[Path]] = defaultdict(list)
+    seen: set[str] = set()
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    with reading(images):
+        for here, folders, files in os.walk(images, onerror=fail, followlinks=True):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            real = os.path.realpath(here)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            for name in sorted(files):
+                if not name.startswith(".") and (Path(here) / name).is_file():
+                    places[name].append(Path(here) / name)
+    return places
+
+
+def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Iterator[LabelledImage | Reject]:
+    with open_text(path) as file:
+        reader = csv.reader(file)
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                row = [str(error)]
+            if row:
+                yield _picture(emotion, f"{path.name}:{reader.line_num}", row, places)
+
+
+def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Path]]) -> LabelledImage | Reject:
+    name = _base_name(row[1]) if len(row) == _COLUMNS else ""
+    votes = [vote.strip() for vote in row[2:]]
+    if not name or not all(vote.isascii() and vote.isdigit() for vote in votes):
+        return where, "bad_csv_row", f"expected _, url, disagree, agree; found {shown(','.join(row))}"
+    row_id = f"{emotion}/{name}"
+    disagree, agree = (int(vote) for vote in votes)
+    if agree <= disagree:
+        return row_id, "no_majority", f"{agree} agree, {disagree} disagree"
+    found = places.get(name, [])
+    # Two pictures of one name can only be told apart by folders named after emotions.
+    if len(found) > 1:
+        found = [path for path in found if path.parent.name == emotion] or found
+    if len(found) > 1:
+        return row_id, "image_ambiguous", f"{len(found)} files below {IMAGES}/ have this name"
+    return LabelledImage(row_id, found[0], emotion) if found else (row_id, "image_missing", f"not below {IMAGES}/")
+
+
+def _base_name(url: str) -> str:
+    try:
+        return PurePosixPath(unquote(urlsplit(url.strip()).path)).name
+    except ValueError:  # such as an unclosed [ in the host
+        return ""

@@ -1,0 +1,207 @@
+"""Reader of IEMOCAP (Busso et al. 2008): acted dialogues with an emotion per utterance.
+
+In   `IEMOCAP_full_release/Session<n>/` with `dialog/EmoEvaluation/*.txt`, `dialog/transcriptions/*.txt` and
+     `sentences/wav/<dialog>/<utterance>.wav` (16 kHz, 16-bit, mono)
+Out  one `Utterance` per annotated turn, sorted by id; a reject with status and reason for every other annotation line
+
+The audio itself is not opened here. Emotions are the corpus's own codes; mapping them to classes is the teacher's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pipeline.corpora._files import read_lines, reading, require_folder, shown, visible_names
+from pipeline.errors import UserError
+
+RELEASE = "IEMOCAP_full_release"
+EMOTIONS = ("ang", "dis", "exc", "fea", "fru", "hap", "neu", "oth", "sad", "sur", "xxx")
+
+# Utterances per emotion in the full release. Readers have silently lost half the corpus before: see `compare_counts`.
+KNOWN_COUNTS: Mapping[str, int] = MappingProxyType(
+    {
+        "ang": 1103,
+        "dis": 2,
+        "exc": 1041,
+        "fea": 40,
+        "fru": 1849,
+        "hap": 595,
+        "neu": 1708,
+        "oth": 3,
+        "sad": 1084,
+        "sur": 107,
+        "xxx": 2507,
+    }
+)
+
+_SESSION = re.compile(r"Session([1-9][0-9]?)")
+_ANNOTATION = re.compile(
+    r"\[\s*([0-9]+(?:\.[0-9]+)?)\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*\]\t([^\t]+)\t([^\t]+)(?:\t.*)?", re.ASCII
+)
+_TURN = re.compile(r"(?P<dialog>Ses(?P<session>[0-9]{2})[FM]_\w+)_(?P<gender>[FM])\w*", re.ASCII)
+_TRANSCRIPT = re.compile(r"(\S+)\s+\[[^\]]*\]\s*:\s?(.*)")
+
+Reject = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One annotated turn.
+
+    Attributes:
+        id: name of the turn, such as `Ses01F_impro01_F000`.
+        path: its wav file, 16 kHz mono.
+        session: 1 to 5; evaluation leaves one session out.
+        speaker: `Ses01F` or `Ses01M`: the woman or the man of session 1, whoever speaks in this turn.
+        emotion: one of `EMOTIONS`.
+        start_seconds: within the dialogue.
+        end_seconds: within the dialogue, after `start_seconds`.
+        transcript: the words, or None where the corpus has none.
+    """
+
+    id: str
+    path: Path
+    session: int
+    speaker: str
+    emotion: str
+    start_seconds: float
+    end_seconds: float
+    transcript: str | None
+
+
+@dataclass(frozen=True)
+class SpeechCorpus:
+    """`rows_in` counts annotation lines: `len(utterances) + len(rejects) == rows_in`; rejects: id, status, reason."""
+
+    utterances: list[Utterance]
+    rejects: list[Reject]
+    rows_in: int
+
+
+def check(root: Path) -> None:
+    """Look at the folders only.
+
+    Raises:
+        UserError: no session, or a session without annotation files or without wav files' folder.
+    """
+    for session in _sessions(root):
+        _annotation_files(session)
+
+
+def read(root: Path) -> SpeechCorpus:
+    """All annotated utterances of the sessions in `root`, which holds `IEMOCAP_full_release`, is it, or is like it.
+
+    Statuses: `bad_annotation_line` (its id is `<file>:<line number>`), `duplicate_id` (the first line counts),
+    `wav_missing`.
+
+    Raises:
+        UserError: no session, a session without annotation files, an unknown emotion code, no usable utterance, or a
+            file that cannot be read.
+    """
+    utterances: dict[str, Utterance] = {}
+    rejects: list[Reject] = []
+    for session in _sessions(root):
+        transcripts = _read_transcripts(session)
+        for file in _annotation_files(session):
+            for item in _read_annotations(session, file, transcripts):
+                if not isinstance(item, Utterance):
+                    rejects.append(item)
+                elif item.id in utterances:
+                    rejects.append((item.id, "duplicate_id", f"annotated a second time in {file.name}"))
+                else:
+                    utterances[item.id] = item
+    rows_in = len(utterances) + len(rejects)
+    for row_id in sorted(utterances):
+        path = utterances[row_id].path
+        with reading(path):
+            missing = not path.is_file()
+        if missing:
+            rejects.append((row_id, "wav_missing", f"no file {path.relative_to(path.parents[4]).as_posix()}"))
+            del utterances[row_id]
+    if not utterances:
+        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "no line starts with `[`"
+        raise UserError(f"{root}: none of {rows_in} annotated utterances is usable; {reason}; check the corpus")
+    return SpeechCorpus([utterances[row_id] for row_id in sorted(utterances)], rejects, rows_in)
+
+
+def compare_counts(found: Mapping[str, int]) -> list[str]:
+    """One line per emotion whose count differs from the full release; means something only for the full corpus.
+
+    Args:
+        found: utterances per emotion code; a code that is absent counts as 0.
+    """
+    return [
+        f"IEMOCAP {emotion}: {found.get(emotion, 0)} utterances, the full release has {KNOWN_COUNTS[emotion]}"
+        for emotion in EMOTIONS
+        if found.get(emotion, 0) != KNOWN_COUNTS[emotion]
+    ]
+
+
+def _sessions(root: Path) -> list[Path]:
+    require_folder(root, f"IEMOCAP ({RELEASE} or its Session folders)")
+    release = root / RELEASE
+    with reading(release):
+        base = release if release.is_dir() else root
+    names = [name for name in visible_names(base) if _SESSION.fullmatch(name)]
+    if not names:
+        found = ", ".join(visible_names(base)[:3]) or "an empty folder"
+        raise UserError(f"{base}: expected folders Session1 to Session5 of IEMOCAP, found {found}")
+    return [require_folder(base / name, "an IEMOCAP session") for name in names]
+
+
+def _annotation_files(session: Path) -> list[Path]:
+    folder = require_folder(session / "dialog" / "EmoEvaluation", "the annotation files of a session")
+    require_folder(session / "sentences" / "wav", "the utterances of a session")
+    # Not its subfolders: Categorical, Attribute and Self-evaluation hold what single annotators said.
+    files = [folder / name for name in visible_names(folder) if name.endswith(".txt")]
+    if not files:
+        raise UserError(f"{folder}: expected annotation files *.txt, found none; check the copy of {session.name}")
+    return files
+
+
+def _read_annotations(session: Path, file: Path, transcripts: Mapping[str, str]) -> Iterator[Utterance | Reject]:
+    number_of_session = int(session.name.removeprefix("Session"))
+    for number, line in enumerate(read_lines(file), 1):
+        if not line.startswith("["):
+            continue
+        match = _ANNOTATION.fullmatch(line)
+        turn = _TURN.fullmatch(match[3].strip()) if match else None
+        if match is None or turn is None or int(turn["session"]) != number_of_session:
+            expected = "[<start> - <end>], turn of this session, emotion, separated by tabs"
+            yield f"{file.name}:{number}", "bad_annotation_line", f"expected {expected}, found {shown(line)}"
+            continue
+        start_seconds, end_seconds = float(match[1]), float(match[2])
+        if end_seconds <= start_seconds:
+            yield f"{file.name}:{number}", "bad_annotation_line", f"ends at {match[2]} s but starts at {match[1]} s"
+            continue
+        emotion = match[4].strip()
+        if emotion not in EMOTIONS:
+            raise UserError(f"{file}:{number}: unknown emotion code {shown(emotion)}; known are {', '.join(EMOTIONS)}")
+        turn_id = turn[0]
+        yield Utterance(
+            id=turn_id,
+            path=session / "sentences" / "wav" / turn["dialog"] / f"{turn_id}.wav",
+            session=number_of_session,
+            speaker=f"Ses{turn['session']}{turn['gender']}",
+            emotion=emotion,
+            start_seconds=start_seconds,
+            end_seconds=end_seconds,
+            transcript=transcripts.get(turn_id),
+        )
+
+
+def _read_transcripts(session: Path) -> dict[str, str]:
+    folder = session / "dialog" / "transcriptions"
+    with reading(folder):
+        if not folder.is_dir():
+            return {}
+    transcripts: dict[str, str] = {}
+    for name in visible_names(folder):
+        if name.endswith(".txt"):
+            matches = (_TRANSCRIPT.fullmatch(line) for line in read_lines(folder / name))
+            transcripts.update((match[1], match[2].strip()) for match in matches if match)
+    return transcripts
