@@ -1,0 +1,70 @@
+"""Damaged and odd image files as the real corpora contain them. Bytes in, bytes out; nothing random."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image, ImageDraw
+
+# What macOS leaves beside a file it copied to a foreign disk: `._name`, an AppleDouble header and no content.
+APPLE_DOUBLE = struct.pack(">II16sH", 0x00051607, 0x00020000, b"Mac OS X        ", 0) + bytes(56)
+
+
+def encode_jpeg(image: Image.Image, quality: int = 85) -> bytes:
+    """The picture as a baseline JPEG without metadata."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def truncated(jpeg: bytes) -> bytes:
+    """A download that broke off: the header is whole, the lower part of the picture is missing."""
+    return jpeg[: len(jpeg) * 3 // 5]
+
+
+def as_png(image: Image.Image) -> bytes:
+    """The picture as PNG; the corpus calls it .jpg all the same."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=False)
+    return buffer.getvalue()
+
+
+def one_pixel() -> bytes:
+    """A tracking pixel."""
+    return encode_jpeg(Image.new("RGB", (1, 1), (200, 200, 200)))
+
+
+def placeholder() -> bytes:
+    """What a photo host serves for a deleted picture."""
+    image = Image.new("RGB", (300, 220), (226, 228, 230))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((95, 55, 205, 135), 10, outline=(150, 154, 158), width=5)
+    draw.ellipse((130, 75, 170, 115), outline=(150, 154, 158), width=5)
+    draw.line((80, 145, 220, 45), fill=(150, 154, 158), width=6)
+    draw.text((84, 160), "this photo is not available", fill=(120, 124, 128))
+    return encode_jpeg(image)
+
+
+def resized(jpeg: bytes, scale: float = 0.75, quality: int = 70) -> bytes:
+    """A near duplicate: the same picture, smaller and encoded again."""
+    image = Image.open(io.BytesIO(jpeg))
+    size = (round(image.width * scale), round(image.height * scale))
+    return encode_jpeg(image.resize(size, Image.Resampling.LANCZOS), quality)
+
+
+def reencoded(jpeg: bytes, quality: int = 40) -> bytes:
+    """A near duplicate: the same picture at the same size, encoded again and worse."""
+    return encode_jpeg(Image.open(io.BytesIO(jpeg)), quality)
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1 << 16))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
