@@ -1,0 +1,71 @@
+"""The README shows the graph that dvc.yaml describes, and names what exists."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _stages() -> dict[str, dict[str, list[str]]]:
+    """Stage name -> deps and outs in data/, foreach stages expanded."""
+    stages = {}
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        items = stage.get("foreach", {"": {}})
+        for key in items:
+            text = yaml.safe_dump(stage.get("do", stage))
+            values = items[key] if isinstance(items, dict) else {}
+            text = text.replace("${key}", str(key))
+            text = text.replace("${item}", str(key)) if isinstance(items, list) else text
+            for field, value in values.items():
+                text = text.replace("${item." + field + "}", value)
+            found = yaml.safe_load(text)
+            stages[f"{name}@{key}" if key else name] = {
+                kind: [next(iter(path)) if isinstance(path, dict) else path for path in found[kind]]
+                for kind in ("deps", "outs")
+            }
+    return stages
+
+
+def _edges_of_dvc() -> set[tuple[str, str]]:
+    stages = _stages()
+    maker = {out: name for name, stage in stages.items() for out in stage["outs"] if out.startswith("data/")}
+    return {
+        (maker[out], name)
+        for name, stage in stages.items()
+        for dep in stage["deps"]
+        for out in maker
+        if dep == out or dep.startswith(out + "/")
+    }
+
+
+def _edges_of_readme() -> set[tuple[str, str]]:
+    block = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    titles = dict(re.findall(r'(\w+)\["([^"]+)"\]', block[1]))
+    edges = set()
+    for line in block[1].splitlines()[1:]:
+        nodes = [re.sub(r"\[.*?\]", "", node).strip() for node in line.split("-->")]
+        edges |= {(titles.get(one, one), titles.get(two, two)) for one, two in pairwise(nodes)}
+    return edges
+
+
+def test_the_picture_of_the_graph_shows_every_stage_and_only_edges_that_exist() -> None:
+    drawn = _edges_of_readme()
+    assert {stage for edge in drawn for stage in edge} == set(_stages())
+    assert drawn <= _edges_of_dvc()
+
+
+def test_the_table_names_every_stage() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
+    assert {stage.split("@")[0] for stage in _stages()} <= named
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for path in re.findall(r"\]\(([\w./]+)\)", README):
+        assert (ROOT / path).exists(), path
