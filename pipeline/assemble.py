@@ -158,7 +158,7 @@ def run(params: AssembleParams, context: Context) -> Report:
     finish(work)
     write_metrics(context.paths.reports / "assemble.json", metrics)
     table = rows.groupby(["split", "label"], sort=True).size().reset_index().itertuples(index=False)
-    write_plot(context.paths.reports / "plots" / "splits.csv", ("split", "label", "rows"), table)
+    write_plot(context.paths.reports / "plots" / "splits.csv", ("series", "label", "rows"), table)
     notes = tuple(f"{name}: {metrics['splits'][name]}" for name in SPLITS)
     return Report(len(rows), len(rows), notes=(*notes, "no leaks between train and test"))
 

@@ -45,21 +45,21 @@ def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folde
 
     ours = [(name, "ours", count[name] / kept.sum()) for name in found.label_names]
     theirs = [(name, "paper", paper[name] / paper["kept"]) for name in found.label_names if name in paper]
-    write_plot(folder / "classes.csv", ("label", "dataset", "share"), ours + theirs)
+    write_plot(folder / "classes.csv", ("label", "series", "share"), ours + theirs)
 
     modalities = [
         (name, modality, int((kept & (found.labels == name) & (decided_by == modality)).sum()))
         for name in found.label_names
         for modality in ("speech", "image")
     ]
-    write_plot(folder / "modalities.csv", ("label", "decided_by", "rows"), modalities)
+    write_plot(folder / "modalities.csv", ("label", "series", "rows"), modalities)
 
     names = dict(found.remap)
     spoken = pd.DataFrame({"voice": found.rows["voice"], "label": votes.speech_label, "maximum": votes.speech_max})
     predicted = spoken.groupby(["voice", "label"], sort=True)["maximum"].agg(["size", "mean"]).reset_index()
     write_plot(
         folder / "speech_predictions.csv",
-        ("voice", "predicted", "label", "rows", "mean_confidence"),
+        ("series", "predicted", "label", "rows", "mean_confidence"),
         [(voice, label, names[str(label)], *rest) for voice, label, *rest in predicted.itertuples(index=False)],
     )
 
@@ -68,7 +68,7 @@ def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folde
         for modality, maxima in (("speech", votes.speech_max), ("image", votes.image_max))
         for low, number in zip(CONFIDENCE_BINS, np.histogram(maxima, bins=CONFIDENCE_BINS)[0], strict=False)
     ]
-    write_plot(folder / "confidence.csv", ("teacher", "confidence", "rows"), bins)
+    write_plot(folder / "confidence.csv", ("series", "confidence", "rows"), bins)
     write_plot(folder / "thresholds.csv", ("threshold", "series", "rows"), _curve(found, rule))
     validity = zip(found.rows["sentiment"][kept], found.labels[kept], decided_by[kept], strict=True)
     write_plot(folder / "validity.csv", ("sentiment", "label", "decided_by"), validity)
