@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import RowError
@@ -40,6 +40,13 @@ class SpeechLimits:
     max_duration_seconds: Annotated[float, Field(gt=0)]
     min_rms: Annotated[float, Field(ge=0, le=1)]
     max_clipped_share: Annotated[float, Field(ge=0, le=1)]
+
+    @field_validator("max_duration_seconds")
+    @classmethod
+    def _above_the_minimum(cls, value: float, info: ValidationInfo) -> float:
+        if value <= info.data.get("min_duration_seconds", 0.0):
+            raise ValueError("greater than min_duration_seconds")
+        return value
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int = SAMPLING_RATE_HZ) -> Waveform:

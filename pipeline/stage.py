@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
@@ -16,7 +17,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.engine import lifecycle
@@ -35,7 +36,14 @@ class BaseParams:
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    labels: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+
+    @field_validator("labels")
+    @classmethod
+    def _all_different(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("labels that differ from each other")
+        return labels
 
 
 @plain_dataclass(frozen=True)
@@ -108,10 +116,10 @@ def stage_main(
         parser.add_argument("item", choices=sorted(kind))
     item = getattr(parser.parse_args(arguments), "item", "")
     name = f"{stage}@{item}" if item else stage
+    paths = Paths(Path())
     try:
         lifecycle.on_sigterm_stop()
         lifecycle.stop_with_dvc()
-        paths = Paths(Path())
         sections = read_params(paths.root / PARAMS_FILE)
         params = (
             section(sections, f"{stage}.{item}", kind[item])
@@ -129,7 +137,7 @@ def stage_main(
     except OSError as error:
         if error.errno is None:
             raise
-        return _fail(name, _os_error(error), 1)
+        return _fail(name, _os_error(error, paths), 1)
     _print_report(name, report)
     return 0
 
@@ -139,15 +147,24 @@ def _fail(name: str, message: str, code: int) -> int:
     return code
 
 
-def _os_error(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
+def _os_error(error: OSError, paths: Paths) -> str:
+    file = error.filename
+    if file is None and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        # A write does not say which file it was for; so say which disk.
+        file = min((paths.work, paths.data, paths.reports, paths.root), key=_free_bytes)
+    where = f"{file}: " if file else ""
     hints = {
         errno.ENOSPC: "free some space and run again; finished shards are kept",
+        errno.EDQUOT: "free some space and run again; finished shards are kept",
         errno.EACCES: "check who may write there",
         errno.EROFS: "the file system is read-only",
     }
     hint = hints.get(error.errno or 0)
     return f"{where}{os.strerror(error.errno or 0)}" + (f"; {hint}" if hint else "")
+
+
+def _free_bytes(folder: Path) -> float:
+    return shutil.disk_usage(folder).free if folder.is_dir() else float("inf")
 
 
 def _print_report(name: str, report: Report) -> None:

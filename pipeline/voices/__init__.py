@@ -29,7 +29,7 @@ class VoiceParams:
     """
 
     engine: Literal["piper"]
-    model: str
+    model: Annotated[str, Field(min_length=1)]
     length_scale: Annotated[float, Field(ge=0.25, le=4.0)] = field(default=1.0)
 
 

@@ -51,7 +51,7 @@ class PiperVoice:
         try:
             session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             settings = PiperConfig.from_dict(json.loads(config.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise UserError(f"{model}: not a Piper voice: {str(error).splitlines()[0]}") from None
         except Exception as error:
             # onnxruntime's own exception types share no public base class.
@@ -75,8 +75,8 @@ class PiperVoice:
         from piper import SynthesisConfig  # noqa: PLC0415
 
         settings = SynthesisConfig(length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK)
-        # Piper reads [[...]] as raw phonemes; a tweet must not be able to write those.
-        plain = text.replace("[[", " ").replace("]]", " ")
+        # Piper reads [[...]] as raw phonemes, which a tweet must not be able to write, and fails at a null character.
+        plain = text.replace("[[", " ").replace("]]", " ").replace("\0", " ")
         yield from self._engine.synthesize(plain, settings)
 
 
@@ -95,7 +95,7 @@ def load(params: VoiceParams) -> PiperVoice:
                 raise UserError(f"{path}: sha256 is {found}, expected {expected}; reinstall the package {package}")
     else:
         model = Path(params.model)
-        config = model.with_name(model.name + ".json")
+        config = Path(f"{params.model}.json")
         for path in (model, config):
             if not path.is_file():
                 raise UserError(
