@@ -9,6 +9,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+TEMPORARY = ".{name}.{process}.tmp"
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`.
@@ -16,7 +18,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Readers see either nothing (or the former file), or all of it; also after a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(TEMPORARY.format(name=path.name, process=os.getpid()))
     try:
         write(temporary)
         with temporary.open("rb+") as file:
@@ -66,7 +68,12 @@ def replace_folder(new: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         target.rename(retired)
-    new.rename(target)
+    try:
+        new.rename(target)
+    except OSError:
+        if retired.exists():
+            retired.rename(target)
+        raise
     sync_folder(target.parent)
     remove_tree(retired)
 

@@ -1,8 +1,8 @@
 """What makes finished work reusable: the same parameters, inputs, model and code.
 
 The code version is the sha256 of the stage's source and of every project module it imports, directly or not, functions'
-inner imports included. `pipeline.engine` itself is left out: it decides how work is run and kept, not what a
-row becomes, and `shards.FORMAT` stands for the layout of files. So a better progress bar does not void days of TTS.
+inner imports included. What all stages share (`FRAME`) is left out: it decides how work is run and kept, not what a row
+becomes, and `shards.FORMAT` stands for the layout of files. So a better progress bar does not void days of TTS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.engine import shards
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline", "models")
-ENGINE = "pipeline/engine/"
+FRAME = ("pipeline/engine/", "pipeline/errors.py", "pipeline/params.py", "pipeline/reports.py", "pipeline/stage.py")
 
 
 def fingerprint(**parts: Any) -> str:
@@ -38,7 +38,7 @@ def code_version(stage_file: str | Path, adapters: Iterable[str] = ()) -> str:
     digest = hashlib.sha256()
     for path in sorted(sources):
         relative = path.relative_to(PROJECT).as_posix()
-        if not relative.startswith(ENGINE):
+        if not relative.startswith(FRAME):
             digest.update(relative.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -61,9 +61,9 @@ def _direct_imports(path: Path) -> frozenset[Path]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
             # `from a import b` may name the module a.b or something inside a.
-            base = node.module if node.level == 0 else _relative_base(path, node)
+            base = _relative_base(path, node) if node.level else node.module or ""
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 names.add(inner if module_path(inner) else base)
@@ -77,7 +77,7 @@ def _relative_base(path: Path, node: ast.ImportFrom) -> str:
 
 def module_path(name: str) -> Path | None:
     """The source file of a dotted project module; None for other packages."""
-    if name.split(".")[0] not in PACKAGES:
+    if name.split(".", maxsplit=1)[0] not in PACKAGES:
         return None
     path = PROJECT.joinpath(*name.split("."))
     candidates = (path.with_name(path.name + ".py"), path / "__init__.py")

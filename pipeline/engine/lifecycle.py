@@ -33,9 +33,11 @@ class Stopped(BaseException):
 
 
 def on_sigterm_stop() -> None:
-    """Turn SIGTERM into `Stopped`, so that `finally` blocks run and workers are ended."""
+    """Turn the first SIGTERM into `Stopped`, so that `finally` blocks run and workers are ended."""
 
     def handler(_signal: int, _frame: FrameType | None) -> None:
+        # The kernel and `_watch` may both report the parent's death; a second one must not disturb the ending.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Stopped
 
     signal.signal(signal.SIGTERM, handler)

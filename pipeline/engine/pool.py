@@ -6,6 +6,7 @@ workers x threads = cores, so that results do not depend on the number of cores.
 
 from __future__ import annotations
 
+import errno
 import functools
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from threadpoolctl import threadpool_limits
 
 from pipeline.engine import lifecycle, shards
@@ -26,7 +27,9 @@ from pipeline.errors import RetryableError, UserError
 Worker = Callable[[shards.Task], shards.Output]
 MakeWorker = Callable[[], Worker]
 
-ATTEMPTS = 4  # of a shard that fails with RetryableError
+ATTEMPTS = 4  # of a shard that fails with a retryable error
+# Of network file systems and busy devices; they pass by themselves. EIO does not: a disk that errs, errs on.
+RETRYABLE_ERRNOS = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT}
 POOL_STARTS = 3  # before giving up on workers that die
 ORDERS = "forward, reverse or shuffle"
 
@@ -62,6 +65,8 @@ class LocalEngine:
             UserError: of a worker, or workers died repeatedly.
             RetryableError: a shard failed `ATTEMPTS` times.
         """
+        if not tasks:
+            return
         ordered = self._ordered(tasks)
         if self.workers == 1 or len(tasks) <= 1:
             _start_worker(job.make_worker)
@@ -149,12 +154,16 @@ def _start_worker(make_worker: MakeWorker) -> None:
         _worker = error
 
 
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, RetryableError) or (isinstance(error, OSError) and error.errno in RETRYABLE_ERRNOS)
+
+
 def _work(folder: Path, fingerprint: str, task: shards.Task) -> shards.Marker:
     if isinstance(_worker, Exception):
         raise _worker
     assert _worker is not None
     retrying = Retrying(
-        retry=retry_if_exception_type(RetryableError),
+        retry=retry_if_exception(_is_retryable),
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.5, max=30),
         reraise=True,

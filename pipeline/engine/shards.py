@@ -143,7 +143,8 @@ def publish(
             files.link_or_copy(folder / marker.rejects.name, new / marker.rejects.name)
     for name, content in (extra or {}).items():
         files.write_bytes(new / name, content)
-    lines = [json.dumps(asdict(marker)) + "\n" for marker in markers]
+    # Each line says how many there are, so that a manifest that was cut between two lines is known for one.
+    lines = [json.dumps({**asdict(marker), "shards": len(markers)}) + "\n" for marker in markers]
     files.write_bytes(new / MANIFEST, "".join(lines).encode())
     files.replace_folder(new, out)
 
@@ -157,11 +158,15 @@ def read_manifest(folder: Path, stage: str) -> list[Marker]:
     path = folder / MANIFEST
     hint = f"run: dvc repro {stage}"
     try:
-        markers = [Marker.from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        markers = [Marker.from_json(line) for line in lines]
+        complete = bool(lines) and all(line["shards"] == len(lines) for line in lines)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; {hint}") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: damaged; {hint} --force") from None
+    if not complete:
+        raise UserError(f"{path}: {len(lines)} lines, which is not the number that it names; {hint} --force")
     for marker in markers:
         listed = [marker.part] if not marker.rejects.rows else [marker.part, marker.rejects]
         for file in listed:

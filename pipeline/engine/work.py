@@ -56,6 +56,8 @@ def run_shards(engine: LocalEngine, work: Work) -> list[shards.Marker]:
             skipped += marker.rejects.rows
             bar.set_postfix(rejected=skipped, refresh=False)
             bar.update(marker.rows_in)
+    for left_behind in work.folder.rglob(files.TEMPORARY.format(name="*", process="*")):  # by workers that were killed
+        left_behind.unlink()
     return [ready[task.index] for task in work.tasks]
 
 
