@@ -66,23 +66,22 @@ def run(params: AcquireParams, context: Context) -> Report:
         new = context.paths.work / "acquire" / corpus
         files.remove_tree(new)
         new.mkdir(parents=True)
-        _make_sample(corpus, new / acquired.FILES, params.sample_size, context)
+        root = new / acquired.FILES
+        _make_sample(corpus, root, params.sample_size, context)
+        CHECKS[corpus](root)
     else:
-        source = (context.paths.root / Path(params.path).expanduser()).resolve()
-        if not source.is_dir():
+        # Read by its own name and not through the link, so that an error names what the user knows.
+        root = (context.paths.root / Path(params.path).expanduser()).resolve()
+        if not root.is_dir():
             raise UserError(f"acquire.{corpus}.path = {params.path}: no such folder; expected the corpus, or null")
-        CHECKS[corpus](source)
+        CHECKS[corpus](root)
         new = context.paths.work / "acquire" / corpus
         files.remove_tree(new)
         new.mkdir(parents=True)
-        (new / acquired.FILES).symlink_to(source, target_is_directory=True)
-    CHECKS[corpus](new / acquired.FILES)
+        (new / acquired.FILES).symlink_to(root, target_is_directory=True)
     if corpus == "b_t4sa":
-        pq.write_table(b_t4sa.index_tar(new / acquired.FILES / b_t4sa.TAR), new / acquired.TAR_INDEX)
-    listed = [
-        _describe(path, new / acquired.FILES)
-        for path in tqdm(_files(corpus, new / acquired.FILES), desc="sha256", disable=None)
-    ]
+        pq.write_table(b_t4sa.index_tar(root / b_t4sa.TAR), new / acquired.TAR_INDEX)
+    listed = [_describe(path, root) for path in tqdm(_files(corpus, root), desc="sha256", disable=None)]
     manifest = {
         "corpus": corpus,
         "origin": acquired.SAMPLE if params.path is None else acquired.LOCAL_COPY,

@@ -96,19 +96,21 @@ def run(params: TeacherParams, context: Context) -> Report:
         UserError: the corpus is missing or too small, or the class map does not fit it.
     """
     modality = context.item
+    if modality == "image" and params.normalise != "none":
+        raise UserError(f"train_teacher.image.normalise = {params.normalise}: pictures have no voice; expected none")
     folder = context.paths.data / "corpora" / CORPORA[modality]
     corpus = teacher_corpora.read(CORPORA[modality], folder)
     classes = _classes(params, corpus.labels, f"train_teacher.{modality}.classes")
     wanted = [item for item in corpus.items if params.classes[item.label] is not None]
     if not wanted:
         raise UserError(f"{folder}: no item has a label that train_teacher.{modality}.classes keeps")
+    encoder = _encoder(params, modality)
     rejects = list(corpus.rejects)
     vectors = _embed(params, context, wanted, folder, rejects)
     items = [item for item in wanted if item.id in vectors]
     labels = [str(params.classes[item.label]) for item in items]
     matrix = np.stack([vectors[item.id] for item in items]) if items else np.empty((0, 0), np.float32)
 
-    encoder = create_encoder(params.encoder)
     if modality == "speech":
         probe, held_out, probabilities, truth = _train_speech(params, context, encoder, matrix, items, labels, classes)
         further: dict[str, Any] = {}
@@ -138,6 +140,7 @@ def run(params: TeacherParams, context: Context) -> Report:
     _write_reports(metrics, probabilities, truth, classes, modality, context.paths.reports)
     recall = held_out["unweighted_average_recall"]
     notes = [f"held-out accuracy {held_out['accuracy']:.1%}, unweighted recall {recall:.1%} on {held_out['rows']} rows"]
+    notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))
 
@@ -152,6 +155,13 @@ def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tupl
     if len(classes) < 2:
         raise UserError(f"{where} keeps the classes {list(classes)}; expected two or more")
     return tuple(sorted(classes))
+
+
+def _encoder(params: TeacherParams, modality: str) -> Encoder:
+    try:
+        return create_encoder(params.encoder)
+    except UserError as error:
+        raise UserError(f"train_teacher.{modality}.encoder = {params.encoder}: {error}") from None
 
 
 def _embed(
@@ -219,8 +229,6 @@ def _train_image(
     labels: list[str],
     classes: tuple[str, ...],
 ) -> Trained:
-    if params.normalise != "none":
-        raise UserError(f"train_teacher.image.normalise = {params.normalise}: pictures have no voice; expected none")
     splits = stratified_split([item.id for item in items], labels, seed=context.base.seed)
     known = splits != "test"
     probe = fit_probe(

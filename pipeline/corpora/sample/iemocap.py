@@ -6,6 +6,7 @@ shadow of many files; a reader has to leave both alone, so the sample has them t
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
@@ -85,7 +86,10 @@ def _speak(release: Path, seed: int, turn: Turn) -> float:
     rng = np.random.default_rng([seed, 2, *turn.id.encode()])
     samples = act(_voice(), turn.text, SPEAKERS[turn.speaker], PROSODY[turn.emotion], rng)
     path = _wav_path(release, turn)
-    soundfile.write(path, samples, SAMPLING_RATE_HZ, subtype="PCM_16")
+    # By way of memory: libsndfile's error on a full disk is no OSError.
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLING_RATE_HZ, format="WAV", subtype="PCM_16")
+    path.write_bytes(buffer.getvalue())
     return len(samples) / SAMPLING_RATE_HZ
 
 

@@ -1,0 +1,93 @@
+"""Killed with signal 9 in the middle of `synthesize`: the next run goes on, and its result cannot be told apart."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.project import Project, family, wait_until
+
+OUTPUTS = ("data/speech", "reports/synthesize.json")
+
+
+@pytest.fixture
+def unspoken(tiny_copy: Project) -> Project:
+    """The tiny build as it was before `synthesize`."""
+    tiny_copy.forget("synthesize")
+    shutil.rmtree(tiny_copy.root / "data" / "speech")
+    shutil.rmtree(tiny_copy.root / ".work" / "synthesize")
+    (tiny_copy.root / "reports" / "synthesize.json").unlink()
+    return tiny_copy
+
+
+def finished(project: Project) -> list[Path]:
+    """Markers of the shards that were spoken."""
+    return sorted((project.root / ".work" / "synthesize").glob("*/recorded/part-*.json"))
+
+
+def identities(markers: list[Path]) -> dict[Path, tuple[int, int]]:
+    """Inode and time of change of markers and parts: a file written anew has others."""
+    files = [file for marker in markers for file in (marker, marker.with_suffix(".parquet"))]
+    return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+
+
+def kill_after_two_shards(project: Project, *command: str) -> tuple[dict[Path, tuple[int, int]], list[psutil.Process]]:
+    """Start `command`, kill its process alone; returns the shards that were finished, and its orphans."""
+    with project.running(*command) as process:
+        wait_until(lambda: len(finished(project)) >= 2 or process.poll() is not None, "two finished shards")
+        orphans = family(process)
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(alive(orphan) for orphan in orphans), "orphans to end", seconds=10)
+        total = len((project.root / "data" / "clean" / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
+        markers = finished(project)
+        assert 2 <= len(markers) < total, "killed too late to leave work undone"
+        assert not (project.root / "data" / "speech").exists()
+        return identities(markers), orphans
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_stage_goes_on_where_it_was(tiny_build: Project, unspoken: Project) -> None:
+    command = ("python", "-m", "pipeline.synthesize")
+    done, orphans = kill_after_two_shards(unspoken, *command)
+    assert orphans, "no worker was running"
+    again = unspoken.run(*command)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(done) // 2} of " in again.stderr
+    assert "were finished by an earlier run" in again.stderr
+    assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
+    assert unspoken.digests(*OUTPUTS) == tiny_build.digests(*OUTPUTS)
+
+
+def test_a_killed_repro_takes_its_stage_with_it_and_the_next_one_completes(
+    tiny_build: Project, unspoken: Project
+) -> None:
+    done, orphans = kill_after_two_shards(unspoken, "python", "-m", "dvc", "repro")
+    assert orphans, "no stage was running"
+    output = unspoken.dvc("repro")
+    assert "Running stage 'synthesize'" in output
+    assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
+    assert unspoken.digests("data", "reports") == tiny_build.digests("data", "reports")
+    assert unspoken.lock() == tiny_build.lock()
+
+
+def test_a_stage_told_to_stop_says_so_and_goes_on_later(tiny_build: Project, unspoken: Project) -> None:
+    command = ("python", "-m", "pipeline.synthesize")
+    with unspoken.running(*command) as process:
+        wait_until(lambda: bool(finished(unspoken)) or process.poll() is not None, "a finished shard")
+        orphans = family(process)
+        process.terminate()
+        assert process.wait(timeout=20) == 143
+        wait_until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
+    done = identities(finished(unspoken))
+    assert done
+    again = unspoken.run(*command)
+    assert again.returncode == 0, again.stderr
+    assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
+    assert unspoken.digests(*OUTPUTS) == tiny_build.digests(*OUTPUTS)

@@ -1,0 +1,182 @@
+"""A temporary copy of the project in which tests run stages and DVC as a user does: as processes, by their exit codes.
+
+The copy holds what git tracks and what it would track; results of earlier runs (`dvc.lock`, `reports/`) stay behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+HERE = Path(__file__).resolve().parents[1]
+
+# The smallest sizes at which every stage has rows to work on, in several shards each. So few utterances would choose
+# the smallest C, whose probabilities are all alike: then speech would decide no row.
+TINY: Mapping[str, Any] = {
+    "acquire.b_t4sa.sample_size": 20,
+    "acquire.iemocap.sample_size": 40,
+    "acquire.fi.sample_size": 6,
+    "clean.shard_rows": 7,
+    "assemble.shard_rows": 5,
+    "train_teacher.speech.regularisation": [0.1],
+}
+TIMEOUT_SECONDS = 600  # of a process; of use where one hangs
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy at `root`; `environment` goes on top of the test's own, without its SIER_ and DVC_ ones."""
+
+    root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """Environment of a process: the interpreter that runs the tests is the one `python` means."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SIER_", "DVC_"))}
+        return {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.root.with_name(f"{self.root.name}.dvc")),
+            "SIER_WORKERS": "2",
+            **self.environment,
+            **more,
+        }
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A finished process; arguments by name are environment variables."""
+        return subprocess.run(
+            command, cwd=self.root, env=self.variables(**more), capture_output=True, text=True, check=False,
+            timeout=TIMEOUT_SECONDS,
+        )  # fmt: skip
+
+    def stage(self, name: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """`clean`, or `acquire@fi`, without DVC."""
+        module, _, item = name.partition("@")
+        return self.run("python", "-m", f"pipeline.{module}", *([item] if item else []), **more)
+
+    def dvc(self, *arguments: str, **more: str) -> str:
+        """Standard output of a DVC command that succeeds."""
+        done = self.run("python", "-m", "dvc", *arguments, **more)
+        assert done.returncode == 0, f"dvc {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    @contextmanager
+    def running(self, *command: str, **more: str) -> Iterator[psutil.Popen]:
+        """A process under way; it and what is left of its children are killed at the end."""
+        log = self.root.with_name(f"{self.root.name}.log")
+        with log.open("wb") as output:
+            process = psutil.Popen(command, cwd=self.root, env=self.variables(**more), stdout=output, stderr=output)
+            try:
+                yield process
+            finally:
+                for member in [*family(process), process]:
+                    if member.is_running():
+                        member.kill()
+                process.wait()
+
+    def params(self) -> dict[str, Any]:
+        values: dict[str, Any] = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        return values
+
+    def set_params(self, changes: Mapping[str, Any]) -> None:
+        """Overwrite parameters by their dotted names; a name that is not there is added."""
+        values = self.params()
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            section = values
+            for part in path:
+                section = section[part]
+            section[last] = value
+        (self.root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+    def copy(self, target: Path) -> Project:
+        """The same project, outputs and unfinished work included, elsewhere."""
+        shutil.copytree(self.root, target, symlinks=True)
+        return Project(target, self.environment)
+
+    def lock(self) -> dict[str, Any]:
+        """What dvc.lock says."""
+        values: dict[str, Any] = yaml.safe_load((self.root / "dvc.lock").read_text(encoding="utf-8"))
+        return values
+
+    def forget(self, *stages: str) -> None:
+        """Make DVC believe that these stages have never run: not in dvc.lock, not in its cache of runs."""
+        lock = self.lock()
+        for stage in stages:
+            del lock["stages"][stage]
+        (self.root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+        shutil.rmtree(self.root / ".dvc" / "cache" / "runs", ignore_errors=True)
+
+    def digests(self, *folders: str) -> dict[str, str]:
+        """sha256 by name of every file below these folders (or of these files)."""
+        found: dict[str, str] = {}
+        for folder in folders:
+            start = self.root / folder
+            for path in sorted([start] if start.is_file() else start.rglob("*")):
+                if path.is_file():
+                    found[path.relative_to(self.root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+
+def new_project(root: Path, changes: Mapping[str, Any] | None = None, **environment: str) -> Project:
+    """A copy of this checkout at `root`, committed to a git repository of its own, with changed parameters."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=HERE, capture_output=True, text=True, check=True
+    )
+    for name in sorted(set(listed.stdout.split("\0")) - {"", "dvc.lock"}):
+        source = HERE / name
+        if source.is_file() and not name.startswith("reports/"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, root / name)
+    project = Project(root, environment)
+    project.set_params(TINY if changes is None else changes)
+    author = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
+    for command in (("init", "--quiet"), ("add", "--all"), (*author, "commit", "--quiet", "--message", "start")):
+        done = project.run("git", *command)
+        assert done.returncode == 0, done.stderr
+    return project
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """All living descendants."""
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
+    """Look every 10 ms.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def one_error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line on standard error of a stage that was stopped by a user's mistake.
+
+    Raises:
+        AssertionError: another exit code than 1, or more or less than one line.
+    """
+    assert done.returncode == 1, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
