@@ -1,0 +1,259 @@
+"""dvc.yaml, resolved by DVC itself, against the code that its stages run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from pipeline.check import SECTIONS
+from pipeline.engine.fingerprint import PROJECT, imported_modules
+
+# Their files change together with what all stages share, or are all read by one stage.
+UNITS = ("pipeline/engine", "pipeline/corpora")
+DVC_TEMPLATES = {"bar_horizontal", "linear", "confusion", "simple", "scatter"}
+OWN_TEMPLATES = sorted((PROJECT / ".dvc" / "plots").glob("*.json"))
+WITHOUT_TORCH = ("acquire", "clean", "synthesize", "label", "assemble")
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    cmd: str
+    desc: str
+    deps: tuple[str, ...]
+    params: dict[str, list[str]]
+    outs: dict[str, Any]
+
+    @property
+    def module(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
+    def item(self) -> str:
+        return self.name.partition("@")[2]
+
+    @property
+    def file(self) -> Path:
+        return PROJECT / "pipeline" / f"{self.module}.py"
+
+    @property
+    def code(self) -> set[str]:
+        return {dep for dep in self.deps if not dep.startswith("data/")}
+
+    @property
+    def data(self) -> set[str]:
+        return {dep for dep in self.deps if dep.startswith("data/")}
+
+
+def resolved() -> list[Stage]:
+    stages = []
+    with Repo(str(PROJECT)) as repo:
+        for stage in repo.index.stages:
+            params = {dep.def_path: dep.params for dep in stage.params}
+            stages.append(
+                Stage(
+                    name=stage.addressing,
+                    cmd=stage.cmd,
+                    desc=stage.desc or "",
+                    deps=tuple(dep.def_path for dep in stage.deps if dep not in stage.params),
+                    params=params,
+                    outs={out.def_path: out for out in stage.outs},
+                )
+            )
+    return stages
+
+
+STAGES = resolved()
+WRITTEN = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
+PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+each_stage = pytest.mark.parametrize("stage", STAGES, ids=[stage.name for stage in STAGES])
+
+
+def relative(paths: set[Path]) -> set[str]:
+    return {path.relative_to(PROJECT).as_posix() for path in paths}
+
+
+def inside(name: str, folders: set[str]) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in folders)
+
+
+def adapters(stage: Stage) -> set[str]:
+    """Modules that params name, which no import statement shows."""
+    return {f"pipeline/voices/{PARAMS['synthesize']['voice']['engine']}.py"} if stage.module == "synthesize" else set()
+
+
+def needed(stage: Stage) -> set[str]:
+    starts = [stage.file, *(PROJECT / adapter for adapter in adapters(stage))]
+    return set().union(*(relative(imported_modules(start)) for start in starts))
+
+
+def test_every_module_that_is_a_stage_is_in_the_graph() -> None:
+    modules = {
+        path.stem
+        for path in (PROJECT / "pipeline").glob("*.py")
+        if "raise SystemExit(stage_main(" in path.read_text(encoding="utf-8")
+    }
+    assert {stage.module for stage in STAGES} == modules
+
+
+@each_stage
+def test_listed_modules_are_those_that_the_stage_imports(stage: Stage) -> None:
+    folders = {dep for dep in stage.code if (PROJECT / dep).is_dir()}
+    modules = {dep for dep in stage.code if dep.endswith(".py")}
+    imported = needed(stage)
+    assert folders <= set(UNITS)
+    assert stage.file.relative_to(PROJECT).as_posix() in modules
+    assert {name for name in imported if not inside(name, folders)} == modules
+    assert {folder for folder in folders if any(inside(name, {folder}) for name in imported)} == folders
+
+
+@each_stage
+def test_other_listed_files_are_there_and_named_in_the_code(stage: Stage) -> None:
+    others = {dep for dep in stage.code if not dep.endswith(".py") and not (PROJECT / dep).is_dir()}
+    sources = "".join((PROJECT / name).read_text(encoding="utf-8") for name in needed(stage))
+    for other in others:
+        assert (PROJECT / other).is_file()
+        assert Path(other).name in sources
+
+
+@each_stage
+def test_templates_that_the_code_reads_are_listed(stage: Stage) -> None:
+    sources = "".join((PROJECT / name).read_text(encoding="utf-8") for name in needed(stage))
+    for template in (PROJECT / "pipeline").glob("*.j2"):
+        assert (template.name in sources) == (f"pipeline/{template.name}" in stage.code)
+
+
+@pytest.mark.parametrize("module", sorted({stage.module for stage in STAGES}))
+def test_what_python_imports_at_start_is_listed_and_torch_only_where_needed(module: str) -> None:
+    """The same question as above, asked of Python itself instead of the source code."""
+    script = (
+        f"import json, sys, pipeline.{module}\n"
+        "files = {name: getattr(found, '__file__', None) for name, found in sys.modules.items()}\n"
+        "print(json.dumps({name: file for name, file in files.items() if file}))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    loaded = {name: Path(file) for name, file in json.loads(run.stdout).items()}
+    packages = {PROJECT / "pipeline", PROJECT / "models"}
+    ours = {path for path in loaded.values() if packages & set(path.parents) and has_code(path)}
+    stage = next(stage for stage in STAGES if stage.module == module)
+    assert len(ours) > 5
+    assert {name for name in relative(ours) if name not in stage.code and not inside(name, stage.code)} == set()
+    if module in WITHOUT_TORCH:
+        assert not {"torch", "sklearn", "onnxruntime"} & loaded.keys()
+
+
+def has_code(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+@each_stage
+def test_a_stage_is_described_and_runs_its_module_without_shell_logic(stage: Stage) -> None:
+    assert stage.cmd == f"python -m pipeline.{stage.module}" + (f" {stage.item}" if stage.item else "")
+    assert re.fullmatch(r"[A-Z][^$]{20,99}[^.$]", stage.desc)
+
+
+def test_descriptions_tell_stages_apart() -> None:
+    assert len({stage.desc for stage in STAGES}) == len(STAGES)
+
+
+@each_stage
+def test_a_stage_depends_on_base_and_its_own_whole_section(stage: Stage) -> None:
+    section = f"{stage.module}.{stage.item}" if stage.item else stage.module
+    assert stage.params == {"params.yaml": ["base", section]}
+    assert section in SECTIONS
+
+
+def test_every_section_belongs_to_a_stage() -> None:
+    assert {name for stage in STAGES for name in stage.params["params.yaml"]} == set(SECTIONS)
+
+
+@each_stage
+def test_nothing_persists_and_only_small_files_and_corpora_are_kept_out_of_the_cache(stage: Stage) -> None:
+    for name, out in stage.outs.items():
+        assert not out.persist
+        assert out.use_cache == (not name.startswith(("reports/", "data/corpora/")))
+
+
+def test_no_stage_declares_metrics_or_plots_of_its_own() -> None:
+    for stage in STAGES:
+        assert not any(out.metric or out.plot for out in stage.outs.values())
+
+
+def test_metrics_and_plots_at_top_level_are_exactly_the_reports_of_stages() -> None:
+    outs = [name for stage in STAGES for name in stage.outs]
+    assert len(outs) == len(set(outs))
+    plots = [name for plot in WRITTEN["plots"] for name in plot]
+    assert sorted(WRITTEN["metrics"]) == sorted(name for name in outs if re.fullmatch(r"reports/\w+\.json", name))
+    assert sorted(plots) == sorted(name for name in outs if re.fullmatch(r"reports/plots/\w+\.csv", name))
+
+
+def test_every_plot_has_a_title_a_template_and_two_axes() -> None:
+    for plot in WRITTEN["plots"]:
+        for settings in plot.values():
+            assert set(settings) == {"title", "template", "x", "y"}
+            assert settings["template"] in DVC_TEMPLATES | {path.stem for path in OWN_TEMPLATES}
+
+
+def test_every_template_of_ours_is_json_that_draws_dvcs_data_and_is_used() -> None:
+    used = {settings["template"] for plot in WRITTEN["plots"] for settings in plot.values()}
+    for path in OWN_TEMPLATES:
+        assert path.stem in used - DVC_TEMPLATES
+        template = json.loads(path.read_text(encoding="utf-8"))
+        assert template["data"] == {"values": "<DVC_METRIC_DATA>"}
+
+
+# What each stage reads of the others' outputs: the table of the design, plus what its metrics need.
+READS = {
+    "acquire@b_t4sa": set(),
+    "acquire@iemocap": set(),
+    "acquire@fi": set(),
+    "clean": {"data/corpora/b_t4sa"},
+    "synthesize": {"data/clean"},
+    "train_teacher@speech": {"data/corpora/iemocap"},
+    "train_teacher@image": {"data/corpora/fi"},
+    "score@speech": {"data/speech", "data/checkpoints/ser"},
+    "score@image": {"data/clean", "data/checkpoints/ier"},
+    "label": {
+        "data/clean",
+        "data/speech",
+        "data/scores/speech",
+        "data/scores/image",
+        "data/corpora/b_t4sa/manifest.json",
+    },
+    "assemble": {
+        "data/clean",
+        "data/speech",
+        "data/scores/speech",
+        "data/scores/image",
+        "data/labels",
+        "data/corpora/b_t4sa/manifest.json",
+    },
+}
+
+
+def test_stages_read_what_the_design_says() -> None:
+    assert {stage.name: stage.data for stage in STAGES} == READS
+
+
+@each_stage
+def test_data_that_a_stage_reads_is_made_by_another_stage(stage: Stage) -> None:
+    made = {name for other in STAGES if other is not stage for name in other.outs}
+    assert {name for name in stage.data if name not in made and not inside(name, made)} == set()
+
+
+def test_bytecode_and_unfinished_work_are_ignored_by_dvc() -> None:
+    with Repo(str(PROJECT)) as repo:
+        for folder in ("pipeline/__pycache__", "pipeline/engine/__pycache__", ".work", ".venv"):
+            assert repo.dvcignore.is_ignored_dir(str(PROJECT / folder))
+        assert not repo.dvcignore.is_ignored_dir(str(PROJECT / "pipeline"))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import summary
+from pipeline.errors import UserError
+
+METRICS: dict[str, Any] = {
+    "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}},
+    "synthesize": {"rejected": {"speech_too_long": 2}},
+    "train_teacher_speech": {"held_out": {"accuracy": 0.8}},
+    "train_teacher_image": {"held_out": {"accuracy": 0.8375}},
+    "label": {
+        "rows_in": 200,
+        "kept": 150,
+        "share_decided_by_speech": 0.4,
+        "validity": {"note": "measured", "all": {"rows": 150, "cramers_v": 0.314, "low": 0.25, "high": 0.4}},
+    },
+    "assemble": {
+        "rows": 150,
+        "labels": {"anger": 30, "happy": 60, "hate": 20, "sad": 40},
+        "splits": {
+            "train": {"anger": 21, "happy": 42, "hate": 14, "sad": 28},
+            "test": {"anger": 9, "happy": 18, "hate": 6, "sad": 12},
+        },
+        "decided_by": {"speech": 60, "image": 90},
+    },
+}
+
+
+def written(folder: Path, **changes: dict[str, Any]) -> Path:
+    for name, metrics in METRICS.items():
+        (folder / f"{name}.json").write_text(json.dumps({**deepcopy(metrics), **changes.get(name, {})}))
+    return folder
+
+
+def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
+    assert summary.summarise(written(tmp_path)) == [
+        "rows in      300",
+        "  rejected       12  image_truncated (clean)",
+        "  rejected        8  text_empty (clean)",
+        "  rejected        2  speech_too_long (synthesize)",
+        "  dropped        50  by the label rule, 25% of 200 scored",
+        "kept         150",
+        "  anger          30  train 21, test 9",
+        "  happy          60  train 42, test 18",
+        "  hate           20  train 14, test 6",
+        "  sad            40  train 28, test 12",
+        "decided by   speech 60 (40%), image 90 (60%)",
+        "teachers     held-out accuracy: speech 80.0%, image 83.8%",
+        "validity     Cramer's V 0.31 (0.25 to 0.40) with the texts' sentiment,",
+        "             measured",
+        "dataset      data/sier",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "first"),
+    [
+        (0.95, "WARNING      one modality decides: speech, 95% of the kept rows"),
+        (0.05, "WARNING      one modality decides: image, 95% of the kept rows"),
+        (0.9, "rows in      300"),
+        (0.1, "rows in      300"),
+    ],
+)
+def test_a_modality_that_decides_more_than_nine_tenths_is_the_first_line(
+    tmp_path: Path, share: float, first: str
+) -> None:
+    label = {"share_decided_by_speech": share}
+    assert summary.summarise(written(tmp_path, label=label))[0] == first
+
+
+def test_validity_that_is_not_defined_is_left_out(tmp_path: Path) -> None:
+    validity = {"note": "measured", "all": {"rows": 1, "cramers_v": None, "low": None, "high": None}}
+    found = summary.summarise(written(tmp_path, label={"validity": validity}))
+    assert not [line for line in found if "validity" in line or "measured" in line]
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("text", [None, "{", ""])
+def test_metrics_that_are_missing_or_damaged_are_named(tmp_path: Path, name: str, text: str | None) -> None:
+    path = written(tmp_path) / f"{name}.json"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        summary.summarise(tmp_path)
+    assert str(caught.value) == f"{path}: missing or damaged; run: dvc repro"
+
+
+def test_the_command_prints_the_lines_or_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert summary.main() == 1
+    assert capsys.readouterr() == ("", "summary: error: reports/clean.json: missing or damaged; run: dvc repro\n")
+    Path("reports").mkdir()
+    written(Path("reports"))
+    assert summary.main() == 0
+    found = capsys.readouterr()
+    assert found.out.splitlines() == summary.summarise(Path("reports"))
+    assert found.err == ""
