@@ -67,6 +67,9 @@ def main() -> int:
     """`python -m pipeline.summary`."""
     try:
         print("\n".join(summarise(REPORTS)))
+    except KeyError as error:
+        print(f"summary: error: {REPORTS}: {error} is missing; run: dvc repro --force", file=sys.stderr)
+        return 1
     except UserError as error:
         print(f"summary: error: {error}", file=sys.stderr)
         return 1

@@ -66,6 +66,12 @@ def replace_folder(new: Path, target: Path) -> None:
     """Put the folder `new` in the place of `target`, which keeps its old content until the last moment."""
     retired = target.with_name(f".{target.name}.{os.getpid()}.old")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if new.stat().st_dev != target.parent.stat().st_dev:  # data may lie on a larger disk than .work
+        beside = target.with_name(f".{target.name}.new")
+        remove_tree(beside)
+        shutil.copytree(new, beside, symlinks=True)
+        remove_tree(new)
+        new = beside
     if target.exists():
         target.rename(retired)
     try:

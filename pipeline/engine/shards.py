@@ -143,10 +143,14 @@ def publish(
             files.link_or_copy(folder / marker.rejects.name, new / marker.rejects.name)
     for name, content in (extra or {}).items():
         files.write_bytes(new / name, content)
-    # Each line says how many there are, so that a manifest that was cut between two lines is known for one.
-    lines = [json.dumps({**asdict(marker), "shards": len(markers)}) + "\n" for marker in markers]
-    files.write_bytes(new / MANIFEST, "".join(lines).encode())
+    files.write_bytes(new / MANIFEST, manifest(markers))
     files.replace_folder(new, out)
+
+
+def manifest(markers: Sequence[Marker]) -> bytes:
+    """Content of a folder's manifest; each line says how many there are, so that a cut one is known for one."""
+    lines = [json.dumps({**asdict(marker), "shards": len(markers)}) + "\n" for marker in markers]
+    return "".join(lines).encode()
 
 
 def read_manifest(folder: Path, stage: str) -> list[Marker]:

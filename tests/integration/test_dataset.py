@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +187,7 @@ def test_the_card_counts_what_the_rows_say(rows: pd.DataFrame, tiny_build: Proje
 def rewrite_clean(project: Project, changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Overwrite columns of rows of `data/clean` by id, as if stage clean had written them so."""
     folder = project.root / "data" / "clean"
-    lines = []
+    markers = []
     for marker in shards.read_manifest(folder, "clean"):
         path = folder / marker.part.name
         table = pq.read_table(path)
@@ -197,9 +196,9 @@ def rewrite_clean(project: Project, changes: Mapping[str, Mapping[str, Any]]) ->
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
         content = path.read_bytes()
         part = replace(marker.part, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        lines.append(json.dumps(asdict(replace(marker, part=part))) + "\n")
+        markers.append(replace(marker, part=part))
     (folder / "manifest.jsonl").unlink()
-    (folder / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "manifest.jsonl").write_bytes(shards.manifest(markers))
 
 
 def other_side(project: Project, kept: pd.DataFrame, identity: str) -> str:

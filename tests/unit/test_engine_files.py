@@ -143,3 +143,21 @@ def test_a_tree_goes_also_where_folders_are_read_only_and_links_are_not_followed
     assert names(tmp_path) == ["outside"]
     assert names(outside) == ["kept"]
     files.remove_tree(tree)  # a missing one is fine
+
+
+def test_a_folder_comes_from_another_file_system_whole(tmp_path: Path) -> None:
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
+        new = Path(folder) / "new"
+        (new / "inner").mkdir(parents=True)
+        (new / "inner" / "a").write_text("new")
+        (new / "link").symlink_to("inner")
+        (tmp_path / "target").mkdir()
+        (tmp_path / "target" / "b").write_text("old")
+        files.replace_folder(new, tmp_path / "target")
+        assert not new.exists()
+    assert (tmp_path / "target" / "inner" / "a").read_text() == "new"
+    assert (tmp_path / "target" / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["target"]
