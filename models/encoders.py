@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import UserError
+
 WHISPER = "whisper-tiny.en"
 
 
@@ -57,9 +59,12 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
         weights: local weights of a timm backbone that has no packaged ones.
 
     Raises:
-        UserError: unknown name, package not installed, or weights other than the pinned ones.
+        UserError: unknown name, package not installed, weights other than the pinned ones, or no such device.
     """
     if name == WHISPER:
+        import ctranslate2  # noqa: PLC0415
+
+        _expect_device(device, ctranslate2.get_cuda_device_count())
         from models.speech_encoder import WhisperEncoder  # noqa: PLC0415
 
         return WhisperEncoder(cpu_threads=threads, device=device)
@@ -67,5 +72,11 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
 
     from models.image_encoder import TimmEncoder  # noqa: PLC0415
 
+    _expect_device(device, torch.cuda.device_count())
     torch.set_num_threads(threads)
     return TimmEncoder(name, weights=weights, device=device)
+
+
+def _expect_device(device: str, cuda_devices: int) -> None:
+    if device != "cpu" and not cuda_devices:
+        raise UserError(f"device {device}: none was found; use cpu (SIER_DEVICE), or install its driver")

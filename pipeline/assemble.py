@@ -152,8 +152,9 @@ def run(params: AssembleParams, context: Context) -> Report:
 
     metrics = _metrics(rows, context)
     origin = acquired.read_manifest(data / "corpora" / "b_t4sa")["origin"]
+    normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = json.loads((data / "labels" / tables.RULE_FILE).read_bytes())
-    text = card.render(kinds, markers, names, metrics, rows, rule, origin)
+    text = card.render(kinds, markers, names, metrics, rows, rule, origin, normalised)
     shards.publish(work / "shards", markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work)
     write_metrics(context.paths.reports / "assemble.json", metrics)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from pipeline import rules
 from pipeline.corpora import acquired
 from pipeline.engine.shards import Marker
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from datasets import Features
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
-DOMINANT_SHARE = 0.9
 
 # Named voices whose terms we know. Others are described by the name only.
 VOICE_TERMS = {
@@ -38,6 +38,7 @@ def render(
     rows: pd.DataFrame,
     rule: Mapping[str, Any],
     origin: str,
+    normalised: bool,
 ) -> str:
     """The card as text.
 
@@ -49,17 +50,18 @@ def render(
         rows: all rows without their media; columns label, decided_by, confidence, agreement, voice.
         rule: section `label` of the parameters, as stage label recorded it.
         origin: of the tweets, `sample` or `local copy`.
+        normalised: whether the speech teacher normalised voices.
     """
     by_speech = metrics["decided_by"]["speech"] / metrics["rows"]
-    share = max(by_speech, 1 - by_speech)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - Markdown
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         header=_header(features, markers, names, origin),
         metrics=metrics,
         rule=rule,
+        normalised=normalised,
         is_sample=origin == acquired.SAMPLE,
-        dominant=("speech" if by_speech > 0.5 else "image") if share > DOMINANT_SHARE else None,
-        dominant_share=share,
+        dominant=rules.dominant_modality(by_speech),
+        dominant_share=max(by_speech, 1 - by_speech),
         features=features,
         decided=pd.crosstab(rows["label"], rows["decided_by"]),
         agreement=float(rows["agreement"].mean()),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import acquire, assemble, clean, label, score, stage, synthesize, train_teacher
-from pipeline.engine.pool import engine_from_environment
+from pipeline.engine.pool import device_from_environment, engine_from_environment
 from pipeline.errors import UserError
 from pipeline.params import PARAMS_FILE, read_params, section
 
@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
     try:
         check(Path(arguments[0] if arguments else PARAMS_FILE))
         engine_from_environment()
+        device_from_environment()
     except UserError as error:
         print(f"check: error: {error}", file=sys.stderr)
         return 1

@@ -30,7 +30,6 @@ from pipeline.stage import Context, Report, stage_main
 
 # What the paper reports (section 3.1), to print beside ours.
 PAPER = {"rows_in": 470_586, "kept": 80_893, "happy": 42_958, "sad": 13_621, "hate": 4_401, "anger": 19_913}
-DOMINANT_SHARE = 0.9
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -57,7 +56,7 @@ def run(params: LabelParams, context: Context) -> Report:
     unknown = sorted(set(params.remap.values()) - set(context.base.labels))
     if unknown:
         raise UserError(f"label.remap: {unknown[0]} is not a label; base.labels are {list(context.base.labels)}")
-    rows, votes = _votes(context)
+    rows, votes = _votes(params, context)
     reasons = rules.drop_reasons(params.rule, params.threshold, votes)
     kept = reasons == ""
     if not kept.any():
@@ -74,11 +73,12 @@ def run(params: LabelParams, context: Context) -> Report:
     return Report(len(rows), int(kept.sum()), dropped, tuple(_notes(metrics)))
 
 
-def _votes(context: Context) -> tuple[pd.DataFrame, rules.Votes]:
+def _votes(params: LabelParams, context: Context) -> tuple[pd.DataFrame, rules.Votes]:
     """Rows scored by both teachers (id, sentiment, voice), and what the teachers say."""
     data = context.paths.data
     speech, speech_classes = _scores(context, "speech")
     image, image_classes = _scores(context, "image")
+    rules.remap(np.array([*speech_classes, *image_classes]), params.remap)  # refuses a class that the map misses
     rows = speech[["id"]].merge(image[["id"]], on="id", validate="one_to_one")
     for folder, stage, column in (("clean", "clean", "sentiment"), ("speech", "synthesize", "voice")):
         markers = shards.read_manifest(data / folder, stage)
@@ -138,6 +138,7 @@ def _metrics(
         "labels": {name: int((labels[kept] == name).sum()) for name in context.base.labels},
         "decided_by": {"speech": int(by_speech.sum()), "image": int(kept.sum() - by_speech.sum())},
         "share_decided_by_speech": by_speech.sum() / kept.sum(),
+        "dominant_modality": rules.dominant_modality(by_speech.sum() / kept.sum()),
         "agreement": {"all_rows": votes.agree.mean(), "kept_rows": votes.agree[kept].mean()},
         # Before the rule: a voice's artefacts show here first.
         "speech_teacher_by_voice": {
@@ -178,9 +179,8 @@ def _validity(
 def _notes(metrics: dict[str, Any]) -> list[str]:
     share = metrics["share_decided_by_speech"]
     notes = []
-    if max(share, 1 - share) > DOMINANT_SHARE:
-        modality = "speech" if share > DOMINANT_SHARE else "image"
-        notes.append(f"WARNING: {modality} decides {max(share, 1 - share):.0%} of the kept rows")
+    if metrics["dominant_modality"]:
+        notes.append(f"WARNING: {metrics['dominant_modality']} decides {max(share, 1 - share):.0%} of the kept rows")
     ours = ", ".join(f"{name} {count}" for name, count in metrics["labels"].items())
     paper = ", ".join(f"{name} {PAPER[name]:,}" for name in metrics["labels"] if name in PAPER)
     notes.append(f"labels: {ours} (paper: {paper} of {PAPER['rows_in']:,} rows)")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 
 Rule = Literal["max_probability", "agreement"]
+DOMINANT_SHARE = 0.9  # of the kept rows; a modality that decides more is named wherever the labels are described
 BELOW_THRESHOLD = "below_threshold"
 DISAGREE = "teachers_disagree"
 
@@ -79,6 +80,13 @@ def drop_reasons(rule: Rule, threshold: float, found: Votes) -> NDArray[np.str_]
     if rule == "agreement":
         reasons = np.where((reasons == "") & ~found.agree, DISAGREE, reasons)
     return reasons
+
+
+def dominant_modality(share_decided_by_speech: float) -> str | None:
+    """The modality that decides nearly all labels, if there is one."""
+    if share_decided_by_speech > DOMINANT_SHARE:
+        return "speech"
+    return "image" if 1 - share_decided_by_speech > DOMINANT_SHARE else None
 
 
 def remap(source_labels: NDArray[np.str_], mapping: Mapping[str, str]) -> NDArray[np.str_]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import partial
@@ -35,14 +34,12 @@ from models.standardise import Statistics
 from pipeline import audio, tables
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
 from pipeline.reports import write_metrics
 from pipeline.stage import Context, Report, stage_main
-
-STATISTICS_FILE = "voice_statistics.parquet"
-CHECKPOINTS = {"speech": "ser", "image": "ier"}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -149,11 +146,11 @@ def run(params: ScoreParams, context: Context) -> Report:
     data = context.paths.data
     folder = data / source.folder
     sources = shards.read_manifest(folder, source.stage)
-    checkpoint = context.paths.checkpoints / CHECKPOINTS[modality]
+    checkpoint = context.paths.checkpoints / tables.CHECKPOINTS[modality]
     teacher = read_teacher_card(checkpoint, modality)
     statistics = None
     if teacher["normalise"] == "voice":
-        statistics = context.paths.work / f"score.{modality}.{STATISTICS_FILE}"
+        statistics = context.paths.work / f"score.{modality}.{tables.VOICE_STATISTICS_FILE}"
         _write_statistics(params, source, folder, sources, checkpoint, statistics)
     mark = fingerprint(
         params=params, teacher=teacher["digest"], input=files.sha256_of(folder / shards.MANIFEST),
@@ -166,7 +163,7 @@ def run(params: ScoreParams, context: Context) -> Report:
     counts = shards.total_counts(markers)
     if not counts[shards.OK]:
         raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
-    extra = {STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
+    extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
     shards.publish(work, markers, data / "scores" / modality, extra)
     finish(work)
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
@@ -192,7 +189,7 @@ def read_teacher_card(checkpoint: Path, modality: str) -> dict[str, Any]:
 def load_teacher(checkpoint: Path) -> Teacher:
     """The teacher saved in `checkpoint`, on the device that SIER_DEVICE names (default cpu)."""
     card = read_teacher_card(checkpoint, checkpoint.name)
-    encoder = create_encoder(card["encoder"]["name"], device=os.environ.get("SIER_DEVICE", "cpu"))
+    encoder = create_encoder(card["encoder"]["name"], device=device_from_environment())
     return Probe.load(checkpoint, encoder)
 
 

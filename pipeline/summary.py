@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline import rules
 from pipeline.errors import UserError
 
 REPORTS = Path("reports")
-DOMINANT_SHARE = 0.9
 
 
 def summarise(reports: Path) -> list[str]:
@@ -25,10 +25,11 @@ def summarise(reports: Path) -> list[str]:
     clean, speech, label, assemble = (_read(reports, name) for name in ("clean", "synthesize", "label", "assemble"))
     teachers = {name: _read(reports, f"train_teacher_{name}") for name in ("speech", "image")}
     lines = []
-    share = max(label["share_decided_by_speech"], 1 - label["share_decided_by_speech"])
-    if share > DOMINANT_SHARE:
-        modality = "speech" if label["share_decided_by_speech"] > 0.5 else "image"
-        lines.append(f"WARNING      one modality decides: {modality}, {share:.0%} of the kept rows")
+    by_speech = label["share_decided_by_speech"]
+    dominant = rules.dominant_modality(by_speech)
+    if dominant:
+        share = max(by_speech, 1 - by_speech)
+        lines.append(f"WARNING      one modality decides: {dominant}, {share:.0%} of the kept rows")
     lines.append(f"rows in      {clean['rows_in']}")
     for stage, metrics in (("clean", clean), ("synthesize", speech)):
         lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]

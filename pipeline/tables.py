@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 
 SENTIMENTS = ("negative", "neutral", "positive")
 MODALITIES = ("speech", "image")
+CHECKPOINTS = {"speech": "ser", "image": "ier"}  # folder of each modality's teacher in data/checkpoints
+VOICE_STATISTICS_FILE = "voice_statistics.parquet"  # in data/scores/speech, where the teacher normalises voices
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:

@@ -11,7 +11,6 @@ teacher that is kept is the one that was measured.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -28,16 +27,16 @@ from models.classifier import Normalise, Probe
 from models.encoders import Encoder, create_encoder
 from models.probe_training import fit_probe, validation_speakers
 from models.teacher_evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
-from pipeline import teacher_corpora
+from pipeline import tables, teacher_corpora
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main
 
-CHECKPOINTS = {"speech": "ser", "image": "ier"}
 CORPORA = {"speech": "iemocap", "image": "fi"}
 SHARD_ITEMS = 100
 RELIABILITY_BINS = 10
@@ -73,7 +72,7 @@ class Embedder:
 
     def __init__(self, modality: str, encoder: str) -> None:
         self.decode = teacher_corpora.DECODE[modality]
-        self.encoder = create_encoder(encoder, device=os.environ.get("SIER_DEVICE", "cpu"))
+        self.encoder = create_encoder(encoder, device=device_from_environment())
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `VECTORS`, and a reject for each item that cannot be decoded or encoded."""
@@ -119,7 +118,7 @@ def run(params: TeacherParams, context: Context) -> Report:
         further = {
             "cross_validation": cross_validate(matrix, labels, classes, c=probe.regularisation, seed=context.base.seed)
         }
-    _save(probe, rejects, context.paths.checkpoints / CHECKPOINTS[modality])
+    _save(probe, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
 
     support = Counter(labels)
     few = [f"{name}: {support[name]} rows" for name in classes if support[name] < FEW_ROWS]
@@ -268,4 +267,4 @@ def _write_reports(
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train_teacher", dict.fromkeys(CHECKPOINTS, TeacherParams), run))
+    raise SystemExit(stage_main("train_teacher", dict.fromkeys(tables.MODALITIES, TeacherParams), run))

@@ -32,6 +32,7 @@ ATTEMPTS = 4  # of a shard that fails with a retryable error
 RETRYABLE_ERRNOS = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT}
 POOL_STARTS = 3  # before giving up on workers that die
 ORDERS = "forward, reverse or shuffle"
+DEVICES = ("cpu", "cuda")
 
 # Libraries read these when they are first imported, which in a worker is before any code of ours runs.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -131,6 +132,14 @@ def engine_from_environment() -> LocalEngine:
     if order not in ORDERS.replace(",", "").split():
         raise UserError(f"SIER_SHARD_ORDER = {order}: expected {ORDERS}")
     return LocalEngine(workers=int(text), order=order)
+
+
+def device_from_environment() -> str:
+    """The device for networks that `SIER_DEVICE` asks for."""
+    device = os.environ.get("SIER_DEVICE", "cpu")
+    if device not in DEVICES:
+        raise UserError(f"SIER_DEVICE = {device}: expected {' or '.join(DEVICES)}")
+    return device
 
 
 # One worker per process; an exception of make_worker is kept and raised with the first task, because the pool

@@ -180,6 +180,7 @@ FAULTS = [
     ),
     Fault("no_row_is_kept", "label", set_param("label.threshold", 1.0), ("label.threshold = 1.0", "no row")),
     Fault("remap_misses_a_class", "label", leave_out_of("label.remap", "anger"), ("label.remap", "anger")),
+    Fault("remap_misses_a_rare_class", "label", leave_out_of("label.remap", "disgust"), ("label.remap", "disgust")),
     Fault("remap_to_no_label", "label", set_param("label.remap.anger", "rage"), ("label.remap", "rage", "anger")),
     Fault(
         "no_such_voice", "synthesize", set_param("synthesize.voice.model", "voices/ann.onnx"),

@@ -176,3 +176,11 @@ def test_encoders_carry_their_name_and_differ_in_digest() -> None:
 def test_unknown_encoder_is_one_line() -> None:
     with pytest.raises(UserError, match="'whisper-huge' is not a timm model"):
         create_encoder("whisper-huge")
+
+
+@pytest.mark.parametrize("name", ["whisper-tiny.en", "tf_efficientnet_lite0"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(UserError, match="device cuda: none was found"):
+        create_encoder(name, device="cuda")

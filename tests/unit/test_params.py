@@ -23,7 +23,7 @@ HINT = "see the commented params.yaml of the project"
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER"):
+    for name in ("SIER_DEVICE", "SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -259,3 +259,23 @@ def test_a_section_of_a_section_is_named_in_full() -> None:
         UserError, match=r"^params\.yaml: a\.b\.inner\.size = 3: not a known key; expected sizes, share$"
     ):
         section({"a": {"b": {"inner": {"size": 3, "sizes": [], "share": 1}}}}, "a.b", Outer)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("SIER_DEVICE", "gpu", "cpu or cuda"),
+        ("SIER_WORKERS", "0", "1 or more"),
+        ("SIER_WORKERS", "two", "1 or more"),
+        ("SIER_SHARD_ORDER", "random", "forward, reverse or shuffle"),
+        ("SIER_ENGINE", "spark", "local"),
+    ],
+)
+def test_check_refuses_settings_of_the_environment(
+    variable: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert check.main([str(SAMPLE)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{variable} = {value}: expected" in line
+    assert expected in line

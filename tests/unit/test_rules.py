@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.rules import Rule, Votes, drop_reasons, remap, votes
+from pipeline.rules import Rule, Votes, dominant_modality, drop_reasons, remap, votes
 
 SPEECH = ("anger", "excitement", "sadness")  # a teacher that met no disgust
 IMAGE = ("anger", "disgust", "excitement", "sadness")
@@ -150,3 +150,11 @@ def test_rows_do_not_depend_on_their_neighbours(found: Votes, threshold: float, 
     )
     assert drop_reasons(rule, threshold, shuffled).tolist() == drop_reasons(rule, threshold, found)[order].tolist()
     assert shuffled.source_label.tolist() == found.source_label[order].tolist()
+
+
+@pytest.mark.parametrize(
+    ("share", "dominant"),
+    [(0.0, "image"), (0.05, "image"), (0.5, None), (0.9, None), (0.901, "speech"), (1.0, "speech")],
+)
+def test_a_modality_dominates_above_nine_tenths(share: float, dominant: str | None) -> None:
+    assert dominant_modality(share) == dominant
