@@ -25,8 +25,6 @@ from pydantic.dataclasses import dataclass
 from models.calibration import reliability_bins
 from models.classifier import Normalise, Probe
 from models.encoders import Encoder, create_encoder
-from models.probe_training import fit_probe, validation_speakers
-from models.teacher_evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
 from pipeline import tables, teacher_corpora
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint
@@ -36,6 +34,7 @@ from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main
+from pipeline.teacher_training import Examples, Trained, train_image, train_speech
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
 SHARD_ITEMS = 100
@@ -108,17 +107,17 @@ def run(params: TeacherParams, context: Context) -> Report:
     vectors = _embed(params, context, wanted, folder, rejects)
     items = [item for item in wanted if item.id in vectors]
     labels = [str(params.classes[item.label]) for item in items]
-    matrix = np.stack([vectors[item.id] for item in items]) if items else np.empty((0, 0), np.float32)
-
+    if not items:
+        raise UserError(
+            f"{folder}: none of {len(wanted)} items can be read: {dict(Counter(row[1] for row in rejects))}"
+        )
+    examples = Examples(encoder, np.stack([vectors[item.id] for item in items]), items, labels, classes)
+    cs, calibrate, seed = params.regularisation, params.calibrate, context.base.seed
     if modality == "speech":
-        probe, held_out, probabilities, truth = _train_speech(params, context, encoder, matrix, items, labels, classes)
-        further: dict[str, Any] = {}
+        trained = train_speech(examples, cs=cs, normalise=params.normalise, calibrate=calibrate, seed=seed)
     else:
-        probe, held_out, probabilities, truth = _train_image(params, context, encoder, matrix, items, labels, classes)
-        further = {
-            "cross_validation": cross_validate(matrix, labels, classes, c=probe.regularisation, seed=context.base.seed)
-        }
-    _save(probe, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
+        trained = train_image(examples, cs=cs, calibrate=calibrate, seed=seed)
+    _save(trained.probe, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
 
     support = Counter(labels)
     few = [f"{name}: {support[name]} rows" for name in classes if support[name] < FEW_ROWS]
@@ -129,16 +128,16 @@ def run(params: TeacherParams, context: Context) -> Report:
         "rejected": dict(sorted(Counter(status for _, status, _ in rejects).items())),
         "support": {name: support[name] for name in classes},
         "too_few_to_learn": few,
-        "held_out": held_out,
-        **further,
-        "regularisation": probe.regularisation,
-        "temperature": probe.temperature,
+        "held_out": trained.held_out,
+        **trained.further,
+        "regularisation": trained.probe.regularisation,
+        "temperature": trained.probe.temperature,
         "corpus_warnings": corpus.warnings,
-        "digest": probe.digest,
+        "digest": trained.probe.digest,
     }
-    _write_reports(metrics, probabilities, truth, classes, modality, context.paths.reports)
-    recall = held_out["unweighted_average_recall"]
-    notes = [f"held-out accuracy {held_out['accuracy']:.1%}, unweighted recall {recall:.1%} on {held_out['rows']} rows"]
+    _write_reports(metrics, trained, classes, modality, context.paths.reports)
+    accuracy, recall = trained.held_out["accuracy"], trained.held_out["unweighted_average_recall"]
+    notes = [f"held-out accuracy {accuracy:.1%}, unweighted recall {recall:.1%} on {len(trained.truth)} rows"]
     notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))
@@ -193,54 +192,6 @@ def _embed(
     return {row["id"]: np.array(row["vector"], dtype=np.float32) for row in rows}
 
 
-Trained = tuple[Probe, dict[str, Any], NDArray[np.float32], list[str]]
-
-
-def _train_speech(
-    params: TeacherParams,
-    context: Context,
-    encoder: Encoder,
-    matrix: NDArray[np.float32],
-    items: list[teacher_corpora.Item],
-    labels: list[str],
-    classes: tuple[str, ...],
-) -> Trained:
-    speakers = [item.speaker for item in items]
-    found = leave_one_group_out(
-        matrix, labels, classes, speakers=speakers, sessions=[item.session for item in items],
-        cs=params.regularisation, normalise=params.normalise, seed=context.base.seed,
-    )  # fmt: skip
-    probe = fit_probe(
-        encoder, matrix, labels, classes, validation=validation_speakers(speakers, context.base.seed),
-        cs=params.regularisation, speakers=speakers if params.normalise == "voice" else None,
-        calibrate=params.calibrate,
-    )  # fmt: skip
-    held_out = {"protocol": "leave one session out", **evaluate(labels, found.predictions, classes)}
-    return probe, held_out, found.probabilities, labels
-
-
-def _train_image(
-    params: TeacherParams,
-    context: Context,
-    encoder: Encoder,
-    matrix: NDArray[np.float32],
-    items: list[teacher_corpora.Item],
-    labels: list[str],
-    classes: tuple[str, ...],
-) -> Trained:
-    splits = stratified_split([item.id for item in items], labels, seed=context.base.seed)
-    known = splits != "test"
-    probe = fit_probe(
-        encoder, matrix[known], [label for label, use in zip(labels, known, strict=True) if use], classes,
-        validation=splits[known] == "validation", cs=params.regularisation, calibrate=params.calibrate,
-    )  # fmt: skip
-    truth = [label for label, use in zip(labels, known, strict=True) if not use]
-    probabilities = probe.classify(matrix[~known], None)
-    predictions = [classes[place] for place in probabilities.argmax(axis=1)]
-    held_out = {"protocol": "80/5/15 stratified", **evaluate(truth, predictions, classes)}
-    return probe, held_out, probabilities, truth
-
-
 def _save(probe: Probe, rejects: list[tuple[str, str, str]], target: Path) -> None:
     new = target.with_name(f".{target.name}.new")
     files.remove_tree(new)
@@ -250,13 +201,9 @@ def _save(probe: Probe, rejects: list[tuple[str, str, str]], target: Path) -> No
 
 
 def _write_reports(
-    metrics: dict[str, Any],
-    probabilities: NDArray[np.float32],
-    truth: list[str],
-    classes: tuple[str, ...],
-    modality: str,
-    reports: Path,
+    metrics: dict[str, Any], trained: Trained, classes: tuple[str, ...], modality: str, reports: Path
 ) -> None:
+    probabilities, truth = trained.probabilities, trained.truth
     write_metrics(reports / f"train_teacher_{modality}.json", metrics)
     predictions = [classes[place] for place in probabilities.argmax(axis=1)]
     pairs = zip(truth, predictions, strict=True)
