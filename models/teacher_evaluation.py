@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from models.classifier import Normalise
 from models.linear import softmax
-from models.probe_training import choose_c, fit_linear, validation_speakers
+from models.probe_training import choose_c, fit_linear, out_of_fold_logits, usable_folds, validation_speakers
 from models.standardise import Statistics, standardise_by_group
 from pipeline.errors import UserError
 
@@ -160,18 +160,12 @@ def cross_validate(
     Returns:
         folds, rows, accuracy, unweighted_average_recall; accuracy None where no class has two rows.
     """
-    names = np.asarray(labels)
-    folds = min(folds, *Counter(labels).values())
+    folds = usable_folds(labels, folds)
     if folds < 2:
-        return {"folds": 0, "rows": len(names), "accuracy": None, "unweighted_average_recall": None}
-    predictions = np.empty(len(names), dtype=object)
-    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-    for train, test in splitter.split(representation, names):
-        statistics = Statistics.of(representation[train])
-        model = fit_linear(statistics.apply(representation[train]), names[train].tolist(), classes, c)
-        places = model.logits(statistics.apply(representation[test])).argmax(axis=1)
-        predictions[test] = np.asarray(classes)[places]
-    found = evaluate(labels, predictions.tolist(), classes)
+        return {"folds": 0, "rows": len(labels), "accuracy": None, "unweighted_average_recall": None}
+    places = out_of_fold_logits(representation, labels, classes, c=c, seed=seed, folds=folds).argmax(axis=1)
+    predictions = [classes[place] for place in places]
+    found = evaluate(labels, predictions, classes)
     return {"folds": folds, **{name: found[name] for name in ("rows", "accuracy", "unweighted_average_recall")}}
 
 

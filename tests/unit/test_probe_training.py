@@ -12,7 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from models.linear import softmax
-from models.probe_training import choose_c, fit_linear, fit_probe, validation_speakers
+from models.probe_training import (
+    choose_c,
+    choose_c_by_folds,
+    fit_linear,
+    fit_probe,
+    out_of_fold_logits,
+    usable_folds,
+    validation_speakers,
+)
 from models.standardise import Statistics
 from pipeline.errors import UserError
 
@@ -179,3 +187,48 @@ def test_fitting_twice_gives_one_digest() -> None:
         for _ in range(2)
     }
     assert len(digests) == 1
+
+
+def test_out_of_fold_logits_do_not_know_the_row_they_judge() -> None:
+    rows, labels = clouds(60, CLASSES, spread=0.3)
+    wrong = [*labels]
+    wrong[7] = next(name for name in CLASSES if name != labels[7])
+    logits = [out_of_fold_logits(rows, given, CLASSES, c=1.0, seed=3, folds=5) for given in (labels, wrong)]
+    predicted = [CLASSES[found[7].argmax()] for found in logits]
+    assert predicted == [labels[7], labels[7]]
+    in_sample = fit_linear(Statistics.of(rows).apply(rows), labels, CLASSES, c=1.0).logits(
+        Statistics.of(rows).apply(rows)
+    )
+    assert not np.allclose(logits[0], in_sample)
+
+
+def test_folds_choose_little_regularisation_for_clear_classes_and_much_for_noise() -> None:
+    rows, labels = clouds(60, CLASSES, spread=0.2)
+    shuffled = np.random.default_rng(1).permutation(labels).tolist()
+    assert choose_c_by_folds(rows, labels, CLASSES, CS, seed=0)[0] == max(CS)
+    assert choose_c_by_folds(rows, shuffled, CLASSES, CS, seed=0)[0] == min(CS)
+
+
+def test_folds_choose_the_same_every_time_and_in_any_order_of_cs() -> None:
+    rows, labels = clouds(60, CLASSES, spread=1.0)
+    first, again = (choose_c_by_folds(rows, labels, CLASSES, cs, seed=5) for cs in (CS, CS[::-1]))
+    assert first[0] == again[0]
+    assert np.array_equal(first[1], again[1])
+
+
+def test_the_rarest_class_limits_the_folds_and_a_single_row_is_refused() -> None:
+    rows, labels = clouds(12, CLASSES, spread=0.3)
+    assert usable_folds(labels) == 4
+    with pytest.raises(UserError, match="sadness has 1"):
+        choose_c_by_folds(rows[:-9], ["anger", "sadness", "anger"], CLASSES, CS, seed=0)
+
+
+def test_a_probe_without_validation_rows_is_fitted_on_all_rows_with_the_c_of_the_folds() -> None:
+    rows, labels = clouds(60, CLASSES, spread=1.0)
+    probe = fit_probe(VectorEncoder(), rows, labels, CLASSES, validation=None, cs=CS, seed=5)
+    c, _ = choose_c_by_folds(rows, labels, CLASSES, CS, seed=5)
+    expected = fit_linear(Statistics.of(rows).apply(rows), labels, CLASSES, c)
+    assert probe.regularisation == c
+    assert np.array_equal(probe.model.coefficients, expected.coefficients)
+    with pytest.raises(ValueError, match="tear speakers apart"):
+        fit_probe(VectorEncoder(), rows, labels, CLASSES, validation=None, cs=CS, speakers=["one", "two"] * 30)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from pipeline.summary import summarise
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -59,6 +61,10 @@ def test_the_picture_of_the_graph_shows_every_stage_and_only_edges_that_exist() 
     drawn = _edges_of_readme()
     assert {stage for edge in drawn for stage in edge} == set(_stages())
     assert drawn <= _edges_of_dvc()
+
+
+def test_the_summary_is_that_of_the_reports_in_git() -> None:
+    assert "\n".join(summarise(ROOT / "reports")) in README
 
 
 def test_the_table_names_every_stage() -> None:
