@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engine.files import sha256_of
 from pipeline.errors import RowError, UserError
 from pipeline.voices import VoiceParams
 
@@ -90,7 +91,7 @@ def load(params: VoiceParams) -> PiperVoice:
         package, model_sha256, config_sha256 = PACKAGED[params.model]
         model, config = _packaged_files(package, params.model)
         for path, expected in ((model, model_sha256), (config, config_sha256)):
-            found = _sha256(path)
+            found = sha256_of(path)
             if found != expected:
                 raise UserError(f"{path}: sha256 is {found}, expected {expected}; reinstall the package {package}")
     else:
@@ -102,7 +103,7 @@ def load(params: VoiceParams) -> PiperVoice:
                     f"synthesize.voice.model = {params.model}: {path} not found; give an .onnx file with its "
                     f".onnx.json beside it, or one of: {', '.join(PACKAGED)}"
                 )
-        model_sha256, config_sha256 = _sha256(model), _sha256(config)
+        model_sha256, config_sha256 = sha256_of(model), sha256_of(config)
     try:
         engine_version = version("piper-tts")
     except PackageNotFoundError:
@@ -120,8 +121,3 @@ def _packaged_files(package: str, name: str) -> tuple[Path, Path]:
         raise UserError(f"the voice {name} is not installed (package {package} is missing); {INSTALL_HINT}")
     folder = Path(spec.submodule_search_locations[0]) / "data"
     return folder / f"{name}.onnx", folder / f"{name}.onnx.json"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
