@@ -8,16 +8,15 @@ Nothing is ever downloaded, and nothing is silently random: `pretrained=True` gi
 
 from __future__ import annotations
 
-import difflib
 import pickle
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from models.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
 from models.packaged_weights import PackagedFile, sha256_of
 from pipeline.errors import UserError
 
@@ -36,7 +35,7 @@ def create_backbone(name: str, *, pretrained: bool, weights: Path | None = None)
     """A timm network without its classifier; use `forward_features`, whose channels are `num_features`.
 
     Args:
-        name: a timm model name, such as `vgg19` or `tf_efficientnet_lite0`.
+        name: a timm model name, such as `vgg19` or `tf_efficientnet_lite0`, or a cut of `backbone_architectures`.
         pretrained: load ImageNet weights; otherwise timm's random initialisation (seed torch before).
         weights: local state dict of the whole network (`.safetensors`, or `.pth` read with `weights_only`), in
             timm's or torchvision's names; None: the packaged weights of `PACKAGED`.
@@ -44,21 +43,20 @@ def create_backbone(name: str, *, pretrained: bool, weights: Path | None = None)
     Raises:
         UserError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
     """
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        raise UserError(
-            f"backbone {name!r} is not a timm model" + (f"; did you mean {', '.join(near)}?" if near else "")
-        )
+    try:
+        check_backbone(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     if not pretrained:
         if weights is not None:
             raise UserError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
-        return _without_classifier(timm.create_model(name, pretrained=False))
+        return bare_backbone(name)
     if weights is not None:
-        return _without_classifier(_from_file(name, weights))
+        return _from_file(name, weights)
     packaged = _packaged(name)
     model = timm.create_model(name, pretrained=False)
     load_in_order(model, _read_pth(packaged.path()), where=packaged.distribution)
-    return _without_classifier(model)
+    return without_classifier(model)
 
 
 def weights_sha256(name: str, weights: Path | None = None) -> str:
@@ -110,28 +108,24 @@ def _read_pth(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def _from_file(name: str, weights: Path) -> Any:
+def _from_file(name: str, weights: Path) -> nn.Module:
     if not weights.is_file():
         raise UserError(f"{weights}: no such file; expected the weights of backbone {name}")
     # timm knows how to read older names of its own and torchvision's; `file` keeps it from the network.
     overlay = {"file": str(weights), "custom_load": False}
     try:
-        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        if name in GOOGLENET_CUTS:
+            return _cut_from_file(name, weights)
+        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay))
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         # load_state_dict lists every tensor that differs, a line each: the first two lines say enough.
         found = " ".join(" ".join(str(error).split("\n")[:2]).split())[:300]
         raise UserError(f"{weights}: expected a timm state dict of {name}, found: {found}") from None
 
 
-def _without_classifier(model: Any) -> nn.Module:
-    if isinstance(model, timm.models.VGG):
-        # reset_classifier(0) would keep VGG's two 4096-wide layers, 120 M of its parameters, which
-        # forward_features never uses.
-        model.pre_logits = nn.Identity()
-        model.head = nn.Identity()
-        model.num_features = model.head_hidden_size = model.feature_info[-1]["num_chs"]
-        model.num_classes = 0
-    else:
-        model.reset_classifier(0)
-    module: nn.Module = model
-    return module
+def _cut_from_file(name: str, weights: Path) -> nn.Module:
+    backbone = bare_backbone(name)
+    state: dict[str, torch.Tensor] = timm.models.load_state_dict(str(weights))
+    # The file is of all of GoogLeNet: what comes after the cut is left out.
+    backbone.load_state_dict({key: state[key] for key in backbone.state_dict() if key in state})
+    return backbone

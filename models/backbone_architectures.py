@@ -1,0 +1,110 @@
+"""Convolutional networks by name, without weights and without classifier: the N2 of ParallelNet.
+
+In   a name: timm's (vgg16, resnet50, tf_efficientnet_lite0 ...), or googlenet_3a and googlenet_4a
+Out  an `nn.Module` with `forward_features`: float32 [n, 3, h, w], normalised by the mean and std of its
+     `pretrained_cfg`, to feature maps [n, num_features, h / stride, w / stride]
+
+googlenet_3a and googlenet_4a are the paper's "Inception 3a" and "Inception 4a": torchvision's GoogLeNet up to and with
+the module of that name. Weights come from `pretrained` and `backbones`; here all are random.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from torchvision.models import GoogLeNet
+
+# Name of the last module, and its channels: those of its four branches together.
+GOOGLENET_CUTS = {
+    "googlenet_3a": ("inception3a", 64 + 128 + 32 + 32),
+    "googlenet_4a": ("inception4a", 192 + 208 + 48 + 64),
+}
+
+
+class GoogLeNetCut(nn.Module):
+    """torchvision's GoogLeNet up to one of its modules, under torchvision's names.
+
+    Args:
+        last: name of the last module, such as `inception3a`.
+        num_features: its channels.
+    """
+
+    def __init__(self, last: str, num_features: int) -> None:
+        super().__init__()
+        for name, module in GoogLeNet(aux_logits=False, init_weights=False).named_children():
+            self.add_module(name, module)  # in the order of the forward pass
+            if name == last:
+                break
+        self.num_features = num_features
+        # The ImageNet weights are TensorFlow's, which saw pixels in [-1, 1]; torchvision converts them on the way in.
+        self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "input_size": (3, 224, 224)}
+
+    def forward_features(self, pictures: Tensor) -> Tensor:
+        """Feature maps [n, num_features, h, w] of normalised pictures [n, 3, h, w]."""
+        for module in self.children():
+            pictures = module(pictures)
+        return pictures
+
+
+def check_backbone(name: str) -> None:
+    """Does nothing for a name that `bare_backbone` knows.
+
+    Raises:
+        ValueError: an unknown name; suggests near ones.
+    """
+    if name in GOOGLENET_CUTS or timm.is_model(name):
+        return
+    near = difflib.get_close_matches(name, [*timm.list_models(), *GOOGLENET_CUTS], n=3)
+    raise ValueError(f"backbone {name!r} is not a timm model" + (f"; did you mean {', '.join(near)}?" if near else ""))
+
+
+def bare_backbone(name: str) -> nn.Module:
+    """A network with random weights (seed torch before) and without its classifier.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    check_backbone(name)
+    if name in GOOGLENET_CUTS:
+        return GoogLeNetCut(*GOOGLENET_CUTS[name])
+    # Nearly all of a VGG are two layers that are taken off again; making them this small saves seconds.
+    options = {"mlp_ratio": 1 / 4096} if name.startswith("vgg") else {}
+    return without_classifier(timm.create_model(name, pretrained=False, **options))
+
+
+def without_classifier(model: Any) -> nn.Module:
+    """A timm network, cut down in place to what `forward_features` uses."""
+    if isinstance(model, timm.models.VGG):
+        # reset_classifier(0) would keep VGG's two 4096-wide layers, 120 M of its parameters.
+        model.pre_logits = nn.Identity()
+        model.head = nn.Identity()
+        model.num_features = model.head_hidden_size = model.feature_info[-1]["num_chs"]
+        model.num_classes = 0
+    else:
+        model.reset_classifier(0)
+    module: nn.Module = model
+    return module
+
+
+@cache
+def feature_shape(name: str, height_px: int, width_px: int) -> tuple[int, int, int]:
+    """Channels, height and width of the feature maps of a picture of this size.
+
+    Raises:
+        ValueError: unknown name, a picture too small for the network, or a network without feature maps.
+    """
+    with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no arithmetic
+        backbone: Any = bare_backbone(name).eval()
+        try:
+            shape = tuple(backbone.forward_features(torch.empty(1, 3, height_px, width_px)).shape)
+        except (RuntimeError, AssertionError) as error:
+            found = " ".join(str(error).split())[:200]
+            raise ValueError(f"backbone {name} cannot take {height_px} x {width_px} pixels: {found}") from None
+    if len(shape) != 4 or shape[1] != backbone.num_features:
+        raise ValueError(f"backbone {name} gives no feature maps [n, channels, height, width] but {list(shape)}")
+    return shape[1:]

@@ -1,0 +1,60 @@
+"""Losses of section 4.2: cross-entropy, focal loss, and their weighted combination.
+
+In   logits [n, classes], floating point; labels int64 [n]
+Out  a scalar float32
+
+Both are means over the batch. With class weights w the mean is torch's for `cross_entropy`: the sum of w[label] * loss
+divided by the sum of w[label], so that weights change the balance of the classes and not the size of the loss.
+All is computed in float32, whatever the logits are under mixed precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tensor | None = None) -> Tensor:
+    """Mean of -(1 - p)^gamma * log(p), where p is the probability of the label (Lin et al., the paper's [16]).
+
+    With gamma = 0 this is the cross-entropy.
+
+    Args:
+        logits: [n, classes].
+        labels: [n].
+        gamma: from 0; the higher, the less rows count that are already right.
+        class_weights: [classes]; None weighs all alike.
+    """
+    log_p = logits.float().log_softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
+    # The floor keeps gradients finite where p is 1 and gamma is below 1.
+    wrong = (-log_p.expm1()).clamp_min(torch.finfo(torch.float32).tiny)
+    losses = -log_p * wrong.pow(gamma)
+    if class_weights is None:
+        return losses.mean()
+    weights = class_weights.to(losses)[labels]
+    return (weights * losses).sum() / weights.sum()
+
+
+@dataclass(frozen=True)
+class CombinedLoss:
+    """Cross-entropy + focal_weight * focal loss; the paper has weights 1 and 0.5, and gamma 2.
+
+    Args:
+        focal_weight: of the focal loss.
+        gamma: of the focal loss.
+        class_weights: [classes], for both parts; None weighs all alike.
+    """
+
+    focal_weight: float
+    gamma: float
+    class_weights: Tensor | None = None
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Loss of logits [n, classes] for labels [n]."""
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device, torch.float32)
+        return cross_entropy(logits.float(), labels, weight=weights) + self.focal_weight * focal_loss(
+            logits, labels, self.gamma, weights
+        )

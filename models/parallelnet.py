@@ -1,0 +1,267 @@
+"""ParallelNet (section 3.2, Fig. 2), its fusion configurations, and the nets of one modality.
+
+In   pixel_values float32 [n, 3, 128, 128] in [0, 1]; spectrogram float32 [n, 1, 128, 128] in [0, 1], silence = 0
+Out  logits float32 [n, classes]; their softmax is the prediction (Eq. 2)
+
+Configuration 3, the paper's net, crosses after N2:
+  F_image = N1_image + N2_speech,  F_speech = N1_speech + N2_image,  F_mul = F_image * F_speech            (Eq. 1)
+  O = w1 * O_speech + w2 * O_image + w3 * O_mul, each O a head of its F, w = softmax of a learned vector    (Eq. 2)
+Configuration 2 crosses before N2: what N1 sees of one modality is added to the other's N2 input,
+  F_speech = N2_speech(speech + up(N1_image)),  F_image = N2_image(image + up(N1_speech)),  F_mul as above,
+where N1 lacks its dense layer, and up is a 1 x 1 convolution to three channels, resized to the input.
+Configuration 1 does both: N1's feature map crosses before N2, its code after it.
+
+Where the paper contradicts itself or is silent:
+- Its second paragraph swaps N1 and N2; Fig. 2 and sections 3.2.1 and 4.3.2 make N2 the pretrained one.
+- Eq. 1 prints F_s = N1_s + N1_i; its text, followed here, says N1_s + N2_i.
+- How the modalities cross in configurations 1 and 2, and what joins F there, is left open.
+- Its activation is ReLU, without saying where: here after every layer but a head's last.
+- Initial weights: here Xavier with biases 0, as in Keras, and a normal vector of deviation 0.05 for the fusion weights;
+  the 1 x 1 convolution of speech begins by making a grey picture.
+- ImageNet normalisation happens inside N2, so that a black picture and silence are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from .losses import CombinedLoss
+from .networks import N1, N2, Crossing, GreyToColour, Head, WeightedAddition
+from .parallelnet_config import ParallelNetConfig
+from .spectrogram import Waveform, log_mel
+
+Codes = tuple[Tensor, Tensor]
+
+
+class ParallelNet(PreTrainedModel):  # type: ignore[misc]
+    """Network of a configuration, with random weights; `pretrained.load_backbones` gives it ImageNet's.
+
+    Args:
+        config: its shape.
+
+    Raises:
+        ValueError: a backbone is unknown or cannot take inputs of this size.
+    """
+
+    config_class = ParallelNetConfig
+    config: ParallelNetConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: ParallelNetConfig) -> None:
+        super().__init__(config)
+        image_size = (config.image_size_px, config.image_size_px)
+        speech_size = (config.n_mels, config.n_frames)
+        self._shapes = {"pixel_values": (3, *image_size), "spectrogram": (1, *speech_size)}
+        both = config.modalities == "both"
+
+        if config.modalities != "speech":
+            self.n2_image = N2(config.image_backbone, image_size, config.code_size, freeze=config.freeze_backbone)
+            self.head_image = Head(config.code_size, config.head_size, config.num_labels)
+        if config.modalities != "image":
+            self.grey_to_colour = GreyToColour()
+            self.n2_speech = N2(config.speech_backbone, speech_size, config.code_size, freeze=config.freeze_backbone)
+            self.head_speech = Head(config.code_size, config.head_size, config.num_labels)
+        if both:
+            n1_code_size = None if config.fusion == 2 else config.code_size
+            self.n1_image = N1(3, image_size, config.n1_channels, n1_code_size)
+            self.n1_speech = N1(1, speech_size, config.n1_channels, n1_code_size)
+            self.head_mul = Head(config.code_size, config.head_size, config.num_labels)
+            self.late_fusion = WeightedAddition(3)
+        if both and config.fusion != 3:
+            self.image_to_speech = Crossing(config.n1_channels[-1], speech_size)
+            self.speech_to_image = Crossing(config.n1_channels[-1], image_size)
+        if both and config.fusion_op == "weighted_add":
+            self.early_fusion = WeightedAddition(2)
+
+        self._backbone_parts = frozenset(
+            part for net in self.children() if isinstance(net, N2) for part in net.backbone.modules()
+        )
+        self._constructed = False
+        self.post_init()
+        self._constructed = True
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As of any PreTrainedModel; logits are bit for bit those of the net that was saved.
+
+        Raises:
+            ValueError: the checkpoint lacks weights of a backbone.
+        """
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        # Weights now lie in the mapped file, at any address; matrix products of memory that is aligned in another way
+        # differ in their last bits. torch's own memory is always aligned alike.
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.device.type == "cpu":
+                tensor.data = tensor.data.clone()
+        return loaded
+
+    @property
+    def factors(self) -> bool:
+        """Whether the modalities meet in `fuse` only, so that `encode_image` and `encode_speech` exist."""
+        return self.config.modalities == "both" and self.config.fusion == 3
+
+    @property
+    def fusion_weights(self) -> Tensor:
+        """Weights [3] of Eq. 2: w1 of speech, w2 of the image, w3 of F_mul; from 0, with sum 1.
+
+        Raises:
+            ValueError: a net of one modality has none.
+        """
+        if self.config.modalities != "both":
+            raise ValueError(f"a net of {self.config.modalities} only has no fusion weights")
+        return self.late_fusion.weights
+
+    def forward(
+        self,
+        pixel_values: Tensor | None = None,
+        spectrogram: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Logits [n, classes], and the loss where there are labels.
+
+        Args:
+            pixel_values: [n, 3, h, w] in [0, 1].
+            spectrogram: [n, 1, n_mels, n_frames] in [0, 1].
+            labels: int64 [n].
+
+        A net of one modality ignores the other. In a net of both, what is missing is its baseline, which is zeros: a
+        black picture, or digital silence.
+
+        Raises:
+            ValueError: nothing that this net sees was given, or an input has another shape.
+        """
+        if self.config.modalities == "image":
+            logits = self.head_image(self.n2_image(self._checked("pixel_values", pixel_values)))
+        elif self.config.modalities == "speech":
+            logits = self.head_speech(self.n2_speech(self.grey_to_colour(self._checked("spectrogram", spectrogram))))
+        else:
+            pixel_values, spectrogram = self._both(pixel_values, spectrogram)
+            if self.factors:
+                logits = self.fuse(self.encode_image(pixel_values), self.encode_speech(spectrogram))
+            else:
+                logits = self._crossed_before(pixel_values, spectrogram)
+        loss = None
+        if labels is not None:
+            loss = CombinedLoss(self.config.focal_weight, self.config.focal_gamma)(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def encode_image(self, pixel_values: Tensor) -> Codes:
+        """Codes of a picture by N1 and N2, each [n, code_size].
+
+        Raises:
+            ValueError: this net does not factor, or the input has another shape.
+        """
+        self._expect_factors("encode_image")
+        pixel_values = self._checked("pixel_values", pixel_values)
+        return self.n1_image(pixel_values), self.n2_image(pixel_values)
+
+    def encode_speech(self, spectrogram: Tensor) -> Codes:
+        """Codes of a spectrogram by N1 and N2, each [n, code_size].
+
+        Raises:
+            ValueError: this net does not factor, or the input has another shape.
+        """
+        self._expect_factors("encode_speech")
+        spectrogram = self._checked("spectrogram", spectrogram)
+        return self.n1_speech(spectrogram), self.n2_speech(self.grey_to_colour(spectrogram))
+
+    def fuse(self, image_codes: Codes, speech_codes: Codes) -> Tensor:
+        """Logits [..., classes] of codes [..., code_size] (Eq. 1 and 2); leading dimensions broadcast.
+
+        Codes [a, 1, code_size] of pictures and [b, code_size] of spectrograms give all a x b pairs.
+
+        Raises:
+            ValueError: this net does not factor.
+        """
+        self._expect_factors("fuse")
+        (n1_image, n2_image), (n1_speech, n2_speech) = image_codes, speech_codes
+        return self._late(f_speech=n1_speech + n2_image, f_image=n1_image + n2_speech)
+
+    def log_mel(self, waveforms: Sequence[Waveform]) -> Tensor:
+        """Spectrograms [n, 1, n_mels, n_frames] of waveforms at `config.sampling_rate_hz`, as this net expects them.
+
+        Raises:
+            ValueError: see `spectrogram.log_mel`.
+        """
+        return log_mel(
+            waveforms,
+            duration_seconds=self.config.duration_seconds,
+            n_mels=self.config.n_mels,
+            n_frames=self.config.n_frames,
+            sampling_rate_hz=self.config.sampling_rate_hz,
+        )
+
+    def _crossed_before(self, pixel_values: Tensor, spectrogram: Tensor) -> Tensor:
+        """Logits of configurations 1 and 2."""
+        image_map = self.n1_image.feature_map(pixel_values)
+        speech_map = self.n1_speech.feature_map(spectrogram)
+        n2_speech = self.n2_speech(self.grey_to_colour(spectrogram) + self.image_to_speech(image_map))
+        n2_image = self.n2_image(pixel_values + self.speech_to_image(speech_map))
+        if self.config.fusion == 2:
+            return self._late(f_speech=n2_speech, f_image=n2_image)
+        n1_image, n1_speech = self.n1_image.code(image_map), self.n1_speech.code(speech_map)
+        return self._late(f_speech=n1_speech + n2_image, f_image=n1_image + n2_speech)
+
+    def _late(self, f_speech: Tensor, f_image: Tensor) -> Tensor:
+        f_mul = f_image * f_speech if self.config.fusion_op == "multiply" else self.early_fusion(f_speech, f_image)
+        logits: Tensor = self.late_fusion(self.head_speech(f_speech), self.head_image(f_image), self.head_mul(f_mul))
+        return logits
+
+    def _both(self, pixel_values: Tensor | None, spectrogram: Tensor | None) -> tuple[Tensor, Tensor]:
+        inputs = {"pixel_values": pixel_values, "spectrogram": spectrogram}
+        given = [self._checked(name, tensor) for name, tensor in inputs.items() if tensor is not None]
+        if not given:
+            raise ValueError("expected pixel_values, spectrogram or both, found neither")
+        pixel_values, spectrogram = (
+            given[0].new_zeros(len(given[0]), *self._shapes[name]) if tensor is None else tensor
+            for name, tensor in inputs.items()
+        )
+        if len(pixel_values) != len(spectrogram):
+            raise ValueError(
+                f"expected as many pictures as spectrograms, found {len(pixel_values)}, {len(spectrogram)}"
+            )
+        return pixel_values, spectrogram
+
+    def _checked(self, name: str, tensor: Tensor | None) -> Tensor:
+        expected = self._shapes[name]
+        if tensor is not None and tensor.is_floating_point() and tuple(tensor.shape[1:]) == expected:
+            return tensor
+        found = "nothing" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
+        raise ValueError(f"{name}: expected floating point [n, {', '.join(map(str, expected))}], found {found}")
+
+    def _expect_factors(self, method: str) -> None:
+        if not self.factors:
+            kind = "one modality" if self.config.modalities != "both" else f"fusion {self.config.fusion}"
+            raise ValueError(f"{method} needs a net of both modalities that meet after N2 (fusion 3), found {kind}")
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        # transformers calls this for every module after construction, and again for those a checkpoint left out.
+        if module in self._backbone_parts:
+            if self._constructed:
+                raise ValueError(
+                    f"the checkpoint lacks weights of a backbone ({self.config.image_backbone} for pictures, "
+                    f"{self.config.speech_backbone} for speech); load it with the configuration it was saved with"
+                )
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            if isinstance(module, GreyToColour):
+                nn.init.ones_(module.weight)
+            else:
+                nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, WeightedAddition):
+            nn.init.normal_(module.scores, std=0.05)
+        else:
+            super()._init_weights(module)
+
+
+ParallelNetConfig.register_for_auto_class()
+ParallelNet.register_for_auto_class("AutoModel")
