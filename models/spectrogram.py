@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 from transformers.audio_utils import mel_filter_bank
 
-WINDOW_SAMPLES = 1024  # 64 ms at 16 kHz; with half of it the lowest of 128 mel bands would hold no frequency at all
+WINDOW_SAMPLES = 1024  # 64 ms at 16 kHz; with half of it the lowest of 128 mel bands would rest on one frequency each
 HOP_SAMPLES = 256
 MAX_DB = 35.0
 RANGE_DB = 90.0

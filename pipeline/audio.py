@@ -95,6 +95,8 @@ def decode(source: bytes | Path) -> Waveform:
     """
     try:
         samples, rate_hz = soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32")
+    except soundfile.LibsndfileError as error:  # as text it names the buffer's address, another one in each run
+        raise RowError("audio_unreadable", error.error_string) from None
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
         raise RowError("audio_unreadable", str(error).splitlines()[0] if str(error) else type(error).__name__) from None
     waveform = samples.mean(axis=1) if samples.ndim > 1 else samples

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, assemble, clean, label, score, stage, synthesize, train_teacher
-from pipeline.engine.pool import device_from_environment, engine_from_environment
+from pipeline import acquire, assemble, clean, evaluate, label, nets, score, stage, synthesize, train_teacher
+from pipeline.engine.pool import device_from_environment, engine_from_environment, threads_from_environment
 from pipeline.errors import UserError
 from pipeline.params import PARAMS_FILE, read_params, section
 
@@ -23,6 +23,9 @@ SECTIONS: dict[str, type[Any]] = {
     **dict.fromkeys(("score.speech", "score.image"), score.ScoreParams),
     "label": label.LabelParams,
     "assemble": assemble.AssembleParams,
+    "train": nets.TrainParams,
+    "evaluate": evaluate.EvaluateParams,
+    "models": nets.Models,
 }
 
 
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
         check(Path(arguments[0] if arguments else PARAMS_FILE))
         engine_from_environment()
         device_from_environment()
+        threads_from_environment()
     except UserError as error:
         print(f"check: error: {error}", file=sys.stderr)
         return 1

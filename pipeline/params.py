@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -87,7 +87,7 @@ def _first_problem(name: str, kind: type[Any], error: ValidationError) -> str:
     value = json.dumps(problem["input"])
     if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         for part in problem["loc"][:-1]:
-            kind = get_type_hints(kind)[str(part)]
+            kind = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[str(part)]
         known = ", ".join(field.name for field in fields(kind))
         return f"{key} = {value}: not a known key; expected {known}"
     message = re.sub(r"^(Input should be|[A-Z]\w+ should have|Value error,) ", "", problem["msg"])

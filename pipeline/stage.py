@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
@@ -75,12 +75,21 @@ class Paths:
 
 @plain_dataclass(frozen=True)
 class Context:
-    """Everything a stage needs besides its own parameters. `item` is the corpus or modality of `stage@item`."""
+    """Everything a stage needs besides its own parameters.
+
+    Attributes:
+        base: section `base`.
+        paths: of the project.
+        engine: for work on shards.
+        item: corpus, modality or model of `stage@item`.
+        sections: all of params.yaml as plain values, for stages that read a further section.
+    """
 
     base: BaseParams
     paths: Paths
     engine: LocalEngine
     item: str = ""
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
 
 @plain_dataclass(frozen=True)
@@ -101,6 +110,7 @@ def stage_main(
     kind: type[P] | Mapping[str, type[P]],
     run: Callable[[P, Context], Report],
     arguments: Sequence[str] | None = None,
+    items: str | None = None,
 ) -> int:
     """Run a stage as a command; returns the exit code.
 
@@ -110,10 +120,13 @@ def stage_main(
             follows the stage's name, as in `python -m pipeline.acquire iemocap`.
         run: the stage's work.
         arguments: of the command line; by default those of this process.
+        items: section whose keys are the stage's items, where all of them share the section `<stage>`.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
     if isinstance(kind, Mapping):
         parser.add_argument("item", choices=sorted(kind))
+    elif items:
+        parser.add_argument("item", help=f"a key of section {items} of {PARAMS_FILE}")
     item = getattr(parser.parse_args(arguments), "item", "")
     name = f"{stage}@{item}" if item else stage
     paths = Paths(Path())
@@ -126,7 +139,9 @@ def stage_main(
             if isinstance(kind, Mapping)
             else section(sections, stage, kind)
         )
-        context = Context(section(sections, "base", BaseParams), paths, engine_from_environment(), item)
+        if items and item not in section(sections, items, dict[str, Any]):
+            raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
+        context = Context(section(sections, "base", BaseParams), paths, engine_from_environment(), item, sections)
         with lifecycle.only_run(paths.work / f"{name}.lock"):
             report = run(params, context)
     except (UserError, RetryableError) as error:

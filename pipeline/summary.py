@@ -51,7 +51,22 @@ def summarise(reports: Path) -> list[str]:
         interval = f"{found['low']:.2f} to {found['high']:.2f}"
         lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({interval}) with the texts' sentiment,")
         lines.append(f"             {label['validity']['note']}")
+    lines += _networks(_read(reports, "evaluate"))
     lines.append("dataset      data/sier")
+    lines.append("tables       reports/table_2.md, reports/table_3.md")
+    return lines
+
+
+def _networks(found: dict[str, Any]) -> list[str]:
+    """Accuracy of each network on rows it has not seen, and of naming the largest class."""
+    lines = ["networks     accuracy on test rows, 95 % interval"]
+    for name, network in found["models"].items():
+        test = network["test"]
+        low, high = test["intervals"]["accuracy"]
+        where = f"{test['rows']} rows of {network['rows']}"
+        lines.append(f"  {name:<24}{test['accuracy']:6.1%}  {low:.1%} to {high:.1%}, {where}")
+    for rows, simple in found["without_training"].items():
+        lines.append(f"  {'largest class of ' + rows:<24}{simple['majority_class']['accuracy']:6.1%}")
     return lines
 
 

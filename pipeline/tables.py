@@ -75,6 +75,8 @@ REJECTS = pa.schema(
 )
 
 PROBABILITY_PREFIX = "p_"
+TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each fold
+OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, fold, label, p_<label> of the rows held out
 RULE_FILE = "rule.json"  # in data/labels: rule, threshold and remap, for those who describe the labels
 
 

@@ -22,6 +22,13 @@ import yaml
 
 HERE = Path(__file__).resolve().parents[1]
 
+# Two small networks without pretrained weights, one for each kind of rows.
+TINY_NET: Mapping[str, Any] = {"name": "test_efficientnet", "pretrained": False, "weights": None}
+TINY_MODEL: Mapping[str, Any] = {
+    "rows": "sier", "modalities": "both", "fusion": 3, "fusion_op": "multiply", "image_backbone": dict(TINY_NET),
+    "speech_backbone": dict(TINY_NET), "freeze_backbone": False, "n1_channels": [4], "code_size": 16, "head_size": 16,
+}  # fmt: skip
+
 # The smallest sizes at which every stage has rows to work on, in several shards each. So few utterances would choose
 # the smallest C, whose probabilities are all alike: then speech would decide no row.
 TINY: Mapping[str, Any] = {
@@ -31,6 +38,11 @@ TINY: Mapping[str, Any] = {
     "clean.shard_rows": 7,
     "assemble.shard_rows": 5,
     "train_teacher.speech.regularisation": [0.1],
+    "train.inputs": {"image_size_px": 64, "n_mels": 64, "n_frames": 64, "duration_seconds": 6.0},
+    "train.epochs": 1,
+    "train.batch_size": 4,
+    "evaluate.bootstrap_samples": 100,
+    "models": {"parallelnet": dict(TINY_MODEL), "parallelnet_sentiment": {**TINY_MODEL, "rows": "clean"}},
 }
 TIMEOUT_SECONDS = 600  # of a process; of use where one hangs
 
@@ -51,6 +63,7 @@ class Project:
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self.root.with_name(f"{self.root.name}.dvc")),
             "SIER_WORKERS": "2",
+            "SIER_THREADS": "1",
             **self.environment,
             **more,
         }

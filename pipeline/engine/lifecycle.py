@@ -62,6 +62,16 @@ def stop_with_dvc() -> None:
         threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
 
 
+def stop_with(pid: int) -> None:
+    """Stop by SIGTERM when the process `pid` is gone, which need not be the parent."""
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    threading.Thread(target=_watch, args=(process,), daemon=True).start()
+
+
 def _watch(process: psutil.Process) -> None:
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         time.sleep(POLL_SECONDS)

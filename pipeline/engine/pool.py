@@ -134,6 +134,14 @@ def engine_from_environment() -> LocalEngine:
     return LocalEngine(workers=int(text), order=order)
 
 
+def threads_from_environment() -> int:
+    """Threads for training a network on the cpu, by `SIER_THREADS`; by default one per core."""
+    text = os.environ.get("SIER_THREADS", str(os.cpu_count() or 1))
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"SIER_THREADS = {text}: expected a number of threads, 1 or more")
+    return int(text)
+
+
 def device_from_environment() -> str:
     """The device for networks that `SIER_DEVICE` asks for."""
     device = os.environ.get("SIER_DEVICE", "cpu")

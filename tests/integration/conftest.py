@@ -18,10 +18,14 @@ CORPORA = ("b_t4sa", "iemocap", "fi")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for a whole build, which takes minutes where others use the machine too."""
+    """The first test waits for a whole build, which takes minutes where others use the machine too.
+
+    With several test processes, one of them takes this folder, so that builds are made once.
+    """
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.xdist_group("builds"))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from tests.project import Project
 
 STAGES = [
     "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "clean", "synthesize", "train_teacher@speech",
-    "train_teacher@image", "score@speech", "score@image", "label", "assemble",
+    "train_teacher@image", "score@speech", "score@image", "label", "assemble", "train@parallelnet",
+    "train@parallelnet_sentiment", "evaluate",
 ]  # fmt: skip
 FOLDERS = {
     "clean": "data/clean",
@@ -75,10 +76,10 @@ def test_a_second_repro_does_nothing(tiny_copy: Project) -> None:
     assert tiny_copy.digests("data", "reports", "dvc.lock") == before
 
 
-def test_a_new_threshold_reruns_label_and_assemble_only(tiny_copy: Project) -> None:
+def test_a_new_threshold_reruns_label_and_what_reads_its_rows_only(tiny_copy: Project) -> None:
     kept = report(tiny_copy, "label")["kept"]
     tiny_copy.set_params({"label.threshold": 0.0})
-    assert stages_run(tiny_copy.dvc("repro")) == ["label", "assemble"]
+    assert stages_run(tiny_copy.dvc("repro")) == ["label", "assemble", "train@parallelnet", "evaluate"]
     assert report(tiny_copy, "label")["kept"] == report(tiny_copy, "label")["rows_in"] > kept
     assert report(tiny_copy, "assemble")["rows"] == report(tiny_copy, "label")["kept"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from models import backbones
-from models.backbones import PACKAGED, create_backbone, load_in_order, weights_sha256
+from models.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
 from models.packaged_weights import PackagedFile, sha256_of
 from pipeline.errors import UserError
 
@@ -138,3 +139,27 @@ def test_load_in_order_refuses_swapped_tensors_of_equal_shape() -> None:
         load_in_order(torch.nn.BatchNorm1d(3), swapped, where="file")
     with pytest.raises(UserError, match="expected 5 tensors, found 4"):
         load_in_order(torch.nn.BatchNorm1d(3), dict(list(source.items())[:-1]), where="file")
+
+
+def test_weights_of_the_hub_come_from_its_cache_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "test_efficientnet"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        UserError, match=rf"^backbone {name}: cannot fetch timm/{name}\.\w+ from the Hub \(.*; go online"
+    ):
+        create_backbone(name, pretrained=True, weights=HUB)
+    repository = tmp_path / f"models--{timm.get_pretrained_cfg(name).hf_hub_id.replace('/', '--')}"
+    whole = timm.create_model(name).state_dict()
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    (repository / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    save_file(whole, repository / "snapshots" / ("0" * 40) / "model.safetensors")
+    found = create_backbone(name, pretrained=True, weights=HUB).state_dict()
+    assert len(found) > 20
+    assert all(torch.equal(tensor, whole[key]) for key, tensor in found.items())
+
+
+def test_a_cut_has_no_weights_on_the_hub() -> None:
+    with pytest.raises(UserError, match="googlenet_3a: timm has no weights for it on the Hub"):
+        create_backbone("googlenet_3a", pretrained=True, weights=HUB)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import yaml
@@ -23,13 +24,14 @@ HINT = "see the commented params.yaml of the project"
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SIER_DEVICE", "SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER"):
+    for name in ("SIER_DEVICE", "SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER", "SIER_THREADS"):
         monkeypatch.delenv(name, raising=False)
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The sample's params with one key set, added or taken out."""
-    sections: dict[str, Any] = yaml.safe_load(SAMPLE.read_text(encoding="utf-8"))
+    # By way of JSON, what YAML's aliases name twice becomes two things.
+    sections: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(SAMPLE.read_text(encoding="utf-8"))))
     *path, last = key.split("/")
     inner = sections
     for part in path:
@@ -56,6 +58,7 @@ def problem(folder: Path, text: str | bytes, capsys: pytest.CaptureFixture[str])
 
 def test_the_projects_params_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main([str(SAMPLE)]) == 0
+    assert check.main([str(PROJECT / "params.paper.yaml")]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -159,12 +162,50 @@ def test_check_reads_params_yaml_of_the_current_folder(
         ("score/image/batch_size", 0, "score.image.batch_size = 0: expected greater than or equal to 1"),
         ("assemble/test_share", 1.0, "assemble.test_share = 1.0: expected less than 1"),
         ("assemble/folds", 1, "assemble.folds = 1: expected greater than or equal to 2"),
+        (
+            "train/folds",
+            [1, 2],
+            (
+                "train.folds = [1, 2]: expected different folds in rising order, 0 among them, whose network is the "
+                "one that is kept"
+            ),
+        ),
+        ("train/learning_rate", 1, "train.learning_rate = 1: expected less than 1"),
+        ("train/inputs/n_mels", 8, "train.inputs.n_mels = 8: expected greater than or equal to 16"),
+        ("models/ser_only/fusion", 4, "models.ser_only.fusion = 4: expected 1, 2 or 3"),
+        (
+            "models/ser_only/width",
+            4,
+            (
+                "models.ser_only.width = 4: not a known key; expected rows, modalities, fusion, fusion_op, "
+                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size"
+            ),
+        ),
+        ("models/ser_only/image_backbone/name", MISSING, "models.ser_only.image_backbone.name is missing"),
+        (
+            "models/ser_only/image_backbone",
+            {"name": "vgg19", "pretrained": False, "weights": "vgg19.pth"},
+            (
+                'models.ser_only.image_backbone = {"name": "vgg19", "pretrained": false, "weights": "vgg19.pth"}: '
+                "expected pretrained: true where weights are given"
+            ),
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_key_value_and_what_is_allowed(
     key: str, value: Any, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert problem(tmp_path, yaml.dump(changed(key, value)), capsys) == f"params.yaml: {expected}"
+
+
+def test_a_network_may_not_take_the_name_of_a_teacher_or_leave_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = changed("base/seed", 1)["models"]["ser_only"]
+    found = problem(tmp_path, yaml.dump(changed("models/ser", net)), capsys)
+    assert 'models.ser.[key] = "ser": expected another name than those of the teachers, ser, ier' in found
+    found = problem(tmp_path, yaml.dump(changed("models/..", net)), capsys)
+    assert 'models....[key] = "..": expected String should match pattern' in found
 
 
 @pytest.mark.parametrize(
@@ -210,6 +251,7 @@ def test_a_file_that_is_no_params_file_is_refused_in_one_line(
         ("SIER_WORKERS", "0", "SIER_WORKERS = 0: expected a number of processes, 1 or more"),
         ("SIER_WORKERS", "two", "SIER_WORKERS = two: expected a number of processes, 1 or more"),
         ("SIER_WORKERS", "-1", "SIER_WORKERS = -1: expected a number of processes, 1 or more"),
+        ("SIER_THREADS", "all", "SIER_THREADS = all: expected a number of threads, 1 or more"),
         ("SIER_SHARD_ORDER", "random", "SIER_SHARD_ORDER = random: expected forward, reverse or shuffle"),
     ],
 )
@@ -224,7 +266,7 @@ def test_a_bad_engine_setting_is_found_before_anything_runs(
 def test_every_section_of_the_sample_is_one_that_check_knows() -> None:
     sections = read_params(SAMPLE)
     for name, kind in check.SECTIONS.items():
-        assert isinstance(section(sections, name, kind), kind)
+        assert isinstance(section(sections, name, kind), get_origin(kind) or kind)
         top, _, inner = name.partition(".")
         without = copy.deepcopy(sections)
         del (without[top] if inner else without)[inner or top]
@@ -267,6 +309,7 @@ def test_a_section_of_a_section_is_named_in_full() -> None:
         ("SIER_DEVICE", "gpu", "cpu or cuda"),
         ("SIER_WORKERS", "0", "1 or more"),
         ("SIER_WORKERS", "two", "1 or more"),
+        ("SIER_THREADS", "all", "1 or more"),
         ("SIER_SHARD_ORDER", "random", "forward, reverse or shuffle"),
         ("SIER_ENGINE", "spark", "local"),
     ],

@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from pydantic.dataclasses import dataclass
 
 from pipeline import tables
@@ -70,7 +72,13 @@ def test_a_run_gets_its_params_and_context_and_its_report_is_printed(
         return Report(10, 7, {"too_short": 2, "silent": 1}, ("a note", "another"))
 
     assert stage_main("tiny", TinyParams, run, []) == 0
-    expected = Context(BaseParams(seed=7, labels=("happy", "sad")), Paths(Path()), LocalEngine(3, "reverse"))
+    expected = Context(
+        BaseParams(seed=7, labels=("happy", "sad")),
+        Paths(Path()),
+        LocalEngine(3, "reverse"),
+        "",
+        yaml.safe_load(PARAMS),
+    )
     assert seen == [(TinyParams(size=3), expected)]
     assert capsys.readouterr() == (
         "tiny: 10 rows in, 7 out, 3 rejected (too_short 2, silent 1)\n  a note\n  another\n",
@@ -222,6 +230,22 @@ def test_a_bad_engine_setting_is_one_line(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("SIER_WORKERS", "many")
     assert stage_main("tiny", TinyParams, quiet, []) == 1
     assert capsys.readouterr().err.startswith("tiny: error: SIER_WORKERS = many: expected ")
+
+
+def test_items_may_be_the_keys_of_another_section(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+
+    def run(params: TinyParams, context: Context) -> Report:
+        seen.append((params.size, context.item, context.sections["many"][context.item]))
+        return Report(0, 0)
+
+    assert stage_main("tiny", TinyParams, run, ["other"], items="many") == 0
+    assert seen == [(3, "other", {"size": 2})]
+    assert stage_main("tiny", TinyParams, run, ["third"], items="many") == 1
+    assert capsys.readouterr().err == "tiny@third: error: third is no key of section many; expected one or other\n"
+    assert stage_main("tiny", TinyParams, run, ["third"], items="none") == 1
+    assert "section none is missing" in capsys.readouterr().err
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -30,6 +30,19 @@ METRICS: dict[str, Any] = {
         },
         "decided_by": {"speech": 60, "image": 90},
     },
+    "evaluate": {
+        "models": {
+            "parallelnet": {
+                "rows": "sier",
+                "test": {"rows": 45, "accuracy": 0.6, "intervals": {"accuracy": [0.5, 0.7]}},
+            },
+            "sentiment": {"rows": "clean", "test": {"rows": 9, "accuracy": 1.0, "intervals": {"accuracy": [0.9, 1.0]}}},
+        },
+        "without_training": {
+            "clean": {"majority_class": {"accuracy": 0.35}},
+            "sier": {"majority_class": {"accuracy": 0.4}},
+        },
+    },
 }
 
 
@@ -55,7 +68,13 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "teachers     held-out accuracy: speech 80.0%, image 83.8%",
         "validity     Cramer's V 0.31 (0.25 to 0.40) with the texts' sentiment,",
         "             measured",
+        "networks     accuracy on test rows, 95 % interval",
+        "  parallelnet              60.0%  50.0% to 70.0%, 45 rows of sier",
+        "  sentiment               100.0%  90.0% to 100.0%, 9 rows of clean",
+        "  largest class of clean   35.0%",
+        "  largest class of sier    40.0%",
         "dataset      data/sier",
+        "tables       reports/table_2.md, reports/table_3.md",
     ]
 
 

@@ -1,0 +1,123 @@
+"""A training step by Trainer against the same step in a bare PyTorch loop, and what the loader could deliver.
+
+    python -m benchmarks.training_step [--rows 160] [--batch-size 16] [--rounds 5]
+
+Both train the same network on the same rows in the same process, by turns; the ratio is that of the medians. Trainer's
+evaluation and checkpoints, once per epoch, are not part of a step and are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+
+from models.losses import CombinedLoss
+from pipeline import nets
+from pipeline.engine.fingerprint import PROJECT
+from pipeline.inputs import MEDIA, Inputs, collate
+from pipeline.params import PARAMS_FILE, read_params, section
+from pipeline.stage import BaseParams
+from pipeline.training import FoldTrainer, Job, arguments
+
+
+def random_rows(folder: Path, rows: int, params: nets.InputParams, labels: tuple[str, ...]) -> Inputs:
+    """Noise in the layout of `pipeline.inputs`."""
+    rng = np.random.default_rng(0)
+    size = params.image_size_px
+    np.save(folder / MEDIA["image"], rng.integers(0, 256, (rows, 3, size, size), dtype=np.uint8))
+    mels = rng.random((rows, params.n_mels, params.n_frames), dtype=np.float32).astype(np.float16)
+    np.save(folder / MEDIA["spectrogram"], mels)
+    table = pd.DataFrame({"id": [str(place) for place in range(rows)], "label": np.arange(rows) % len(labels)})
+    return Inputs(folder, table, labels)
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """When each step began and ended."""
+
+    def __init__(self) -> None:
+        self.begin = self.seconds = 0.0
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self.begin = 0.0
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        # The first step warms up, in both loops.
+        if not self.begin:
+            self.begin = time.perf_counter()
+        self.seconds = time.perf_counter() - self.begin
+
+
+def bare_epoch(
+    net: torch.nn.Module, loader: DataLoader[dict[str, torch.Tensor]], loss: CombinedLoss, lr: float
+) -> float:
+    """Seconds from the end of the first step to the end of the last."""
+    optimizer = torch.optim.Adam(net.parameters(), lr)
+    net.train()
+    begin = 0.0
+    for batch in loader:
+        optimizer.zero_grad()
+        torch.autograd.backward(loss(net(batch["pixel_values"], batch["spectrogram"]).logits, batch["labels"]))
+        optimizer.step()
+        begin = begin or time.perf_counter()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=160)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    sections = read_params(PROJECT / PARAMS_FILE)
+    train = replace(section(sections, "train", nets.TrainParams), batch_size=options.batch_size)
+    model, base = nets.read_models(sections)["parallelnet"], section(sections, "base", BaseParams)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        inputs = random_rows(folder, options.rows, train.inputs, base.labels)
+        rows = inputs.select(np.arange(options.rows))
+        net = nets.build(model, train, base.labels)
+        loss = CombinedLoss(train.focal_weight, train.focal_gamma)
+        job = Job("benchmark", model, train, base, 0, "cpu", folder)
+        settings = arguments(job).to_dict() | {
+            "num_train_epochs": 1, "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False,
+            "lr_scheduler_type": "constant", "lr_scheduler_kwargs": {}, "disable_tqdm": True,
+        }  # fmt: skip
+        loader = DataLoader(rows, options.batch_size, shuffle=True, collate_fn=collate)
+        bare, ours = [], []
+        for _ in range(options.rounds):
+            bare.append(bare_epoch(net, loader, loss, train.learning_rate))
+            clock = Clock()
+            trainer = FoldTrainer(
+                model=net, args=TrainingArguments(**settings), loss=loss, sampler=None, train_dataset=rows,
+                data_collator=collate, callbacks=[clock],
+                optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": train.learning_rate}),
+            )  # fmt: skip
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+            ours.append(clock.seconds)
+        begin = time.perf_counter()
+        for _ in range(options.rounds):
+            delivered = sum(len(batch["labels"]) for batch in loader)
+        loading = options.rounds * delivered / (time.perf_counter() - begin)
+    steps = (options.rows - 1) // options.batch_size
+    trained = options.rows - options.batch_size
+    for label, seconds in (("bare loop", bare), ("Trainer", ours)):
+        middle = statistics.median(seconds)
+        spread = f"{options.rounds} rounds, {min(seconds):.2f} to {max(seconds):.2f} s"
+        print(f"{label:<10} {1000 * middle / steps:8.1f} ms a step, {trained / middle:8.1f} rows/s  ({spread})")
+    print(f"ratio      {statistics.median(ours) / statistics.median(bare):8.3f}  (Trainer / bare loop, medians)")
+    print(f"loader     {loading:8.1f} rows/s without a network, in the training process")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""train: ParallelNet, a baseline or an ablation, on one fold or several.
+
+In   data/sier (train split only), or data/clean and data/speech for the texts' own sentiment
+Out  data/checkpoints/<model>: the network of fold 0 (config, safetensors, code), out_of_fold.parquet (id, fold, label,
+     p_<label>), training.json (rows and the curve of each fold); reports/curves/<model>/fold-<n>: dvclive's files
+
+The test split is not read here. Folds are trained one after the other; a finished fold is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import launch, nets, tables
+from pipeline.engine import files, shards
+from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.pool import device_from_environment
+from pipeline.engine.work import finish, work_folder
+from pipeline.errors import UserError
+from pipeline.reports import write_metrics
+from pipeline.stage import Context, Report, stage_main
+
+if TYPE_CHECKING:
+    from pipeline.training import Job
+
+# Folders of data/ that rows come from, and the stages that make them.
+SOURCES = {"sier": {"sier": "assemble"}, "clean": {"clean": "clean", "speech": "synthesize"}}
+
+
+def run(params: nets.TrainParams, context: Context) -> Report:
+    """See the module's docstring.
+
+    Raises:
+        UserError: rows or weights are missing, the folds are others than the dataset's, or the loss is no number.
+    """
+    from pipeline.training import Job  # noqa: PLC0415 - torch and transformers take seconds, wrong names should not
+
+    name = context.item
+    model = nets.read_models(dict(context.sections))[name]
+    device = device_from_environment()
+    makers = SOURCES[model.rows]
+    for source, maker in makers.items():
+        shards.read_manifest(context.paths.data / source, maker)
+    folds = params.folds if model.rows == "sier" else (0,)
+    mark = fingerprint(
+        params=replace(params, folds=(0,)), base=context.base, model=model, code=code_version(__file__),
+        inputs=[files.sha256_of(context.paths.data / source / shards.MANIFEST) for source in makers],
+        weights=_weights_digests(model),
+    )  # fmt: skip
+    work = work_folder(context.paths.work, f"train.{name}", mark)
+    jobs = [Job(name, model, params, context.base, fold, device, work / f"fold-{fold}") for fold in folds]
+    results = [_train(job, context) for job in jobs]
+    _publish(jobs, results, work / "out", context)
+    finish(work)
+    rows = results[0]["train_rows"] + results[0]["validation_rows"]
+    return Report(rows, rows, notes=tuple(_notes(results)))
+
+
+def _weights_digests(model: nets.ModelParams) -> list[str]:
+    """Of weights files that parameters name: the same path may hold other weights tomorrow."""
+    sources = (model.image_backbone.source, model.speech_backbone.source)
+    paths = [source for source in sources if isinstance(source, Path)]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise UserError(f"{missing[0]}: no such file; models.*.weights expects a state dict of the backbone")
+    return [files.sha256_of(path) for path in paths]
+
+
+def _train(job: Job, context: Context) -> dict[str, Any]:
+    """The fold's result, of an earlier run if there is one."""
+    from pipeline.inputs import open_inputs  # noqa: PLC0415
+    from pipeline.training import RESULT_FILE, train_fold  # noqa: PLC0415
+
+    path = job.folder / RESULT_FILE
+    if not path.is_file():
+        inputs = open_inputs(job.source, job.train.inputs, context)
+        if launch.wanted():
+            launch.launch(job)
+        else:
+            train_fold(job, inputs)
+    result: dict[str, Any] = json.loads(path.read_bytes())
+    return result
+
+
+def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, context: Context) -> None:
+    """Put the network, what was said of rows held out, and the curves where DVC looks for them."""
+    from pipeline.training import CURVES_FOLDER, NET_FOLDER  # noqa: PLC0415
+
+    name = jobs[0].name
+    files.remove_tree(new)
+    for path in sorted((jobs[0].folder / NET_FOLDER).iterdir()):
+        files.link_or_copy(path, new / path.name)
+    tables_ = [pq.read_table(job.folder / tables.OUT_OF_FOLD_FILE, partitioning=None) for job in jobs]
+    pq.write_table(pa.concat_tables(tables_), new / tables.OUT_OF_FOLD_FILE, compression="zstd")
+    probabilities = [column for column in tables_[0].column_names if column.startswith(tables.PROBABILITY_PREFIX)]
+    facts = {
+        "model": name,
+        "rows": jobs[0].model.rows,
+        "labels": tables.score_classes(probabilities),
+        "parameters": results[0]["parameters"],
+        "folds": [{key: value for key, value in result.items() if key != "parameters"} for result in results],
+    }
+    write_metrics(new / tables.TRAINING_FILE, facts)
+    curves = new.with_name("curves")
+    files.remove_tree(curves)
+    for job in jobs:
+        shutil.copytree(job.folder / CURVES_FOLDER, curves / job.folder.name)
+    files.replace_folder(curves, context.paths.reports / "curves" / name)
+    files.replace_folder(new, context.paths.checkpoints / name)
+
+
+def _notes(results: Sequence[dict[str, Any]]) -> list[str]:
+    notes = []
+    for result in results:
+        best = result["history"][result["best_epoch"] - 1]
+        notes.append(
+            f"fold {result['fold']}: best epoch {result['best_epoch']} of {result['epochs']}, "
+            f"validation accuracy {best['validation_accuracy']:.1%} on {result['validation_rows']} rows, "
+            f"loss {best['validation_loss']:.3f}"
+        )
+    return notes
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage_main("train", nets.TrainParams, run, items="models"))

@@ -1,0 +1,11 @@
+"""For all tests."""
+
+from __future__ import annotations
+
+import os
+
+# With several test processes on few cores, each process on one thread is faster than all of them on all cores. Torch
+# reads the first when it is imported, so it stands here; the second is what training asks for.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SIER_THREADS", "1")

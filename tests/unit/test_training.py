@@ -1,0 +1,279 @@
+"""Training on planted data: the protocol, what is kept, and what a kill costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback
+
+from models.parallelnet import ParallelNet
+from pipeline import nets, train
+from pipeline.balance import BalancedSampler, class_weights
+from pipeline.engine.fingerprint import PROJECT
+from pipeline.engine.pool import LocalEngine
+from pipeline.errors import UserError
+from pipeline.inputs import Inputs, collate, open_inputs
+from pipeline.params import section
+from pipeline.stage import BaseParams, Context, Paths
+from pipeline.training import Job, fold_masks, make_trainer, train_fold
+from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
+
+
+def sections(train_changes: Mapping[str, Any] | None = None, **models: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "base": {"seed": 7, "labels": list(LABELS)},
+        "train": {**TINY_TRAIN, **(train_changes or {})},
+        "models": {name: {**TINY_MODEL, **changes} for name, changes in (models or {"net": {}}).items()},
+    }
+
+
+def context(root: Path, found: dict[str, Any], item: str = "net") -> Context:
+    return Context(section(found, "base", BaseParams), Paths(root), LocalEngine(workers=1), item, found)
+
+
+def job(found: dict[str, Any], folder: Path, fold: int = 0) -> Job:
+    base, protocol = section(found, "base", BaseParams), section(found, "train", nets.TrainParams)
+    return Job("net", nets.read_models(found)["net"], protocol, base, fold, "cpu", folder)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("planted")
+    write_planted(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def inputs(planted: Path) -> Inputs:
+    found = sections()
+    return open_inputs("sier_train", section(found, "train", nets.TrainParams).inputs, context(planted, found))
+
+
+@pytest.fixture(scope="module")
+def five_folds(planted: Path) -> Path:
+    """The stage's outputs for forty rows and all five folds."""
+    found = sections({"folds": [0, 1, 2, 3, 4], "epochs": 4})
+    train.run(section(found, "train", nets.TrainParams), context(planted, found))
+    return planted
+
+
+def test_every_row_is_held_out_once_and_by_the_network_that_did_not_see_it(five_folds: Path, inputs: Inputs) -> None:
+    table = pq.read_table(five_folds / "data/checkpoints/net/out_of_fold.parquet").to_pandas()
+    assert sorted(table["id"]) == sorted(inputs.rows["id"])
+    folds = inputs.rows.set_index("id")["fold"]
+    assert (folds[table["id"]].to_numpy() == table["fold"].to_numpy()).all()
+    assert np.allclose(table[[f"p_{name}" for name in LABELS]].sum(axis=1), 1, atol=1e-6)
+    training = json.loads((five_folds / "data/checkpoints/net/training.json").read_text())
+    assert [(fold["fold"], fold["train_rows"], fold["validation_rows"]) for fold in training["folds"]] == [
+        (fold, 32, 8) for fold in range(5)
+    ]
+    assert training["labels"] == list(LABELS)
+
+
+def test_planted_labels_are_learnt(five_folds: Path) -> None:
+    table = pq.read_table(five_folds / "data/checkpoints/net/out_of_fold.parquet").to_pandas()
+    found = table[[f"p_{name}" for name in LABELS]].to_numpy().argmax(axis=1)
+    assert (np.array(LABELS)[found] == table["label"]).mean() > 0.8
+
+
+def test_the_network_that_is_kept_is_that_of_fold_0_in_its_best_epoch(five_folds: Path, inputs: Inputs) -> None:
+    folder = five_folds / "data/checkpoints/net"
+    net = ParallelNet.from_pretrained(folder).eval()
+    rows = inputs.select(fold_masks(inputs.rows, 0)[1])
+    batch = collate([rows[place] for place in range(len(rows))])
+    with torch.no_grad():
+        found = net(pixel_values=batch["pixel_values"], spectrogram=batch["spectrogram"]).logits.softmax(dim=1)
+    table = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
+    kept = table.loc[table["fold"] == 0, [f"p_{name}" for name in LABELS]].to_numpy()
+    assert np.allclose(found.numpy(), kept, atol=1e-5)
+    first = json.loads((folder / "training.json").read_text())["folds"][0]
+    losses = [epoch["validation_loss"] for epoch in first["history"]]
+    assert first["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_dvclive_has_a_step_for_each_epoch(five_folds: Path) -> None:
+    first = json.loads((five_folds / "data/checkpoints/net/training.json").read_text())["folds"][0]
+    curve = five_folds / "reports/curves/net/fold-0/plots/metrics/validation_loss.tsv"
+    rows = [line.split("\t") for line in curve.read_text().splitlines()]
+    assert rows[0] == ["step", "validation_loss"]
+    assert [int(step) for step, _ in rows[1:]] == [1, 2, 3, 4]
+    assert [float(value) for _, value in rows[1:]] == pytest.approx(
+        [epoch["validation_loss"] for epoch in first["history"]], abs=1e-5
+    )
+
+
+def test_a_further_fold_keeps_the_finished_ones(planted: Path, five_folds: Path) -> None:
+    found = sections({"folds": [0, 1, 2, 3, 4], "epochs": 4})
+    params = section(found, "train", nets.TrainParams)
+    results = list((planted / ".work" / "train.net").glob("*/fold-*/fold.json"))
+    before = {path: path.stat().st_mtime_ns for path in results}
+    assert len(before) == 5
+    train.run(params, context(planted, found))
+    assert {path: path.stat().st_mtime_ns for path in results} == before
+
+
+def test_a_net_reads_each_of_its_modalities(five_folds: Path, inputs: Inputs) -> None:
+    """Shuffling either input lowers the accuracy of a network trained on labels that lie in both."""
+    net = ParallelNet.from_pretrained(five_folds / "data/checkpoints/net").eval()
+    rows = inputs.select(np.arange(len(inputs.rows)))
+    batch = collate([rows[place] for place in range(len(rows))])
+
+    def accuracy(**changed: torch.Tensor) -> float:
+        given = {name: batch[name] for name in ("pixel_values", "spectrogram")} | changed
+        with torch.no_grad():
+            return float((net(**given).logits.argmax(dim=1) == batch["labels"]).float().mean())
+
+    whole = accuracy()
+    order = torch.roll(torch.arange(len(rows)), 1)  # labels go round, so every row gets another label's input
+    assert whole > 0.9
+    assert accuracy(pixel_values=batch["pixel_values"][order]) < whole - 0.05
+    assert accuracy(spectrogram=batch["spectrogram"][order]) < whole - 0.05
+
+
+def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: Path) -> None:
+    paper = yaml.safe_load((PROJECT / "params.paper.yaml").read_text(encoding="utf-8"))
+    found = sections({**paper["train"], "inputs": TINY_TRAIN["inputs"]})
+    work = job(found, tmp_path)
+    trainer = make_trainer(work, nets.build(work.model, work.train, LABELS), inputs)
+    trainer.create_optimizer_and_scheduler(num_training_steps=10)
+    assert type(trainer.optimizer) is torch.optim.Adam
+    assert {(group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups} == {(8e-6, 0.0)}
+    assert isinstance(trainer.lr_scheduler, ReduceLROnPlateau)
+    assert (trainer.lr_scheduler.patience, trainer.lr_scheduler.factor) == (2, 0.1)
+    (stopping,) = [
+        callback for callback in trainer.callback_handler.callbacks if isinstance(callback, EarlyStoppingCallback)
+    ]
+    assert stopping.early_stopping_patience == 5
+    assert (trainer.args.num_train_epochs, trainer.args.per_device_train_batch_size) == (30, 64)
+    assert trainer.args.max_grad_norm == 0
+    assert trainer.args.metric_for_best_model == "loss"
+    assert (trainer.loss.focal_weight, trainer.loss.gamma, trainer.loss.class_weights) == (0.5, 2.0, None)
+    assert paper["train"]["folds"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("changes", [{"mixed_precision": "bf16"}, {"balance": "class_weights"}, {"balance": "sampler"}])
+def test_options_of_the_protocol_train(changes: dict[str, Any], inputs: Inputs, tmp_path: Path) -> None:
+    found = sections({**changes, "epochs": 1})
+    train_fold(job(found, tmp_path), inputs)
+    plain = json.loads((tmp_path / "fold.json").read_text())
+    assert plain["epochs"] == 1
+    assert plain["history"][0]["train_loss"] > 0
+
+
+def test_a_loss_that_is_no_number_is_one_line(inputs: Inputs, tmp_path: Path) -> None:
+    found = sections({"learning_rate": 0.99, "epochs": 3})
+    work = job(found, tmp_path)
+    broken = inputs.folder / "spectrograms.npy"
+    kept = broken.read_bytes()
+    try:
+        values = np.load(broken)
+        values[:] = np.nan
+        np.save(broken, values)
+        fresh = Inputs(inputs.folder, inputs.rows, inputs.labels)
+        with pytest.raises(UserError, match=r"^net, fold 0: the loss is no number; lower train\.learning_rate$"):
+            train_fold(work, fresh)
+    finally:
+        broken.write_bytes(kept)
+    assert not (tmp_path / "fold.json").exists()
+
+
+def test_what_cannot_be_trained_is_refused(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"^net, fold 5: 40 rows to train on, 0 held out$"):
+        train_fold(job(sections(), tmp_path, fold=5), inputs)
+    with pytest.raises(UserError, match="fp16 needs SIER_DEVICE=cuda"):
+        train_fold(job(sections({"mixed_precision": "fp16"}), tmp_path), inputs)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="batch_size = 8: expected a multiple of the 3 processes"):
+        train_fold(job(sections(), tmp_path), inputs)
+
+
+def test_balanced_rows_are_even_and_the_same_in_the_same_epoch() -> None:
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    sampler = BalancedSampler(labels, seed=1)
+    drawn = np.array(list(sampler))
+    assert len(drawn) == len(sampler) == 1000
+    counts = np.bincount(labels[drawn])
+    assert (abs(counts - 1000 / 3) < 80).all()
+    assert list(sampler) == drawn.tolist()
+    sampler.set_epoch(1)
+    assert list(sampler) != drawn.tolist()
+
+
+def test_class_weights_are_inverse_to_frequency() -> None:
+    assert class_weights(np.array([0, 0, 0, 1]), 3) == pytest.approx([4 / 6, 2.0, 1.0])
+    assert class_weights(np.array([0, 1, 0, 1])) == pytest.approx([1.0, 1.0])
+
+
+def test_rows_without_folds_follow_their_own_split(inputs: Inputs) -> None:
+    rows = inputs.rows.assign(fold=-1, split=["train", "val", "test", "train"] * 10)
+    train_rows, held_out = fold_masks(rows, 0)
+    assert (train_rows.sum(), held_out.sum(), (train_rows & held_out).sum()) == (20, 10, 0)
+    assert set(rows["split"][train_rows]) == {"train"}
+    assert set(rows["split"][held_out]) == {"val"}
+
+
+def test_a_batch_holds_what_the_rows_hold(inputs: Inputs) -> None:
+    batch = next(iter(DataLoader(inputs.select(np.arange(40)), batch_size=40, collate_fn=collate)))
+    assert batch["labels"].tolist() == inputs.rows["label"].tolist()
+
+
+def stage(root: Path) -> subprocess.Popen[bytes]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SIER_", "DVC_"))}
+    environment |= {"PYTHONPATH": str(PROJECT), "SIER_WORKERS": "1", "SIER_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "pipeline.train", "net"], cwd=root, env=environment)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fold 0 is labelled wrongly, so the best epoch comes early and the counter of early stopping runs on the way."""
+    found = sections({"epochs": 40, "early_stopping_patience": 12, "learning_rate": 0.001, "plateau_patience": 3})
+    for name in ("calm", "killed"):
+        (tmp_path / name).mkdir()
+        write_planted(tmp_path / name, wrong_in_fold_0=True)
+        (tmp_path / name / "params.yaml").write_text(yaml.safe_dump(found))
+    monkeypatch.chdir(tmp_path / "calm")
+    train.run(section(found, "train", nets.TrainParams), context(Path(), found))
+    calm = json.loads(Path("data/checkpoints/net/training.json").read_text())["folds"][0]
+    assert calm["stopped_early"]
+    assert calm["epochs"] == calm["best_epoch"] + 12
+
+    killed = tmp_path / "killed"
+    process = stage(killed)
+    middle = calm["best_epoch"] + 3
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        states = killed.glob(".work/train.net/*/fold-0/checkpoints/checkpoint-*/trainer_state.json")
+        if any(int(path.parent.name.removeprefix("checkpoint-")) >= middle * 4 for path in states):
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.001)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "data/checkpoints").exists()
+    assert stage(killed).wait() == 0
+
+    def outputs(root: Path) -> dict[str, bytes]:
+        folders = (root / "data/checkpoints/net", root / "reports/curves/net")
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for folder in folders
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    assert outputs(killed) == outputs(tmp_path / "calm")
+    assert len(outputs(killed)) > 8
