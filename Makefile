@@ -24,9 +24,9 @@ repro: .venv/installed ## build the dataset and everything about it
 	dvc repro
 	@python -m pipeline.summary
 
-# The whole builds of tests/integration stay together in one process, beside the others.
+# Which process takes which tests: tests/conftest.py.
 test: .venv/installed ## run all tests
-	pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 bench: .venv/installed ## measure against peers, side by side
 	python -m benchmarks.training_step

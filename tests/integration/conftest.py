@@ -18,14 +18,10 @@ CORPORA = ("b_t4sa", "iemocap", "fi")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for a whole build, which takes minutes where others use the machine too.
-
-    With several test processes, one of them takes this folder, so that builds are made once.
-    """
+    """The first test waits for a whole build, which takes minutes where others use the machine too."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(900))
-            item.add_marker(pytest.mark.xdist_group("builds"))
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +65,12 @@ def real_corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def real_build(background: Executor, real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Future[Project]:
-    """The project as it is, but for its corpora, which are real."""
+    """The project as it is, but for its corpora, which are real, and with two of its networks, to save time."""
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
-    return background.submit(repro, new_project(tmp_path_factory.mktemp("real") / "project", paths))
+    project = new_project(tmp_path_factory.mktemp("real") / "project", paths)
+    models = project.params()["models"]
+    project.set_params({"models": {name: models[name] for name in ("parallelnet", "parallelnet_sentiment")}})
+    return background.submit(repro, project)
 
 
 def repro(project: Project) -> Project:

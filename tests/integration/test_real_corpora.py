@@ -80,3 +80,16 @@ def test_all_labels_come_out_and_the_dataset_loads(built: Project, tmp_path: Pat
     first = dataset["train"].cast_column("audio", Audio(decode=False))[0]
     assert first["image"].mode == "RGB"
     assert first["audio"]["bytes"].startswith(b"fLaC")
+
+
+def test_both_networks_are_measured_on_rows_they_have_not_seen(built: Project) -> None:
+    found = report(built, "evaluate")
+    assert found["origin"] == "local copy"
+    assert {name: network["rows"] for name, network in found["models"].items()} == {
+        "parallelnet": "sier", "parallelnet_sentiment": "clean",
+    }  # fmt: skip
+    assert found["models"]["parallelnet"]["test"]["rows"] == report(built, "assemble")["splits"]["test"]["rows"]
+    for network in found["models"].values():
+        low, high = network["test"]["intervals"]["accuracy"]
+        assert 0 < low <= network["test"]["accuracy"] <= high
+    assert "a local copy of B-T4SA" in (built.root / "reports" / "table_2.md").read_text(encoding="utf-8")

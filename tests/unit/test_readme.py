@@ -12,6 +12,7 @@ from pipeline.summary import summarise
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
 def _stages() -> dict[str, dict[str, list[str]]]:
@@ -19,13 +20,15 @@ def _stages() -> dict[str, dict[str, list[str]]]:
     stages = {}
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
         items = stage.get("foreach", {"": {}})
+        if isinstance(items, str):  # a section of params.yaml
+            items = PARAMS[items.removeprefix("${").removesuffix("}")]
         for key in items:
             text = yaml.safe_dump(stage.get("do", stage))
             values = items[key] if isinstance(items, dict) else {}
             text = text.replace("${key}", str(key))
             text = text.replace("${item}", str(key)) if isinstance(items, list) else text
             for field, value in values.items():
-                text = text.replace("${item." + field + "}", value)
+                text = text.replace("${item." + field + "}", str(value))
             found = yaml.safe_load(text)
             stages[f"{name}@{key}" if key else name] = {
                 kind: [next(iter(path)) if isinstance(path, dict) else path for path in found[kind]]
@@ -42,7 +45,7 @@ def _edges_of_dvc() -> set[tuple[str, str]]:
         for name, stage in stages.items()
         for dep in stage["deps"]
         for out in maker
-        if dep == out or dep.startswith(out + "/")
+        if dep == out or dep.startswith(out + "/") or out.startswith(dep + "/")
     }
 
 

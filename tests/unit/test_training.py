@@ -232,9 +232,9 @@ def test_a_batch_holds_what_the_rows_hold(inputs: Inputs) -> None:
     assert batch["labels"].tolist() == inputs.rows["label"].tolist()
 
 
-def stage(root: Path) -> subprocess.Popen[bytes]:
+def stage(root: Path, **more: str) -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SIER_", "DVC_"))}
-    environment |= {"PYTHONPATH": str(PROJECT), "SIER_WORKERS": "1", "SIER_THREADS": "1"}
+    environment |= {"PYTHONPATH": str(PROJECT), "SIER_WORKERS": "1", "SIER_THREADS": "1", **more}
     return subprocess.Popen([sys.executable, "-m", "pipeline.train", "net"], cwd=root, env=environment)
 
 
@@ -277,3 +277,16 @@ def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
 
     assert outputs(killed) == outputs(tmp_path / "calm")
     assert len(outputs(killed)) > 8
+
+
+def test_the_launchers_processes_share_a_fold(tmp_path: Path) -> None:
+    write_planted(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(sections({"epochs": 3})))
+    assert stage(tmp_path, SIER_ACCELERATE="--num_processes 2 --cpu").wait() == 0
+    table = pq.read_table(tmp_path / "data/checkpoints/net/out_of_fold.parquet").to_pandas()
+    found = np.array(LABELS)[table[[f"p_{name}" for name in LABELS]].to_numpy().argmax(axis=1)]
+    assert len(table) == 8  # each row once, though two processes predicted them
+    assert (found == table["label"]).mean() > 0.8
+    assert stage(tmp_path, SIER_ACCELERATE="--no_such_option").wait() == 0  # the fold is finished
+    write_planted(tmp_path, rows=45)
+    assert stage(tmp_path, SIER_ACCELERATE="--no_such_option").wait() == 1
