@@ -11,29 +11,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
-from transformers.utils import logging
 
 from models.parallelnet import ParallelNet
 from pipeline import audio
+from pipeline.checkpoint import expect_checkpoint, load_network
 from pipeline.engine.pool import device_from_environment
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
+from pipeline.given_files import decoded, read_bytes
 from pipeline.inputs import collate, image_array, read_image, spectrogram_array
 
-T = TypeVar("T")
-
 DEFAULT_MODEL = Path("data/checkpoints/parallelnet")
-CHECKPOINT_FILES = ("config.json", "model.safetensors")
 OPTIONS = {"image": "--image", "speech": "--speech"}
 BAR_CHARACTERS = 40
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -85,10 +81,10 @@ def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL
             looks at; or there is no whole network in `model`.
     """
     device = device_from_environment()
-    _expect_checkpoint(model)
-    data = {name: _bytes(path) for name, path in {"image": image, "speech": speech}.items() if path is not None}
-    picture = _decoded(image, "picture", read_image, data["image"]) if image else None
-    waveform = _decoded(speech, "recording", audio.decode, data["speech"]) if speech else None
+    expect_checkpoint(model)
+    data = {name: read_bytes(path) for name, path in {"image": image, "speech": speech}.items() if path is not None}
+    picture = decoded(image, "picture", read_image, data["image"]) if image else None
+    waveform = decoded(speech, "recording", audio.decode, data["speech"]) if speech else None
     net = load_network(model, device)
     config = net.config
     seen = tuple(OPTIONS) if config.modalities == "both" else (config.modalities,)
@@ -132,67 +128,6 @@ def _answer(
         inputs=inputs,
         notes=notes,
     )
-
-
-def load_network(folder: Path, device: str) -> ParallelNet:
-    """The network saved in `folder`, ready to answer; from these files only, and without a word on the screen.
-
-    Raises:
-        UserError: it is damaged or not whole, or there is no such device.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("SIER_DEVICE = cuda: no such device was found; use cpu, or install its driver")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        # Tensors of another size are found below, with their names; without it the error only points to a log.
-        net, found = ParallelNet.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise UserError(f"{folder}: the network cannot be loaded: {str(error).split(chr(10))[0][:300]}") from None
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if found[kind]:
-            first, *others = sorted(str(key[0]) if isinstance(key, tuple) else key for key in found[kind])
-            raise UserError(
-                f"{folder / CHECKPOINT_FILES[1]} does not fit {CHECKPOINT_FILES[0]}: {kind.replace('_', ' ')} {first}"
-                + (f" and {len(others)} more" if others else "")
-            )
-    if net.config.sampling_rate_hz != audio.SAMPLING_RATE_HZ:
-        expected = f"expected speech at {audio.SAMPLING_RATE_HZ} Hz"
-        raise UserError(f"{folder}: {expected}, found a network for {net.config.sampling_rate_hz} Hz")
-    network: ParallelNet = net.to(device).eval()
-    return network
-
-
-def _expect_checkpoint(folder: Path) -> None:
-    expected = (
-        f"expected a folder with {' and '.join(CHECKPOINT_FILES)} of a ParallelNet, as dvc repro train@<model> makes it"
-    )
-    missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: {expected}; found no {' and no '.join(missing)}")
-    try:
-        kind = json.loads((folder / CHECKPOINT_FILES[0]).read_bytes()).get("model_type")
-    except (ValueError, AttributeError):
-        kind = "damaged"
-    if kind != "parallelnet":
-        raise UserError(f"{folder}: {expected}; found a config.json of kind {kind}")
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _decoded(path: Path, what: str, decode: Callable[[bytes], T], data: bytes) -> T:
-    try:
-        return decode(data)
-    except RowError as error:
-        reason = re.sub(r"^Error opening <.*?>: ", "", error.reason)  # soundfile names the object with the bytes
-        raise UserError(f"{path}: no usable {what}: {reason}") from None
 
 
 def _text(answer: Answer) -> str:

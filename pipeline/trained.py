@@ -122,24 +122,13 @@ def load_net(trained: Trained, inputs: InputParams, device: str) -> ParallelNet:
     Raises:
         UserError: files are missing or damaged, or it was built for other labels or inputs.
     """
-    import transformers  # noqa: PLC0415 - seconds, and wrong parameters need none of it
-    from safetensors import SafetensorError  # noqa: PLC0415
-
-    from models.parallelnet import ParallelNet  # noqa: PLC0415
+    from pipeline.checkpoint import load_network  # noqa: PLC0415 - seconds, and wrong parameters need none of it
 
     hint = f"run: dvc repro train@{trained.name}"
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    net: ParallelNet
     try:
-        net, info = ParallelNet.from_pretrained(trained.folder, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{trained.folder}: the network cannot be loaded ({reason}); {hint}") from None
-    # A weight that a file lacks would be a random one, and loading only warns of that.
-    wrong = sorted(str(key) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in info[kind])
-    if wrong:
-        raise UserError(f"{trained.folder}: weights do not fit the network, first {wrong[0]}; {hint}")
+        net = load_network(trained.folder, device)
+    except UserError as error:
+        raise UserError(f"{error}; {hint}") from None
     names = net.config.id2label or {}
     labels = tuple(names[place] for place in sorted(names))
     if labels != trained.labels:
@@ -151,7 +140,6 @@ def load_net(trained: Trained, inputs: InputParams, device: str) -> ParallelNet:
         expected, found = getattr(inputs, field), getattr(net.config, field)
         if expected != found:
             raise UserError(f"{trained.folder}: {field} is {found}, train.inputs.{field} is {expected}; {hint}")
-    net.to(device).eval()
     return net
 
 
