@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback
 
 from models.parallelnet import ParallelNet
-from pipeline import nets, train
+from pipeline import launch, nets, train
 from pipeline.balance import BalancedSampler, class_weights
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.pool import LocalEngine
@@ -287,6 +287,12 @@ def test_the_launchers_processes_share_a_fold(tmp_path: Path) -> None:
     found = np.array(LABELS)[table[[f"p_{name}" for name in LABELS]].to_numpy().argmax(axis=1)]
     assert len(table) == 8  # each row once, though two processes predicted them
     assert (found == table["label"]).mean() > 0.8
-    assert stage(tmp_path, SIER_ACCELERATE="--no_such_option").wait() == 0  # the fold is finished
-    write_planted(tmp_path, rows=45)
-    assert stage(tmp_path, SIER_ACCELERATE="--no_such_option").wait() == 1
+
+
+def test_a_launcher_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIER_ACCELERATE", "--no_such_option")
+    with pytest.raises(UserError, match=r"^SIER_ACCELERATE = --no_such_option: accelerate launch ended with"):
+        launch.launch(job(sections(), tmp_path))
+    assert "no_such_option" in capfd.readouterr().err
