@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, assemble, clean, evaluate, label, nets, score, stage, synthesize, train_teacher
+from pipeline import acquire, assemble, clean, evaluate, explain, label, nets, score, stage, synthesize, train_teacher
 from pipeline.engine.pool import device_from_environment, engine_from_environment, threads_from_environment
 from pipeline.errors import UserError
 from pipeline.params import PARAMS_FILE, read_params, section
@@ -25,6 +25,7 @@ SECTIONS: dict[str, type[Any]] = {
     "assemble": assemble.AssembleParams,
     "train": nets.TrainParams,
     "evaluate": evaluate.EvaluateParams,
+    "explain": explain.ExplainParams,
     "models": nets.Models,
 }
 

@@ -52,8 +52,10 @@ def summarise(reports: Path) -> list[str]:
         lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({interval}) with the texts' sentiment,")
         lines.append(f"             {label['validity']['note']}")
     lines += _networks(_read(reports, "evaluate"))
+    lines += _explained(_read(reports, "explain"))
     lines.append("dataset      data/sier")
     lines.append("tables       reports/table_2.md, reports/table_3.md")
+    lines.append("figures      data/explanations/figures")
     return lines
 
 
@@ -68,6 +70,17 @@ def _networks(found: dict[str, Any]) -> list[str]:
     for rows, simple in found["without_training"].items():
         lines.append(f"  {'largest class of ' + rows:<24}{simple['majority_class']['accuracy']:6.1%}")
     return lines
+
+
+def _explained(found: dict[str, Any]) -> list[str]:
+    """How much of an answer rests on the picture, by the first pair of baselines."""
+    first, baseline = next(iter(found["baselines"].items()))
+    share = baseline["modality_share"]["all"]["image"]
+    interval = f"{share['low']:.1%} to {share['high']:.1%}"
+    return [
+        f"explained    {found['model']}, {found['rows']} rows: of what moves an answer, pictures make up",
+        f"             {share['mean']:.1%} ({interval}), speech the rest; for what is absent: {first}",
+    ]
 
 
 def _read(reports: Path, name: str) -> dict[str, Any]:

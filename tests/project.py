@@ -42,6 +42,11 @@ TINY: Mapping[str, Any] = {
     "train.epochs": 1,
     "train.batch_size": 4,
     "evaluate.bootstrap_samples": 100,
+    "explain.figures": 1,
+    "explain.corpus_rows": 2,
+    "explain.times": 1,
+    "explain.deletion_steps": 2,
+    "explain.bootstrap_samples": 100,
     "models": {"parallelnet": dict(TINY_MODEL), "parallelnet_sentiment": {**TINY_MODEL, "rows": "clean"}},
 }
 TIMEOUT_SECONDS = 600  # of a process; of use where one hangs

@@ -17,7 +17,7 @@ from tests.project import Project
 STAGES = [
     "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "clean", "synthesize", "train_teacher@speech",
     "train_teacher@image", "score@speech", "score@image", "label", "assemble", "train@parallelnet",
-    "train@parallelnet_sentiment", "evaluate",
+    "train@parallelnet_sentiment", "evaluate", "explain",
 ]  # fmt: skip
 FOLDERS = {
     "clean": "data/clean",
@@ -79,7 +79,7 @@ def test_a_second_repro_does_nothing(tiny_copy: Project) -> None:
 def test_a_new_threshold_reruns_label_and_what_reads_its_rows_only(tiny_copy: Project) -> None:
     kept = report(tiny_copy, "label")["kept"]
     tiny_copy.set_params({"label.threshold": 0.0})
-    assert stages_run(tiny_copy.dvc("repro")) == ["label", "assemble", "train@parallelnet", "evaluate"]
+    assert stages_run(tiny_copy.dvc("repro")) == ["label", "assemble", "train@parallelnet", "evaluate", "explain"]
     assert report(tiny_copy, "label")["kept"] == report(tiny_copy, "label")["rows_in"] > kept
     assert report(tiny_copy, "assemble")["rows"] == report(tiny_copy, "label")["kept"]
 

@@ -172,7 +172,7 @@ def whole_sections(stage: Stage) -> list[str]:
     if stage.module == "train":
         return ["train", f"models.{stage.item}"]
     own = f"{stage.module}.{stage.item}" if stage.item else stage.module
-    return [own, "models", "train"] if stage.module == "evaluate" else [own]
+    return [own, "models", "train"] if stage.module in {"evaluate", "explain"} else [own]
 
 
 @each_stage
@@ -259,6 +259,7 @@ READS = {
         "data/sier",
         "data/speech",
     },
+    "explain": {"data/checkpoints/parallelnet", "data/predictions", "data/sier"},
 }
 
 

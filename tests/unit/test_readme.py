@@ -29,6 +29,7 @@ def _stages() -> dict[str, dict[str, list[str]]]:
             text = text.replace("${item}", str(key)) if isinstance(items, list) else text
             for field, value in values.items():
                 text = text.replace("${item." + field + "}", str(value))
+            text = re.sub(r"\$\{([a-z_]+)\.([a-z_]+)\}", lambda name: str(PARAMS[name[1]].get(name[2])), text)
             found = yaml.safe_load(text)
             stages[f"{name}@{key}" if key else name] = {
                 kind: [next(iter(path)) if isinstance(path, dict) else path for path in found[kind]]

@@ -30,6 +30,14 @@ METRICS: dict[str, Any] = {
         },
         "decided_by": {"speech": 60, "image": 90},
     },
+    "explain": {
+        "model": "parallelnet",
+        "rows": 20,
+        "baselines": {
+            "zero + silence": {"modality_share": {"all": {"image": {"mean": 0.7, "low": 0.6, "high": 0.8}}}},
+            "blur + mean": {},
+        },
+    },
     "evaluate": {
         "models": {
             "parallelnet": {
@@ -73,8 +81,11 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  sentiment               100.0%  90.0% to 100.0%, 9 rows of clean",
         "  largest class of clean   35.0%",
         "  largest class of sier    40.0%",
+        "explained    parallelnet, 20 rows: of what moves an answer, pictures make up",
+        "             70.0% (60.0% to 80.0%), speech the rest; for what is absent: zero + silence",
         "dataset      data/sier",
         "tables       reports/table_2.md, reports/table_3.md",
+        "figures      data/explanations/figures",
     ]
 
 

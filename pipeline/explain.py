@@ -1,0 +1,190 @@
+"""explain: what in a picture and in speech a network's answer rests on, for a sample of test rows.
+
+In   data/sier (test rows), data/checkpoints/<model>, data/predictions/<model>.parquet
+Out  data/explanations: explanations.parquet (see `pipeline.explanation_table`), figures/<id>.png, rejects.parquet
+     reports/explain.json and plots (see `pipeline.explain_report`)
+
+Rows are drawn label by label, rows that the network gets right and wrong in turn. The same module explains any pair of
+files: `python -m pipeline.explain --image a.jpg --speech b.wav`, see `pipeline.explain_pair`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from pipeline import explain_sample, nets, tables, trained
+from pipeline.engine import files, shards
+from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.pool import device_from_environment
+from pipeline.engine.work import Work, finish, run_shards, work_folder
+from pipeline.errors import UserError
+from pipeline.explain_report import REPORTED, report_on
+from pipeline.explanation_table import EXPLANATION, FILE
+from pipeline.params import PARAMS_FILE, STRICT, section
+from pipeline.stage import Context, Report, stage_main
+
+Method = Literal["exact", "level", "best", "sample"]
+Count = Annotated[int, Field(ge=1)]
+
+ROWS_PER_GROUP = 500  # of the Parquet file; what is in memory at once
+
+
+@dataclass(frozen=True, config=STRICT)
+class ExplainParams:
+    """Section `explain`. What the values are: `models.explain_pair`; parts and baselines: `models.players` and
+    `models.masked_inputs`.
+
+    Attributes:
+        model: a key of section `models` whose rows are sier.
+        figures: how many rows get a picture.
+        figure_method: how they are explained; exact takes 2^cells + 2^segments encodings where the network factors.
+        corpus_rows: how many test rows the report is about, those with a picture among them; null for all.
+        method: how they are explained.
+        times: picture and speech are halved this many times each (Algorithm 1): 2^times cells and segments.
+        grid: rows and columns of cells instead; null follows `times`.
+        segments: of the speech instead, at most; null follows `times`.
+        segmentation: of speech, into equal parts of `time` or between `words`.
+        output: whose parts the values are; the paper uses the probability, which saturates.
+        image_baselines: what stands for absent parts of pictures; figures use the first.
+        speech_baselines: likewise for speech; the first goes with the first, the second with the second.
+        percentile: frames below this one are silenced for the second transcript (section 3.3).
+        max_evals: the most evaluations of methods level and best; null for all.
+        permutations: pairs of orders of method sample.
+        deletion_steps: in how many steps parts go and come for the curves, at most one part each.
+        bootstrap_samples: draws for each interval.
+        batch_size: inputs given to the network at once.
+    """
+
+    model: str
+    figures: Annotated[int, Field(ge=0)]
+    figure_method: Method
+    corpus_rows: Count | None
+    method: Method
+    times: Annotated[int, Field(ge=0, le=8)]
+    grid: tuple[Count, Count] | None
+    segments: Count | None
+    segmentation: Literal["time", "words"]
+    output: Literal["logit", "probability"]
+    image_baselines: Annotated[tuple[Literal["zero", "mean", "blur"], ...], Field(min_length=1)]
+    speech_baselines: Annotated[tuple[Literal["silence", "mean"], ...], Field(min_length=1)]
+    percentile: Annotated[float, Field(ge=0, le=100)]
+    max_evals: Annotated[int, Field(ge=2)] | None
+    permutations: Count
+    deletion_steps: Count
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    batch_size: Count
+
+    @property
+    def baselines(self) -> tuple[tuple[Literal["zero", "mean", "blur"], Literal["silence", "mean"]], ...]:
+        """Pairs of image and speech baseline."""
+        return tuple(zip(self.image_baselines, self.speech_baselines, strict=True))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ExplainParams:
+        if len(self.image_baselines) != len(self.speech_baselines):
+            raise ValueError("as many image_baselines as speech_baselines")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise ValueError("pairs of image_baselines and speech_baselines that differ from each other")
+        if self.corpus_rows is not None and self.figures > self.corpus_rows:
+            raise ValueError("no more figures than corpus_rows")
+        return self
+
+
+def run(params: ExplainParams, context: Context) -> Report:
+    """See the module's docstring.
+
+    Raises:
+        UserError: the model is none of this dataset's, what earlier stages left is missing or damaged, or there are
+            more parts than pixels, frames or subsets that fit.
+    """
+    models = nets.read_models(dict(context.sections))
+    if params.model not in models:
+        raise UserError(f"{PARAMS_FILE}: explain.model = {params.model}: expected a key of models: {', '.join(models)}")
+    model = models[params.model]
+    if model.rows != "sier":
+        raise UserError(
+            f"{PARAMS_FILE}: explain.model = {params.model}: expected a network of rows: sier, found rows: {model.rows}"
+        )
+    inputs = section(dict(context.sections), "train", nets.TrainParams).inputs
+    explain_sample.check_parts(params, model, inputs)
+    data = context.paths.data
+    left = trained.read(context.paths.checkpoints, params.model, model.rows, context.base.labels)
+    predictions = explain_sample.read_predictions(data / "predictions", params.model, context.base.labels)
+    chosen = explain_sample.choose(predictions, context.base.labels, params.corpus_rows)
+    tasks = explain_sample.tasks(data / "sier", predictions, chosen, params.figures)
+
+    from pipeline.explain_rows import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
+
+    # Neither changes what a row becomes.
+    own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
+    mark = fingerprint(
+        params=own, inputs=inputs, seed=context.base.seed, labels=context.base.labels,
+        rows=[(task.payload.id, task.payload.figure) for task in tasks], code=code_version(__file__),
+        data=files.sha256_of(data / "sier" / shards.MANIFEST),
+        predictions=files.sha256_of(data / "predictions" / f"{params.model}.parquet"),
+        network=[_digest(left.folder / name, f"train@{params.model}") for name in ("config.json", "model.safetensors")],
+    )  # fmt: skip
+    worker = partial(RowExplainer, data / "sier", left, params, inputs, device_from_environment(), context.base.seed)
+    work = Work("explain", work_folder(context.paths.work, "explain", mark), mark, worker, tasks)
+    markers = run_shards(context.engine, work)
+    rejects = shards.read_rejects(work.folder, markers)
+    if len(rejects) == len(tasks):
+        raise UserError(f"{data / 'sier'}: none of {len(tasks)} rows can be explained; the first: {rejects[0][2]}")
+    _publish(work, markers, rejects, data / "explanations")
+    rejected = {name: count for name, count in shards.total_counts(markers).items() if name != shards.OK}
+    explanations = pq.read_table(data / "explanations" / FILE, columns=REPORTED, partitioning=None).to_pandas()
+    scale = {
+        "model": params.model, "output": params.output, "test_rows": len(predictions), "rows": len(tasks),
+        "rejected": len(rejects), "figures": sum(task.payload.figure for task in tasks),
+        "methods": {"figures": params.figure_method, "rows": params.method},
+    }  # fmt: skip
+    notes = report_on(explanations, params, scale, context.base.seed, context.paths.reports)
+    finish(work.folder)
+    return Report(len(tasks), len(tasks) - len(rejects), rejected, tuple(notes))
+
+
+def _digest(path: Path, stage: str) -> str:
+    try:
+        return files.sha256_of(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; run: dvc repro {stage}") from None
+
+
+def _publish(work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tuple[str, str, str]], out: Path) -> None:
+    """Join the finished rows to the stage's output, in the order of the dataset."""
+    new = work.folder / "out"
+    files.remove_tree(new)
+    (new / "figures").mkdir(parents=True)
+
+    def write(path: Path) -> None:
+        with pq.ParquetWriter(path, pa.schema(EXPLANATION.fields), compression="zstd") as writer:
+            for start in range(0, len(markers), ROWS_PER_GROUP):
+                parts = [shards.read_part(work.folder, marker) for marker in markers[start : start + ROWS_PER_GROUP]]
+                rows = pa.concat_tables(parts)
+                for name, figure in zip(rows["id"].to_pylist(), rows["figure"].to_pylist(), strict=True):
+                    if figure is not None:
+                        files.write_bytes(new / "figures" / f"{name}.png", figure)
+                flat = rows["explanations"].combine_chunks().flatten()
+                writer.write_table(pa.Table.from_struct_array(flat))
+
+    files.write_atomically(new / FILE, write)
+    files.write_atomically(new / "rejects.parquet", partial(pq.write_table, tables.rejects_table(rejects)))
+    files.replace_folder(new, out)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        # By name: the stage does not depend on the command, whose changes must not void explained rows.
+        raise SystemExit(importlib.import_module("pipeline.explain_pair").main())
+    raise SystemExit(stage_main("explain", ExplainParams, run))
