@@ -24,9 +24,8 @@ repro: .venv/installed ## build the dataset and everything about it
 	dvc repro
 	@python -m pipeline.summary
 
-# Which process takes which tests: tests/conftest.py.
 test: .venv/installed ## run all tests
-	pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
+	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/installed ## measure against peers, side by side
 	python -m benchmarks.training_step

@@ -1,45 +1,44 @@
-"""Whole builds, made once and shared by the tests of this folder, which look at them or work on copies.
-
-One of them runs beside the tests, most of which keep a single core busy.
-"""
+"""Whole builds, made once and shared by the tests of this folder, which look at them or work on copies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.project import Project, new_project
 
 CORPORA = ("b_t4sa", "iemocap", "fi")
+LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test waits for a whole build, which takes minutes where others use the machine too."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(900))
+    """The longest files first, so that several test processes end together.
+
+    The first test of a file waits for a whole build, which takes minutes where others use the machine too.
+    """
+    ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    for item in ours:
+        item.add_marker(pytest.mark.timeout(900))
+    ours.sort(key=lambda item: LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else len(items))
+    items[:] = [*ours, *(item for item in items if item not in set(ours))]
 
 
 @pytest.fixture(scope="session")
-def background() -> Iterator[Executor]:
-    """Runs one build after the other."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        yield pool
-        pool.shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="session")
-def tiny_build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def tiny_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project after `dvc repro`: about a minute on two cores. Never change it, copy it."""
-    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    for name in ("elsewhere_build", "real_build"):
-        if name in wanted and (name != "real_build" or "SIER_REAL_CORPORA" in os.environ):
-            request.getfixturevalue(name)
-    return repro(new_project(tmp_path_factory.mktemp("tiny") / "project"))
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a folder in that of the session
+        shared = shared.parent
+    project = Project(shared / "tiny" / "project")
+    finished = shared / "tiny" / "finished"
+    with FileLock(shared / "tiny.lock"):
+        if not finished.exists():
+            repro(new_project(project.root))
+            finished.touch()
+    return project
 
 
 @pytest.fixture
@@ -49,13 +48,13 @@ def tiny_copy(tiny_build: Project, tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def elsewhere_build(background: Executor, tmp_path_factory: pytest.TempPathFactory) -> Future[Project]:
+def elsewhere_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny project in another folder, time zone and order of shards, and with another number of workers."""
     project = new_project(
         tmp_path_factory.mktemp("another place") / "sier",
         SIER_WORKERS="1", SIER_SHARD_ORDER="shuffle", TZ="Pacific/Kiritimati", PYTHONHASHSEED="20170421",
     )  # fmt: skip
-    return background.submit(repro, project)
+    return repro(project)
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +63,14 @@ def real_corpora() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_build(background: Executor, real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Future[Project]:
-    """The project as it is, but for its corpora, which are real, and with two of its networks, to save time."""
+def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project as it is, but for its corpora, which are real, and with less training and explaining, to save time."""
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
     project = new_project(tmp_path_factory.mktemp("real") / "project", paths)
     models = project.params()["models"]
-    project.set_params({"models": {name: models[name] for name in ("parallelnet", "parallelnet_sentiment")}})
-    return background.submit(repro, project)
+    kept = {name: models[name] for name in ("parallelnet", "parallelnet_sentiment")}
+    project.set_params({"models": kept, "train.epochs": 1, "explain.figures": 1, "explain.corpus_rows": 2})
+    return repro(project)
 
 
 def repro(project: Project) -> Project:

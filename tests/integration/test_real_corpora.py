@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def built(real_build: Future[Project]) -> Project:
-    return real_build.result()
+def built(real_build: Project) -> Project:
+    return real_build
 
 
 def report(project: Project, name: str) -> dict[str, Any]:

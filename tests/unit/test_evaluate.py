@@ -388,8 +388,8 @@ OTHER_LABELS = {"0": "anger", "1": "sad", "2": "happy"}
         (cut("model.safetensors"), "the network cannot be loaded"),
         (cut("config.json"), "the network cannot be loaded"),
         (edited("config.json", fusion=4), "the network cannot be loaded"),
-        (edited("config.json", code_size=5), "the network cannot be loaded"),
-        (without_a_weight, "weights do not fit the network, first "),
+        (edited("config.json", code_size=5), "does not fit config.json: mismatched keys head_image.0.weight and "),
+        (without_a_weight, "does not fit config.json: missing keys n2_speech.norm.weight"),
         (
             edited("config.json", id2label=OTHER_LABELS, label2id={}),
             "the network knows the labels anger, sad, happy; the dataset's are anger, happy, sad",
