@@ -64,7 +64,7 @@ def real_corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project as it is, but for its corpora, which are real, and with less training and explaining, to save time."""
+    """The project as it is, but for its corpora, which are real, and less training and explaining, to save time."""
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
     project = new_project(tmp_path_factory.mktemp("real") / "project", paths)
     models = project.params()["models"]
