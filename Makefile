@@ -29,6 +29,7 @@ test: .venv/installed ## run all tests
 
 bench: .venv/installed ## measure against peers, side by side
 	python -m benchmarks.training_step
+	python -m benchmarks.shapley
 
 lint: .venv/installed ## ruff and mypy
 	ruff check
