@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import acquire, assemble, clean, evaluate, explain, label, nets, score, stage, synthesize, train_teacher
-from pipeline.engine.pool import device_from_environment, engine_from_environment, threads_from_environment
+from pipeline.engine.environment import (
+    device_from_environment,
+    engine_from_environment,
+    store_from_environment,
+    threads_from_environment,
+)
 from pipeline.errors import UserError
 from pipeline.params import PARAMS_FILE, read_params, section
 
@@ -56,6 +61,7 @@ def main(arguments: list[str]) -> int:
     try:
         check(Path(arguments[0] if arguments else PARAMS_FILE))
         engine_from_environment()
+        store_from_environment()
         device_from_environment()
         threads_from_environment()
     except UserError as error:

@@ -22,8 +22,9 @@ from pydantic.dataclasses import dataclass
 
 from pipeline import duplicates, images, tables
 from pipeline.corpora import acquired, b_t4sa
-from pipeline.engine import files, shards
+from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
@@ -107,7 +108,7 @@ class Examiner:
 class Keeper:
     """Worker of the third pass: examined rows that the comparison lets stay, with their groups."""
 
-    def __init__(self, examined: Path, decisions: Path) -> None:
+    def __init__(self, examined: Folder, decisions: Path) -> None:
         self.examined = examined
         self.decisions = decisions
 
@@ -142,24 +143,28 @@ def run(params: CleanParams, context: Context) -> Report:
         input=files.sha256_of(corpus / acquired.MANIFEST),
     )
     work = work_folder(context.paths.work, "clean", mark)
+    stored = work_folder(context.paths.shards, "clean", mark)
     source = b_t4sa.read_rows(corpus / acquired.FILES, pq.read_table(corpus / acquired.TAR_INDEX))
     work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
 
-    examined = _examine(params, context, work, mark, work_list, corpus)
+    examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
+    tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
+    first = Work("clean: examine", stored / "examined", mark, examiner, tasks, last=False)
+    examined = run_shards(context.engine, first)
     decisions = work / "decisions.parquet"
-    _compare(examined, work / "examined", decisions, params, context.base.seed)
-    keeper = partial(Keeper, work / "examined", decisions)
+    _compare(examined, first.folder, decisions, params, context.base.seed)
+    keeper = partial(Keeper, first.folder, decisions)
     tasks = [shards.Task(index, marker.rows_in, marker) for index, marker in enumerate(examined)]
-    markers = run_shards(context.engine, Work("clean: keep", work / "kept", mark, keeper, tasks))
+    markers = run_shards(context.engine, Work("clean: keep", stored / "kept", mark, keeper, tasks))
 
     counts = shards.total_counts(markers)
     if not counts[shards.OK]:
         raise UserError(f"{corpus}: none of {source.rows_in} rows is usable: {counts}")
     out = context.paths.data / "clean"
     grouping = {duplicates.GROUPING_FILE: duplicates.grouping_file(params.duplicates)}
-    shards.publish(work / "kept", markers, out, grouping)
-    finish(work)
-    files.remove_tree(work / "examined")  # its pictures are in the kept shards now
+    shards.publish(stored / "kept", markers, out, grouping)
+    finish(work, stored)
+    store.remove_tree(first.folder)  # its pictures are in the kept shards now
     return _report(source, counts, out, markers, context)
 
 
@@ -177,15 +182,7 @@ def _work_list(source: b_t4sa.SourceRows, path: Path, shard_rows: int) -> list[i
     return [layout.row_group(index).num_rows for index in range(layout.num_row_groups)]
 
 
-def _examine(
-    params: CleanParams, context: Context, work: Path, mark: str, work_list: list[int], corpus: Path
-) -> list[shards.Marker]:
-    examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
-    tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
-    return run_shards(context.engine, Work("clean: examine", work / "examined", mark, examiner, tasks))
-
-
-def _compare(markers: list[shards.Marker], examined: Path, target: Path, params: CleanParams, seed: int) -> None:
+def _compare(markers: list[shards.Marker], examined: Folder, target: Path, params: CleanParams, seed: int) -> None:
     parts = [shards.read_part(examined, marker, columns=duplicates.COMPARED) for marker in markers]
     numbered = [
         part.append_column("shard", pa.array([index] * part.num_rows, pa.int32())) for index, part in enumerate(parts)
@@ -218,4 +215,4 @@ def _report(
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("clean", CleanParams, run))
+    raise SystemExit(stage_main("clean", CleanParams, run, sharded=True))

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from pipeline import baselines, evaluate_plots, metrics, nets, result_tables, tables, trained
 from pipeline.corpora import acquired
 from pipeline.engine import files
-from pipeline.engine.pool import device_from_environment
+from pipeline.engine.environment import device_from_environment
 from pipeline.params import STRICT, section
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main

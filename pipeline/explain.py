@@ -25,8 +25,8 @@ from pydantic.dataclasses import dataclass
 
 from pipeline import explain_sample, nets, tables, trained
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.explain_report import REPORTED, report_on
@@ -136,12 +136,12 @@ def run(params: ExplainParams, context: Context) -> Report:
         network=[_digest(left.folder / name, f"train@{params.model}") for name in ("config.json", "model.safetensors")],
     )  # fmt: skip
     worker = partial(RowExplainer, data / "sier", left, params, inputs, device_from_environment(), context.base.seed)
-    work = Work("explain", work_folder(context.paths.work, "explain", mark), mark, worker, tasks)
+    work = Work("explain", work_folder(context.paths.shards, "explain", mark), mark, worker, tasks)
     markers = run_shards(context.engine, work)
     rejects = shards.read_rejects(work.folder, markers)
     if len(rejects) == len(tasks):
         raise UserError(f"{data / 'sier'}: none of {len(tasks)} rows can be explained; the first: {rejects[0][2]}")
-    _publish(work, markers, rejects, data / "explanations")
+    _publish(work, markers, rejects, context)
     rejected = {name: count for name, count in shards.total_counts(markers).items() if name != shards.OK}
     explanations = pq.read_table(data / "explanations" / FILE, columns=REPORTED, partitioning=None).to_pandas()
     scale = {
@@ -161,9 +161,11 @@ def _digest(path: Path, stage: str) -> str:
         raise UserError(f"{path}: missing; run: dvc repro {stage}") from None
 
 
-def _publish(work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tuple[str, str, str]], out: Path) -> None:
+def _publish(
+    work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tuple[str, str, str]], context: Context
+) -> None:
     """Join the finished rows to the stage's output, in the order of the dataset."""
-    new = work.folder / "out"
+    new = context.paths.work / "explain" / "out"
     files.remove_tree(new)
     (new / "figures").mkdir(parents=True)
 
@@ -180,11 +182,11 @@ def _publish(work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tup
 
     files.write_atomically(new / FILE, write)
     files.write_atomically(new / "rejects.parquet", partial(pq.write_table, tables.rejects_table(rejects)))
-    files.replace_folder(new, out)
+    files.replace_folder(new, context.paths.data / "explanations")
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         # By name: the stage does not depend on the command, whose changes must not void explained rows.
         raise SystemExit(importlib.import_module("pipeline.explain_pair").main())
-    raise SystemExit(stage_main("explain", ExplainParams, run))
+    raise SystemExit(stage_main("explain", ExplainParams, run, sharded=True))

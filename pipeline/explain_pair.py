@@ -26,7 +26,7 @@ from pipeline import audio, predict
 from pipeline.checkpoint import expect_checkpoint, load_network
 from pipeline.decoding import read_image
 from pipeline.engine import files
-from pipeline.engine.pool import device_from_environment
+from pipeline.engine.environment import device_from_environment
 from pipeline.errors import RowError, UserError
 from pipeline.explain_inputs import Sample, players_of, probabilities, sample_of
 from pipeline.explained import Explained, Shown, explained_of

@@ -11,9 +11,7 @@ by shard, and goes on from where it was stopped; later calls only open the files
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,7 +23,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -34,7 +31,7 @@ from pipeline import audio, decoding, images, tables
 from pipeline.decoding import Source, image_array, read_image, spectrogram_array
 from pipeline.engine import files, lifecycle, shards
 from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.pool import ONE_THREAD, LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.nets import InputParams
 from pipeline.stage import Context
@@ -45,6 +42,7 @@ Item = dict[str, Any]
 
 DONE = "done.json"
 ROWS = "rows.parquet"
+PARTS = "parts"
 FEW_ROWS = 1_000  # up to here processes, which first import torch, take longer to start than to decode
 MEDIA = {"image": "images.npy", "spectrogram": "spectrograms.npy"}
 
@@ -154,13 +152,13 @@ def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs
     )  # fmt: skip
     folder = work_folder(context.paths.work, f"inputs.{source}", mark)
     if not _is_done(folder):
-        with lifecycle.only_run(context.paths.work / f"inputs.{source}.lock"), _threads_kept():
+        with lifecycle.only_run(context.paths.work / f"inputs.{source}.lock"):
             if not _is_done(folder):  # else another process has just decoded it
                 rows, tasks = decoding.plan_rows(source, data, labels)
                 worker = partial(decoding.Decoder, source, data, params)
-                work = Work(f"inputs {source}", folder / "parts", mark, worker, tasks)
+                work = Work(f"inputs {source}", folder / PARTS, mark, worker, tasks)
                 engine = context.engine if len(rows) > FEW_ROWS else LocalEngine(workers=1)
-                _join(work, run_shards(engine, work), rows, params)
+                _join(folder, run_shards(engine, work), rows, params)
                 finish(folder)
     return Inputs(folder, pq.read_table(folder / ROWS, partitioning=None).to_pandas(), labels)
 
@@ -171,22 +169,22 @@ def _code() -> list[str]:
     return [*own, *(code_version(str(module.__file__)) for module in (audio, images, spectrogram))]
 
 
-def _join(work: Work, markers: list[shards.Marker], rows: pd.DataFrame, params: InputParams) -> None:
+def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, params: InputParams) -> None:
     """Join the finished shards to arrays in the folder above theirs; then they are of no more use."""
-    folder = work.folder.parent
+    parts = folder / PARTS
     size = params.image_size_px
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
         "image": (np.uint8, (len(rows), 3, size, size)),
         "spectrogram": (np.float16, (len(rows), params.n_mels, params.n_frames)),
     }
     for column, (kind, shape) in shapes.items():
-        write = partial(_write_array, work.folder, markers, column, np.dtype(kind), shape)
+        write = partial(_write_array, parts, markers, column, np.dtype(kind), shape)
         files.write_atomically(folder / MEDIA[column], write)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     files.write_atomically(folder / ROWS, partial(pq.write_table, table))
     sizes = {name: (folder / name).stat().st_size for name in (*MEDIA.values(), ROWS)}
     files.write_bytes(folder / DONE, json.dumps(sizes).encode())
-    files.remove_tree(work.folder)
+    files.remove_tree(parts)
 
 
 def _write_array(
@@ -211,20 +209,3 @@ def _is_done(folder: Path) -> bool:
 def _mapped(path: Path) -> NDArray[Any]:
     mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
-
-
-@contextmanager
-def _threads_kept() -> Iterator[None]:
-    """The engine leaves one thread to its workers, also where it works in this process; who trains wants them all."""
-    environment = {name: os.environ.get(name) for name in ONE_THREAD}
-    threads = torch.get_num_threads()
-    libraries = ThreadpoolController()
-    try:
-        with libraries.limit(limits={library["prefix"]: library["num_threads"] for library in libraries.info()}):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        for name, value in environment.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from pipeline.engine import files, lifecycle
-from pipeline.engine.pool import engine_from_environment
+from pipeline.engine.environment import engine_from_environment
 from pipeline.errors import UserError
 from pipeline.stage import Context, Paths
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from models.parallelnet import ParallelNet
 from pipeline import audio
 from pipeline.checkpoint import expect_checkpoint, load_network
-from pipeline.engine.pool import device_from_environment
+from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
 from pipeline.given_files import decoded, read_bytes
 from pipeline.inputs import collate, image_array, read_image, spectrogram_array

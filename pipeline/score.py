@@ -33,8 +33,8 @@ from models.encoders import create_encoder
 from models.standardise import Statistics
 from pipeline import audio, tables
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
@@ -156,7 +156,7 @@ def run(params: ScoreParams, context: Context) -> Report:
         params=params, teacher=teacher["digest"], input=files.sha256_of(folder / shards.MANIFEST),
         code=code_version(__file__), statistics=files.sha256_of(statistics) if statistics else None,
     )  # fmt: skip
-    work = work_folder(context.paths.work, f"score.{modality}", mark)
+    work = work_folder(context.paths.shards, f"score.{modality}", mark)
     scorer = partial(Scorer, modality, data, checkpoint, statistics, params.batch_size)
     tasks = [shards.Task(index, marker.part.rows, marker) for index, marker in enumerate(sources)]
     markers = run_shards(context.engine, Work(f"score {modality}", work, mark, scorer, tasks))
@@ -239,4 +239,4 @@ def read_statistics(path: Path) -> dict[str, Statistics]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("score", dict.fromkeys(SOURCES, ScoreParams), run))
+    raise SystemExit(stage_main("score", dict.fromkeys(SOURCES, ScoreParams), run, sharded=True))

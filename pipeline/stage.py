@@ -1,7 +1,7 @@
 """What every stage has in common: arguments, parameters, paths, one run at a time, errors in one line, exit codes.
 
-Exit code 0 means complete and verified; 1 an error that the message explains; 2 wrong arguments; 130 and 143 a stop
-by Ctrl-C or SIGTERM after which the same command goes on from where it was.
+Exit code 0 means complete and verified; 1 an error that the message explains; 2 wrong arguments; 75 a part of a stage
+(see `pipeline.engine.parts`); 130 and 143 a stop by Ctrl-C or SIGTERM after which the same command goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
@@ -20,8 +21,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
-from pipeline.engine import lifecycle
-from pipeline.engine.pool import LocalEngine, engine_from_environment
+from pipeline.engine import files, lifecycle, parts
+from pipeline.engine.environment import engine_from_environment, store_from_environment
+from pipeline.engine.store import Folder
+from pipeline.engine.worker import Engine
 from pipeline.errors import RetryableError, UserError
 from pipeline.params import PARAMS_FILE, STRICT, read_params, section
 
@@ -48,9 +51,15 @@ class BaseParams:
 
 @plain_dataclass(frozen=True)
 class Paths:
-    """Where things lie below the project's folder."""
+    """Where things lie below the project's folder.
+
+    Attributes:
+        root: the project's folder.
+        store: folder or store for unfinished shards elsewhere.
+    """
 
     root: Path
+    store: Folder | None = None
 
     @property
     def data(self) -> Path:
@@ -64,8 +73,13 @@ class Paths:
 
     @property
     def work(self) -> Path:
-        """Unfinished shards; neither git nor DVC sees it."""
+        """Unfinished work and locks; neither git nor DVC sees it."""
         return self.root / ".work"
+
+    @property
+    def shards(self) -> Folder:
+        """Unfinished shards, where `work` or `SIER_WORK` wants them; everything else of a stage's is in `work`."""
+        return self.work if self.store is None else self.store
 
     @property
     def checkpoints(self) -> Path:
@@ -87,7 +101,7 @@ class Context:
 
     base: BaseParams
     paths: Paths
-    engine: LocalEngine
+    engine: Engine
     item: str = ""
     sections: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,6 +125,7 @@ def stage_main(
     run: Callable[[P, Context], Report],
     arguments: Sequence[str] | None = None,
     items: str | None = None,
+    sharded: bool = False,
 ) -> int:
     """Run a stage as a command; returns the exit code.
 
@@ -121,6 +136,7 @@ def stage_main(
         run: the stage's work.
         arguments: of the command line; by default those of this process.
         items: section whose keys are the stage's items, where all of them share the section `<stage>`.
+        sharded: whether a part of the stage can be run by `SIER_SHARD`: it maps shards and then publishes.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
     if isinstance(kind, Mapping):
@@ -130,6 +146,7 @@ def stage_main(
     item = getattr(parser.parse_args(arguments), "item", "")
     name = f"{stage}@{item}" if item else stage
     paths = Paths(Path())
+    engine: Engine | None = None
     try:
         lifecycle.on_sigterm_stop()
         lifecycle.stop_with_dvc()
@@ -141,9 +158,19 @@ def stage_main(
         )
         if items and item not in section(sections, items, dict[str, Any]):
             raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
-        context = Context(section(sections, "base", BaseParams), paths, engine_from_environment(), item, sections)
-        with lifecycle.only_run(paths.work / f"{name}.lock"):
+        engine = engine_from_environment()
+        if engine.part is not None and not sharded:
+            raise UserError(f"{parts.VARIABLE} = {engine.part}: this stage cannot be run in parts; run it without")
+        paths = Paths(paths.root, store_from_environment())
+        context = Context(section(sections, "base", BaseParams), paths, engine, item, sections)
+        with _locked(paths.work / name, engine.part):
             report = run(params, context)
+            for folder in (paths.reports, paths.work):
+                files.remove_left_behind(folder)
+        assert engine.part is None, "a part has published"
+    except parts.PartDone as done:
+        print(f"{name}: {done}", file=sys.stderr, flush=True)
+        return parts.EXIT_CODE
     except (UserError, RetryableError) as error:
         return _fail(name, str(error), 1)
     except (KeyboardInterrupt, lifecycle.Stopped) as stop:
@@ -153,8 +180,23 @@ def stage_main(
         if error.errno is None:
             raise
         return _fail(name, _os_error(error, paths), 1)
+    finally:
+        if engine is not None:
+            engine.close()
     _print_report(name, report)
     return 0
+
+
+@contextmanager
+def _locked(path: Path, part: parts.Part | None) -> Iterator[None]:
+    """One run of the stage at a time, or one run of each of its parts."""
+    if part is None:
+        with lifecycle.only_run(path.with_name(f"{path.name}.lock")):
+            yield
+    else:
+        own = path.with_name(f"{path.name}.part-{part.index}-of-{part.count}.lock")
+        with lifecycle.only_run(path.with_name(f"{path.name}.lock"), shared=True), lifecycle.only_run(own):
+            yield
 
 
 def _fail(name: str, message: str, code: int) -> int:

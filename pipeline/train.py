@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from pipeline import launch, nets, tables
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import finish, work_folder
 from pipeline.errors import UserError
 from pipeline.reports import write_metrics

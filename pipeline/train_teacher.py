@@ -27,8 +27,8 @@ from models.classifier import Normalise, Probe
 from models.encoders import Encoder, create_encoder
 from pipeline import tables, teacher_corpora
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.pool import device_from_environment
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
@@ -175,7 +175,7 @@ def _embed(
         encoder=params.encoder, items=[item.id for item in items], code=code_version(__file__),
         input=files.sha256_of(folder / "manifest.json"),
     )  # fmt: skip
-    work = work_folder(context.paths.work, f"train_teacher.{modality}", mark)
+    work = work_folder(context.paths.shards, f"train_teacher.{modality}", mark)
     chunks = [items[start : start + SHARD_ITEMS] for start in range(0, len(items), SHARD_ITEMS)]
     tasks = [shards.Task(index, len(chunk), chunk) for index, chunk in enumerate(chunks)]
     embedder = partial(Embedder, modality, params.encoder)
@@ -214,4 +214,4 @@ def _write_reports(
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train_teacher", dict.fromkeys(tables.MODALITIES, TeacherParams), run))
+    raise SystemExit(stage_main("train_teacher", dict.fromkeys(tables.MODALITIES, TeacherParams), run, sharded=True))

@@ -37,7 +37,7 @@ from pipeline import nets, tables
 from pipeline.balance import BalancedSampler, class_weights
 from pipeline.curves import CurvesCallback, history
 from pipeline.engine import files
-from pipeline.engine.pool import threads_from_environment
+from pipeline.engine.environment import threads_from_environment
 from pipeline.errors import UserError
 from pipeline.inputs import Inputs, collate
 from pipeline.stage import BaseParams

@@ -13,7 +13,7 @@ import torch
 
 from pipeline import audio
 from pipeline.decoding import read_image
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.explain import ExplainParams
 from pipeline.explain_inputs import probabilities, sample_of
 from pipeline.params import section

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import audio, tables
 from pipeline.engine import shards
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.nets import InputParams
 from pipeline.stage import BaseParams, Context, Paths
 from tests.builders_pictures import jpeg
@@ -85,8 +85,8 @@ def write_clean(root: Path, *, unspoken: Sequence[int] = (), unknown: Sequence[s
     write_folder(root, "clean", [pa.Table.from_pylist(part, schema=tables.CLEAN) for part in (clean[:5], clean[5:])])
     speech = [
         {
-            "id": row["id"], "audio": row["audio"], "sampling_rate_hz": 16_000, "duration_seconds": 1.0, "voice": "v",
-            "voice_digest": "d",
+            "id": row["id"], "audio": row["audio"], "sampling_rate_hz": 16_000, "duration_seconds": 1.0,
+            "word_error_rate": None, "voice": "v", "voice_digest": "d",
         }
         for number, row in enumerate(rows)
         if number not in unspoken

@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,14 @@ def note(log: Path, name: str) -> int:
 def calls(log: Path) -> dict[str, int]:
     """Lines per file of `log`: `shard-<index>` calls of a worker, `loaded` workers made."""
     return {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(log.glob("*"))}
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Wait until `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what} in vain"
+        time.sleep(0.05)
 
 
 def until_gone(pids: Iterable[int], seconds: float = 30.0) -> bool:

@@ -28,7 +28,7 @@ class SlowParams:
 
 def run(params: SlowParams, context: Context) -> Report:
     make_worker = partial(Waiting, Path("log"), params.first_slow)
-    folder = context.paths.work / "slow"
+    folder = context.paths.shards / "slow"
     markers = run_shards(context.engine, Work("slow", folder, "f", make_worker, tasks(params.shards)))
     shards.publish(folder, markers, context.paths.data / "slow")
     counts = shards.total_counts(markers)
@@ -39,4 +39,4 @@ def run(params: SlowParams, context: Context) -> Report:
 if __name__ == "__main__":
     # The lock's patience is half a minute, too long for a test.
     lifecycle.LOCK_WAIT_SECONDS = float(os.environ.get("TEST_LOCK_WAIT_SECONDS", lifecycle.LOCK_WAIT_SECONDS))
-    raise SystemExit(stage_main("slow_stage", SlowParams, run))
+    raise SystemExit(stage_main("slow_stage", SlowParams, run, sharded=True))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
+from pipeline.engine import failpoints
+
 TEMPORARY = ".{name}.{process}.tmp"
+PROCESS = f"{socket.gethostname()}-{os.getpid()}"  # many machines may share a folder
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -18,15 +26,29 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Readers see either nothing (or the former file), or all of it; also after a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(TEMPORARY.format(name=path.name, process=os.getpid()))
+    temporary = path.with_name(TEMPORARY.format(name=path.name, process=PROCESS))
     try:
         write(temporary)
+        failpoints.hit("write", temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        failpoints.hit("fsync")
         temporary.replace(path)
+        failpoints.hit("rename")
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Delete the temporary files below a folder whose processes, of this machine, were killed."""
+    host, _, _ = PROCESS.rpartition("-")
+    pattern = re.compile(TEMPORARY.format(name=".+", process=rf"{re.escape(host)}-(\d+)"))
+    for parent, _, names in os.walk(folder):  # not rglob, which stumbles over folders that another stage removes
+        for name in names:
+            found = pattern.fullmatch(name)
+            if found and not psutil.pid_exists(int(found[1])):
+                Path(parent, name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -59,29 +81,58 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copy2(source, target)
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copy2(source, target, follow_symlinks=False)
+    if not target.is_symlink():
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def replace_folder(new: Path, target: Path) -> None:
     """Put the folder `new` in the place of `target`, which keeps its old content until the last moment."""
-    retired = target.with_name(f".{target.name}.{os.getpid()}.old")
+    retired = target.with_name(f".{target.name}.old")
+    remove_tree(retired)  # of a run that was killed in here
     target.parent.mkdir(parents=True, exist_ok=True)
-    if new.stat().st_dev != target.parent.stat().st_dev:  # data may lie on a larger disk than .work
-        beside = target.with_name(f".{target.name}.new")
+    beside = target.with_name(f".{target.name}.new")
+    if new != beside:
         remove_tree(beside)
-        shutil.copytree(new, beside, symlinks=True)
-        remove_tree(new)
-        new = beside
+        _move_folder(new, beside)
     if target.exists():
         target.rename(retired)
+    failpoints.hit("replace")
     try:
-        new.rename(target)
+        beside.rename(target)
     except OSError:
         if retired.exists():
             retired.rename(target)
         raise
     sync_folder(target.parent)
+    failpoints.hit("retire")
     remove_tree(retired)
+
+
+def _move_folder(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # data may lie on a larger disk than .work, or be mounted from the same
+            raise
+        try:
+            target.mkdir()
+            # Not shutil.copytree, whose error has no number and comes after it has tried each file.
+            for path in sorted(source.rglob("*")):
+                copy = target / path.relative_to(source)
+                if path.is_dir() and not path.is_symlink():
+                    copy.mkdir()
+                else:
+                    _copy(path, copy)
+        except BaseException:
+            remove_tree(target)  # a full disk should not stay full of it
+            raise
+        remove_tree(source)
 
 
 def remove_tree(folder: Path) -> None:

@@ -33,14 +33,22 @@ class Stopped(BaseException):
 
 
 def on_sigterm_stop() -> None:
-    """Turn the first SIGTERM into `Stopped`, so that `finally` blocks run and workers are ended."""
+    """Turn the first SIGTERM into `Stopped`, so that `finally` blocks run and workers are ended.
 
-    def handler(_signal: int, _frame: FrameType | None) -> None:
-        # The kernel and `_watch` may both report the parent's death; a second one must not disturb the ending.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Stopped
+    Ctrl-C stays a `KeyboardInterrupt`. After the first of either the ending, which is short, is not disturbed: the
+    kernel and `_watch` may both report the parent's death, and who is in a hurry presses Ctrl-C twice.
+    """
+    signals = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not so in the background of a script
+        signals.append(signal.SIGINT)
 
-    signal.signal(signal.SIGTERM, handler)
+    def handler(number: int, _frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Stopped
+
+    for each in signals:
+        signal.signal(each, handler)
 
 
 def die_with_parent(parent: int, with_signal: signal.Signals) -> None:
@@ -79,8 +87,12 @@ def _watch(process: psutil.Process) -> None:
 
 
 @contextmanager
-def only_run(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the kernel drops it when this process dies, however it dies.
+def only_run(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock on `path`; the kernel drops it when this process dies, however it dies.
+
+    Args:
+        path: of the lock file; holds the process id of an exclusive holder.
+        shared: let others in that ask for it shared as well, such as further parts of a stage.
 
     Raises:
         UserError: another run holds it for longer than 30 s; says which process that is.
@@ -90,17 +102,17 @@ def only_run(path: Path) -> Iterator[None]:
         deadline = time.monotonic() + LOCK_WAIT_SECONDS
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                    raise UserError(
-                        f"{path} is held by another run (process {holder}); wait for it or stop it, then run again"
-                    ) from None
+                    holder = file.read().strip()
+                    what = f"another run (process {holder})" if holder else "runs of parts of this stage"
+                    raise UserError(f"{path} is held by {what}; wait for it or stop it, then run again") from None
                 time.sleep(POLL_SECONDS)
         file.truncate(0)
-        file.write(f"{os.getpid()}\n")
+        if not shared:
+            file.write(f"{os.getpid()}\n")
         file.flush()
         yield

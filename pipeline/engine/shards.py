@@ -1,16 +1,19 @@
 """Shards: Parquet parts that exist only once they are whole.
 
 A shard `part-00000` of a stage is two files, `part-00000.parquet` (output rows) and `rejects/part-00000.parquet`, and a
-marker `part-00000.json` that is written last and holds both files' sha256. In a finished folder the markers are
-joined into `manifest.jsonl`: shard, rows, bytes, sha256, counts per status. Readers trust markers and manifests only.
+marker `part-00000.json` that is written last and holds both files' sha256 and its own. In a finished folder the markers
+are joined into `manifest.jsonl`: shard, rows, bytes, sha256, counts per status. Readers trust markers and manifests
+only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tables
-from pipeline.engine import files
+from pipeline.engine import failpoints, files, store
+from pipeline.engine.store import Folder
 from pipeline.errors import UserError
 
-FORMAT = 1  # of markers and files; part of every fingerprint
+FORMAT = 2  # of markers and files; part of every fingerprint
 MANIFEST = "manifest.jsonl"
 OK = "ok"
 
@@ -75,7 +79,12 @@ def shard_name(index: int) -> str:
     return f"part-{index:05d}"
 
 
-def commit(folder: Path, task: Task, output: Output, fingerprint: str) -> Marker:
+def shard_index(marker: Marker) -> int:
+    """Number of a committed shard."""
+    return int(marker.shard.removeprefix("part-"))
+
+
+def commit(folder: Folder, task: Task, output: Output, fingerprint: str) -> Marker:
     """Write a shard's files and then its marker.
 
     Raises:
@@ -89,25 +98,30 @@ def commit(folder: Path, task: Task, output: Output, fingerprint: str) -> Marker
     rejects = _write_table(folder, f"rejects/{name}.parquet", tables.rejects_table(output.rejects))
     counts = Counter(status for _, status, _ in output.rejects)
     marker = Marker(name, task.rows, {OK: output.rows.num_rows, **dict(sorted(counts.items()))}, part, rejects)
+    failpoints.hit("marker")
     value = {"fingerprint": fingerprint, "format": FORMAT, **asdict(marker)}
-    files.write_bytes(folder / f"{name}.json", json.dumps(value).encode())
+    store.write_bytes(folder / f"{name}.json", json.dumps({**value, "sha256": _sum(value)}).encode())
     return marker
 
 
-def _write_table(folder: Path, name: str, table: pa.Table) -> File:
-    path = folder / name
-    files.write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-    return File(name, table.num_rows, path.stat().st_size, files.sha256_of(path))
+def _sum(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def committed(folder: Path, index: int, fingerprint: str) -> Marker | None:
+def _write_table(folder: Folder, name: str, table: pa.Table) -> File:
+    write = partial(pq.write_table, table, compression="zstd")
+    return File(name, table.num_rows, *store.write(folder / name, write))
+
+
+def committed(folder: Folder, index: int, fingerprint: str) -> Marker | None:
     """The marker of a shard that is there, whole and made by `fingerprint`; None where the work is to be done."""
     try:
-        value = json.loads((folder / f"{shard_name(index)}.json").read_bytes())
+        value = json.loads(store.read_bytes(folder / f"{shard_name(index)}.json"))
+        own_sum = value.pop("sha256")
         marker = Marker.from_json(value)
-        if value["fingerprint"] != fingerprint or value["format"] != FORMAT:
+        if value["fingerprint"] != fingerprint or value["format"] != FORMAT or own_sum != _sum(value):
             return None
-        if all(files.sha256_of(folder / file.name) == file.sha256 for file in (marker.part, marker.rejects)):
+        if all(store.sha256_of(folder / file.name) == file.sha256 for file in (marker.part, marker.rejects)):
             return marker
     except (OSError, ValueError, KeyError, TypeError):
         pass  # missing, torn or foreign: as good as not done
@@ -115,13 +129,15 @@ def committed(folder: Path, index: int, fingerprint: str) -> Marker | None:
 
 
 def publish(
-    folder: Path,
+    folder: Folder,
     markers: Sequence[Marker],
     out: Path,
     extra: Mapping[str, bytes] | None = None,
     names: Sequence[str] | None = None,
 ) -> None:
-    """Hard-link committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end.
+    """Put committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end.
+
+    Shards of a local folder are hard-linked, those of a store are copied.
 
     Args:
         folder: where the shards were committed.
@@ -135,14 +151,16 @@ def publish(
             replace(marker, shard=Path(name).stem, part=replace(marker.part, name=name))
             for marker, name in zip(markers, names, strict=True)
         ]
-    new = folder / "out"
+    new = folder / "out" if isinstance(folder, Path) else out.with_name(f".{out.name}.new")
     files.remove_tree(new)
     for index, marker in enumerate(markers):
-        files.link_or_copy(folder / f"{shard_name(index)}.parquet", new / marker.part.name)
+        store.fetch(folder / f"{shard_name(index)}.parquet", new / marker.part.name, marker.part.sha256)
         if names is None:
-            files.link_or_copy(folder / marker.rejects.name, new / marker.rejects.name)
+            store.fetch(folder / marker.rejects.name, new / marker.rejects.name, marker.rejects.sha256)
+        failpoints.hit("link")
     for name, content in (extra or {}).items():
         files.write_bytes(new / name, content)
+    failpoints.hit("manifest")
     files.write_bytes(new / MANIFEST, manifest(markers))
     files.replace_folder(new, out)
 
@@ -181,7 +199,7 @@ def read_manifest(folder: Path, stage: str) -> list[Marker]:
 
 
 def read_part(
-    folder: Path, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None
+    folder: Folder, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None
 ) -> pa.Table:
     """The output rows of one shard, checked against `schema` where all columns are read.
 
@@ -190,15 +208,15 @@ def read_part(
     """
     path = folder / marker.part.name
     try:
-        table = pq.read_table(path, columns=columns, partitioning=None)
+        table = store.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     return tables.conform(table, schema, str(path)) if schema is not None else table
 
 
-def read_rejects(folder: Path, markers: Sequence[Marker]) -> list[tuple[str, str, str]]:
+def read_rejects(folder: Folder, markers: Sequence[Marker]) -> list[tuple[str, str, str]]:
     """All (id, status, reason) triples of a finished folder."""
-    rows = [pq.read_table(folder / marker.rejects.name, partitioning=None).to_pylist() for marker in markers]
+    rows = [store.read_table(folder / marker.rejects.name).to_pylist() for marker in markers]
     return [(row["id"], row["status"], row["reason"]) for part in rows for row in part]
 
 

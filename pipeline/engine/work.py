@@ -1,8 +1,8 @@
 """Map a function over the shards of a stage: resume, count, show progress, publish.
 
-Finished shards wait in `.work/<stage>/<fingerprint>/`, outside DVC's outs, which DVC deletes before each run. The
-folders of other fingerprints are removed when a run completes; until then a change of mind does not cost finished
-work.
+Finished shards wait in `.work/<stage>/<fingerprint>/`, outside DVC's outs, which DVC deletes before each run, or at the
+same place of the store that `SIER_WORK` names. The folders of other fingerprints are removed when a run completes;
+until then a change of mind does not cost finished work.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
-from pipeline.engine import files, shards
-from pipeline.engine.pool import Job, LocalEngine, MakeWorker
+from pipeline.engine import failpoints, files, parts, shards, store
+from pipeline.engine.store import Folder
+from pipeline.engine.worker import Engine, Job, MakeWorker
+
+F = TypeVar("F", bound=Folder)
 
 
 @dataclass(frozen=True)
@@ -24,50 +28,82 @@ class Work:
 
     Attributes:
         name: shown in progress bars and messages.
-        folder: `.work/<stage>/<fingerprint>`, or a folder below it for the pass of a stage that has several.
+        folder: of `work_folder`, or a folder below it for the pass of a stage that has several.
+        last: whether the stage only publishes after it; see `pipeline.engine.parts`.
     """
 
     name: str
-    folder: Path
+    folder: Folder
     fingerprint: str
     make_worker: MakeWorker
     tasks: Sequence[shards.Task] = field(default_factory=tuple)
+    last: bool = True
 
 
-def run_shards(engine: LocalEngine, work: Work) -> list[shards.Marker]:
+def run_shards(engine: Engine, work: Work) -> list[shards.Marker]:
     """Commit every shard of `work` that is not committed yet; returns all markers in order of shards.
 
     Raises:
-        UserError, RetryableError: see `LocalEngine.run`; committed shards stay for the next run.
+        UserError, RetryableError: see `Engine.run`; committed shards stay for the next run.
+        PartDone: the engine does a part of the shards, and the stage cannot go on with that.
     """
-    work.folder.mkdir(parents=True, exist_ok=True)
-    done = {task.index: shards.committed(work.folder, task.index, work.fingerprint) for task in work.tasks}
-    ready = {index: marker for index, marker in done.items() if marker is not None}
+    store.prepare(work.folder)
+    ready = _committed(work)
     missing = [task for task in work.tasks if task.index not in ready]
+    wanted = [task for task in missing if engine.part is None or engine.part.has(task.index)]
     if ready and missing:
         print(f"{work.name}: {len(ready)} of {len(work.tasks)} shards were finished by an earlier run", file=sys.stderr)
     job = Job(work.make_worker, work.folder, work.fingerprint)
-    total = sum(task.rows for task in work.tasks)
+    left_out = {task.index for task in missing} - {task.index for task in wanted}
+    total = sum(task.rows for task in work.tasks if task.index not in left_out)
     with tqdm(total=total, desc=work.name, unit="row", disable=None, smoothing=0.1) as bar:
         skipped = 0
         bar.update(sum(marker.rows_in for marker in ready.values()))
-        for marker in engine.run(job, missing):
-            ready[int(marker.shard.removeprefix("part-"))] = marker
+        for marker in engine.run(job, wanted):
+            ready[shards.shard_index(marker)] = marker
             skipped += marker.rejects.rows
             bar.set_postfix(rejected=skipped, refresh=False)
             bar.update(marker.rows_in)
-    for left_behind in work.folder.rglob(files.TEMPORARY.format(name="*", process="*")):  # by workers that were killed
-        left_behind.unlink()
+    if engine.part is not None:
+        _stop_part(engine.part, work, missing, len(wanted))
+    elif isinstance(work.folder, Path):  # nobody else works here
+        for left_behind in work.folder.rglob(files.TEMPORARY.format(name="*", process="*")):  # by killed workers
+            left_behind.unlink()
     return [ready[task.index] for task in work.tasks]
 
 
-def work_folder(root: Path, stage: str, fingerprint: str) -> Path:
+def _committed(work: Work) -> dict[int, shards.Marker]:
+    found = {task.index: shards.committed(work.folder, task.index, work.fingerprint) for task in work.tasks}
+    return {index: marker for index, marker in found.items() if marker is not None}
+
+
+def _stop_part(part: parts.Part, work: Work, missing: list[shards.Task], done: int) -> None:
+    """Let a part end here, unless the pass was complete before and another one follows."""
+    if not missing:
+        if work.last:
+            raise parts.PartDone(f"all shards are done; run without {parts.VARIABLE} to publish")
+        return
+    others = [task for task in missing if not part.has(task.index)]
+    left = [task for task in others if shards.committed(work.folder, task.index, work.fingerprint) is None]
+    mine = sum(part.has(task.index) for task in work.tasks)
+    what = f"{work.name}: part {part}: {done} shards done now, {mine} of {mine} in all; "
+    again = f"run without {parts.VARIABLE}, which joins and publishes"
+    if left:
+        then = again if work.last else f"all parts again for the pass after this one, or {again}"
+        raise parts.PartDone(f"{what}{len(left)} of {len(work.tasks)} are other parts'; run those, then {then}")
+    then = again if work.last else f"run all parts again for the next pass, or {again}"
+    raise parts.PartDone(f"{what}all {len(work.tasks)} shards are done; {then}")
+
+
+def work_folder(root: F, stage: str, fingerprint: str) -> F:
     """Where a stage's shards of this fingerprint are committed."""
-    return root / stage / fingerprint[:16]
+    return root / stage / fingerprint[:16]  # type: ignore[return-value]
 
 
-def finish(folder: Path) -> None:
+def finish(*folders: Folder) -> None:
     """After success: remove the stage's folders of other fingerprints."""
-    for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder:
-            files.remove_tree(other)
+    failpoints.hit("finish")
+    for folder in folders:
+        for other in store.folders_in(folder.parent):
+            if other != folder:
+                store.remove_tree(other)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
-from tests.engine_workers import calls, until_gone
+from tests.engine_workers import calls, until, until_gone
 from tests.slow_stage import PARAMS
 
 COMMAND = (sys.executable, "-m", "tests.slow_stage")
@@ -81,13 +81,6 @@ class Folder:
         assert self.runs() == {index: before[index] + (index not in already) for index in range(SHARDS)}
         markers = shards.read_manifest(self.root / "data" / "slow", "slow_stage")
         assert shards.total_counts(markers) == {"ok": 25, "multiple_of_seven": 5}
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what} in vain"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -97,6 +97,17 @@ def test_a_damaged_shard_counts_as_not_done_and_can_be_done_again(tmp_path: Path
     assert shards.committed(tmp_path, 0, PRINT) == marker
 
 
+def test_any_flipped_bit_of_a_marker_is_noticed(tmp_path: Path) -> None:
+    marker = commit(tmp_path, 0)
+    path = tmp_path / "part-00000.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert shards.committed(tmp_path, 0, PRINT) is None, place
+    path.write_bytes(whole)
+    assert shards.committed(tmp_path, 0, PRINT) == marker
+
+
 def test_a_shard_of_another_fingerprint_or_format_counts_as_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from pipeline.engine import pool, shards, work
-from pipeline.engine.pool import LocalEngine, MakeWorker, engine_from_environment
+from pipeline.engine import shards, work, worker
+from pipeline.engine.environment import engine_from_environment
+from pipeline.engine.fingerprint import PROJECT
+from pipeline.engine.local import LocalEngine
+from pipeline.engine.parts import Part
+from pipeline.engine.ray_cluster import RayEngine, _check_reachable
 from pipeline.engine.work import Work, run_shards, work_folder
+from pipeline.engine.worker import Engine, Job, MakeWorker
 from pipeline.errors import RetryableError, RowError, UserError
 from tests.engine_workers import Losing, Squares, calls, failing, tasks, unloadable, until_gone
 
@@ -47,7 +58,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """For work in this process; spawned workers wait as in earnest."""
-    monkeypatch.setattr(pool, "wait_random_exponential", lambda **_: lambda _state: 0.0)
+    monkeypatch.setattr(worker, "wait_random_exponential", lambda **_: lambda _state: 0.0)
 
 
 def test_every_shard_runs_once_in_two_processes_that_load_once(tmp_path: Path, log: Path) -> None:
@@ -100,13 +111,13 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(
 ) -> None:
     job = squares(tmp_path / "work", log)
     first = run_shards(ALONE, job)
-    whole = content(job.folder)
-    (job.folder / "part-00001.json").unlink()
-    (job.folder / "part-00003.parquet").write_bytes(b"torn")
-    (job.folder / "rejects" / "part-00004.parquet").unlink()
+    whole = content(tmp_path / "work")
+    (tmp_path / "work" / "part-00001.json").unlink()
+    (tmp_path / "work" / "part-00003.parquet").write_bytes(b"torn")
+    (tmp_path / "work" / "rejects" / "part-00004.parquet").unlink()
     capsys.readouterr()
     assert run_shards(engine, job) == first
-    assert content(job.folder) == whole
+    assert content(tmp_path / "work") == whole
     assert shard_calls(log) == {**EACH_ONCE, "shard-1": 2, "shard-3": 2, "shard-4": 2}
     assert "squares: 3 of 6 shards were finished by an earlier run" in capsys.readouterr().err
 
@@ -140,7 +151,7 @@ def test_a_retryable_error_that_stays_is_given_up_and_other_shards_are_kept(tmp_
     job = squares(tmp_path / "work", log, partial(failing, log, "retryable", 2))
     with pytest.raises(RetryableError, match="the line is busy"):
         run_shards(ALONE, job)
-    assert calls(log)["failures"] == pool.ATTEMPTS == 4
+    assert calls(log)["failures"] == worker.ATTEMPTS == 4
     assert [shards.committed(job.folder, index, "f") is not None for index in range(4)] == [True, True, False, False]
 
 
@@ -185,7 +196,7 @@ def test_a_worker_that_is_killed_once_costs_nothing_but_time(tmp_path: Path, log
     job = squares(tmp_path / "work", log, partial(failing, log, "killed", 3, 1))
     assert len(run_shards(TWO, job)) == SHARDS
     run_shards(ALONE, squares(tmp_path / "undisturbed", log / "other"))
-    assert content(job.folder) == content(tmp_path / "undisturbed")
+    assert content(tmp_path / "work") == content(tmp_path / "undisturbed")
 
 
 def test_workers_that_always_die_end_in_one_line_and_keep_what_is_done(tmp_path: Path, log: Path) -> None:
@@ -195,17 +206,17 @@ def test_workers_that_always_die_end_in_one_line_and_keep_what_is_done(tmp_path:
     done = [shards.committed(job.folder, index, "f") is not None for index in range(SHARDS)]
     assert not done[4]
     assert sum(done) >= 1
-    assert calls(log)["failures"] == pool.POOL_STARTS == 3
+    assert calls(log)["failures"] == worker.STARTS == 3
     assert str(caught.value).startswith("workers died 3 times, ")
     assert "SIER_WORKERS" in str(caught.value)
     assert until_gone(pids(log))
     log.rename(tmp_path / "former")
-    run_shards(TWO, squares(job.folder, log))
+    run_shards(TWO, squares(tmp_path / "work", log))
     assert shard_calls(log) == {f"shard-{index}": 1 for index in range(SHARDS) if not done[index]}
 
 
 def test_leaving_early_ends_the_workers(tmp_path: Path, log: Path) -> None:
-    found = TWO.run(pool.Job(partial(Squares, log), tmp_path / "work", "f"), tasks(SHARDS, ROWS))
+    found = TWO.run(Job(partial(Squares, log), tmp_path / "work", "f"), tasks(SHARDS, ROWS))
     next(found)
     found.close()  # type: ignore[attr-defined]
     loaders = [int(line) for line in (log / "loaded").read_text().split()]
@@ -226,13 +237,130 @@ def test_finish_removes_the_folders_of_other_fingerprints_only(tmp_path: Path) -
     assert not other.exists()
 
 
-def test_the_engine_is_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER"):
-        monkeypatch.delenv(name, raising=False)
-    assert engine_from_environment() == LocalEngine(os.cpu_count() or 1, "forward")
-    monkeypatch.setenv("SIER_WORKERS", "3")
-    monkeypatch.setenv("SIER_SHARD_ORDER", "shuffle")
-    assert engine_from_environment() == LocalEngine(3, "shuffle")
-    monkeypatch.setenv("SIER_ENGINE", "spark")
-    with pytest.raises(UserError, match=r"^SIER_ENGINE = spark: expected local"):
+class Threads(Squares):
+    """Squares that note how many threads the libraries of this process may use."""
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        (self.log / f"threads-{task.index}").write_text(json.dumps([threads(), os.environ.get("OMP_NUM_THREADS")]))
+        return super().__call__(task)
+
+
+def threads() -> list[int]:
+    np.ones((4, 4)) @ np.ones((4, 4))
+    return [library["num_threads"] for library in threadpool_info()]
+
+
+@pytest.mark.parametrize("engine", [ALONE, TWO], ids=["one worker", "two workers"])
+@pytest.mark.parametrize("variable", [None, "3"])
+def test_workers_have_one_thread_and_this_process_keeps_its_own(
+    tmp_path: Path, log: Path, engine: LocalEngine, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    with threadpool_limits(limits=2):
+        before = threads()
+        run_shards(engine, squares(tmp_path / "work", log, partial(Threads, log)))
+        assert threads() == before
+    assert before
+    assert set(before) == {2}
+    assert os.environ.get("OMP_NUM_THREADS") == variable
+    found = [json.loads((log / f"threads-{index}").read_text()) for index in range(SHARDS)]
+    assert {number for numbers, _ in found for number in numbers} == {1}
+    assert {seen for _, seen in found} == {variable if engine is ALONE else "1"}
+
+
+def test_threads_are_given_back_after_an_error_too(tmp_path: Path, log: Path) -> None:
+    with threadpool_limits(limits=2):
+        before = threads()
+        with pytest.raises(UserError):
+            run_shards(ALONE, squares(tmp_path / "work", log, partial(failing, log, "user", 3)))
+        assert threads() == before
+
+
+RAY = RayEngine(workers=os.cpu_count() or 1, actors=os.cpu_count() or 1)
+FULL_RAY = {"SIER_RAY_ADDRESS": "head:6379", "SIER_RAY_GPUS": "0.25", "SIER_DEVICE": "cuda", "SIER_SHARD": "2/3"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, LocalEngine(os.cpu_count() or 1, "forward")),
+        ({"SIER_ENGINE": "local", "SIER_WORKERS": "3", "SIER_SHARD_ORDER": "shuffle"}, LocalEngine(3, "shuffle")),
+        ({"SIER_SHARD": "1/2", "SIER_WORKERS": "1"}, LocalEngine(1, part=Part(1, 2))),
+        ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(os.cpu_count() or 1)),
+        ({"SIER_ENGINE": "ray"}, RAY),
+        ({"SIER_ENGINE": "ray", "SIER_WORKERS": "7"}, RayEngine(workers=7, actors=7)),
+        (
+            {"SIER_ENGINE": "ray", **FULL_RAY},
+            RayEngine(workers=RAY.workers, actors=None, address="head:6379", gpus=0.25, part=Part(2, 3)),
+        ),
+        (
+            {"SIER_ENGINE": "ray", "SIER_RAY_ADDRESS": "auto", "SIER_WORKERS": "9"},
+            RayEngine(workers=9, actors=9, address="auto"),
+        ),
+    ],
+)
+def test_the_engine_is_as_the_environment_says(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], expected: Engine
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert engine_from_environment() == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"SIER_ENGINE": "spark"}, "SIER_ENGINE = spark: expected local or ray"),
+        ({"SIER_WORKERS": "0"}, "SIER_WORKERS = 0: expected a number of processes, 1 or more"),
+        ({"SIER_SHARD_ORDER": "random"}, "SIER_SHARD_ORDER = random: expected forward, reverse or shuffle"),
+        ({"SIER_SHARD": "3/3"}, "SIER_SHARD = 3/3: expected i/n with 0 <= i < n, such as 0/8"),
+        ({"SIER_ENGINE": "ray", "SIER_DEVICE": "cuda"}, "expected SIER_RAY_GPUS, such as 0.25"),
+        *[
+            ({"SIER_ENGINE": "ray", "SIER_RAY_GPUS": text}, f"SIER_RAY_GPUS = {text}: expected GPUs per actor")
+            for text in ("-1", "1.5", "nan", "inf", "half", "1e9")
+        ],
+    ],
+)
+def test_a_variable_that_asks_for_the_impossible_is_refused_in_one_line(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    with pytest.raises(UserError, match=re.escape(message)):
         engine_from_environment()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith("SIER_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "ray://head:10001", ":6379", "head:port", "127.0.0.1:1", "127.0.0.1:99999"]
+)
+def test_a_cluster_that_is_not_there_is_told_at_once(address: str) -> None:
+    with pytest.raises(UserError, match=rf"^SIER_RAY_ADDRESS = {address}: (expected host:port|no cluster answers)"):
+        _check_reachable(address)
+
+
+def test_a_missing_ray_is_named_with_its_extra(tmp_path: Path, log: Path) -> None:
+    script = (
+        "import sys; sys.modules['ray'] = None\n"
+        "from pathlib import Path\n"
+        "from pipeline.engine.ray_cluster import RayEngine\n"
+        "from pipeline.engine.work import Work, run_shards\n"
+        "from pipeline.errors import UserError\n"
+        "from tests.engine_workers import tasks, unloadable\n"
+        "try: run_shards(RayEngine(1), Work('w', Path('work'), 'f', unloadable, tasks(2)))\n"
+        "except UserError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)}, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "SIER_ENGINE = ray: ray is not installed; install it: pip install 'sier-pipeline[ray]'\n"

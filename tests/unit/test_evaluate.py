@@ -23,7 +23,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix,
 
 from pipeline import audio, baselines, evaluate, nets, tables, trained, unseen
 from pipeline.engine import shards
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.evaluate import EvaluateParams
 from pipeline.inputs import collate, open_inputs

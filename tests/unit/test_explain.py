@@ -21,7 +21,7 @@ from models.parallelnet import ParallelNet
 from pipeline import audio, explain, explain_rows
 from pipeline.decoding import read_image
 from pipeline.engine import shards
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.explain_inputs import sample_of
 from pipeline.faithfulness import KINDS

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from pipeline import decoding, inputs
 from pipeline.engine import shards
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier

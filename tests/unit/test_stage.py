@@ -15,9 +15,10 @@ from pydantic.dataclasses import dataclass
 
 from pipeline import tables
 from pipeline.engine import lifecycle
-from pipeline.engine.pool import LocalEngine, Worker
+from pipeline.engine.local import LocalEngine
 from pipeline.engine.shards import Output, Task
 from pipeline.engine.work import Work, run_shards
+from pipeline.engine.worker import Worker
 from pipeline.errors import RetryableError, RowError, UserError
 from pipeline.params import STRICT
 from pipeline.stage import BaseParams, Context, Paths, Report, stage_main

@@ -25,7 +25,7 @@ from models.parallelnet import ParallelNet
 from pipeline import launch, nets, train
 from pipeline.balance import BalancedSampler, class_weights
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.engine.pool import LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.inputs import Inputs, collate, open_inputs
 from pipeline.params import section

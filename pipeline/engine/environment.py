@@ -1,0 +1,76 @@
+"""How work is run, by `SIER_*` variables: on which engine, how many processes, which device, which part, which store.
+
+They are not parameters of a stage: no result depends on them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from pipeline.engine import parts, store
+from pipeline.engine.local import ORDERS, LocalEngine
+from pipeline.engine.worker import Engine
+from pipeline.errors import UserError
+
+DEVICES = ("cpu", "cuda")
+ENGINES = ("local", "ray")
+
+T = TypeVar("T")
+
+
+def engine_from_environment() -> Engine:
+    """The engine that `SIER_ENGINE`, `SIER_WORKERS`, `SIER_SHARD_ORDER`, `SIER_SHARD` and `SIER_RAY_*` ask for."""
+    name = _choice("SIER_ENGINE", ENGINES)
+    order = os.environ.get("SIER_SHARD_ORDER", "forward")
+    if order not in ORDERS.replace(",", "").split():
+        raise UserError(f"SIER_SHARD_ORDER = {order}: expected {ORDERS}")
+    part = _parsed(parts.VARIABLE, parts.Part.parse)
+    cores = os.cpu_count() or 1
+    workers = _number("SIER_WORKERS", cores, "processes")
+    if name == "local":
+        return LocalEngine(workers, order, part)
+    from pipeline.engine.ray_cluster import RayEngine, gpus  # noqa: PLC0415 - only who asks for it pays for it
+
+    address = os.environ.get("SIER_RAY_ADDRESS", "").strip() or None
+    share = _parsed("SIER_RAY_GPUS", gpus) or 0.0
+    if device_from_environment() == "cuda" and not share:
+        raise UserError("SIER_DEVICE = cuda with SIER_ENGINE = ray: expected SIER_RAY_GPUS, such as 0.25")
+    # Without a number a cluster that is there already is used as a whole.
+    actors = None if address and not os.environ.get("SIER_WORKERS") else workers
+    return RayEngine(workers=workers, actors=actors, address=address, gpus=share, order=order, part=part)
+
+
+def store_from_environment() -> store.Folder | None:
+    """Where `SIER_WORK` wants shards committed: a folder, or the URL of a store; None for the project's own."""
+    return _parsed("SIER_WORK", store.open_store)
+
+
+def threads_from_environment() -> int:
+    """Threads for training a network on the cpu, by `SIER_THREADS`; by default one per core."""
+    return _number("SIER_THREADS", os.cpu_count() or 1, "threads")
+
+
+def device_from_environment() -> str:
+    """The device for networks that `SIER_DEVICE` asks for."""
+    return _choice("SIER_DEVICE", DEVICES)
+
+
+def _number(variable: str, default: int, what: str) -> int:
+    text = os.environ.get(variable, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"{variable} = {text}: expected a number of {what}, 1 or more")
+    return int(text)
+
+
+def _choice(variable: str, choices: tuple[str, ...]) -> str:
+    value = os.environ.get(variable, choices[0])
+    if value not in choices:
+        raise UserError(f"{variable} = {value}: expected {' or '.join(choices)}")
+    return value
+
+
+def _parsed(variable: str, parse: Callable[[str], T]) -> T | None:
+    text = os.environ.get(variable, "").strip()
+    return parse(text) if text else None

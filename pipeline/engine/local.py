@@ -1,0 +1,136 @@
+"""Shards on this machine's cores, by processes that load a model once and die with their parent.
+
+Always `spawn`: a fork after onnxruntime has started its threads deadlocks.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from threadpoolctl import threadpool_limits
+
+from pipeline.engine import lifecycle, shards
+from pipeline.engine.parts import Part
+from pipeline.engine.worker import ONE_THREAD, STARTS, Job, Worker, work
+from pipeline.errors import UserError
+
+ORDERS = "forward, reverse or shuffle"
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Shards on this machine's cores.
+
+    Attributes:
+        workers: processes; with 1 the work is done in this one, which is easier to debug.
+        order: in which shards are handed out; results do not depend on it.
+        part: of the shards; None for all.
+    """
+
+    workers: int
+    order: str = "forward"
+    part: Part | None = None
+
+    def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
+        """See `Engine.run`."""
+        if not tasks:
+            return
+        ordered = in_order(tasks, self.order)
+        if self.workers == 1 or len(tasks) <= 1:
+            worker = job.make_worker()
+            with threadpool_limits(limits=1):  # of libraries, which `make_worker` has loaded
+                for task in ordered:
+                    yield work(worker, job, task)
+            return
+        waiting = {task.index: task for task in ordered}
+        for start in range(1, STARTS + 1):
+            try:
+                for marker in self._run_pool(job, list(waiting.values())):
+                    del waiting[shards.shard_index(marker)]
+                    yield marker
+            except BrokenProcessPool:
+                if start == STARTS:
+                    shard = min(waiting)
+                    raise UserError(
+                        f"workers died {start} times, {len(waiting)} shards from number {shard} on are not done; if "
+                        "memory ran out, set SIER_WORKERS lower; finished shards are kept, run again to go on"
+                    ) from None
+            else:
+                return
+
+    def close(self) -> None:
+        """Nothing outlives a run."""
+
+    def _run_pool(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
+        pool = ProcessPoolExecutor(
+            max_workers=min(self.workers, len(tasks)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_process,
+            initargs=(job, os.getpid()),
+        )
+        try:
+            with _environment(ONE_THREAD):  # spawned processes are all started by the first task
+                futures: list[Future[shards.Marker]] = [pool.submit(_work, task) for task in tasks]
+            for future in as_completed(futures):
+                yield future.result()
+            pool.shutdown()
+        except BaseException:
+            # Without this, leaving by Ctrl-C or an error would wait for the shards under way.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+def in_order(tasks: Sequence[shards.Task], order: str) -> list[shards.Task]:
+    """`tasks` in one of `ORDERS`."""
+    if order == "shuffle":
+        return random.Random().sample(tasks, len(tasks))
+    return list(tasks) if order == "forward" else list(reversed(tasks))
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables set for as long as the block runs."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+# One worker per process; an exception of make_worker is kept and raised with the first task, because the pool
+# answers a failing initializer with a traceback and a broken pool.
+_process: tuple[Job, Worker | Exception] | None = None
+
+
+def _start_process(job: Job, parent: int) -> None:
+    global _process  # noqa: PLW0603 - a process of the pool has no other place that outlives a task
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    lifecycle.die_with_parent(parent, signal.SIGKILL)
+    try:
+        _process = (job, job.make_worker())
+        threadpool_limits(limits=1)  # for libraries that do not look at the environment
+    except Exception as error:  # noqa: BLE001 - raised again by _work
+        _process = (job, error)
+
+
+def _work(task: shards.Task) -> shards.Marker:
+    assert _process is not None
+    job, worker = _process
+    if isinstance(worker, Exception):
+        raise worker
+    return work(worker, job, task)

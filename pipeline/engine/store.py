@@ -1,0 +1,181 @@
+"""Where shards are committed: a folder of this machine, or an object store by its URL (`SIER_WORK=s3://bucket/work`).
+
+A file of a store is written here and then put there as a whole; an object store shows all of it or nothing, and of
+other stores the sha256 in a shard's marker tells what is whole. Credentials come from the environment of the store's
+own library (AWS_*, FSSPEC_*, ...), never from us.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.engine import files
+from pipeline.errors import RetryableError, UserError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+Folder: TypeAlias = "Path | UPath"
+
+LOCAL = ("", "file", "local")
+
+
+def open_store(text: str) -> Folder:
+    """A path or an fsspec URL as a folder.
+
+    Raises:
+        UserError: nobody knows such URLs, or the library for them is not installed.
+    """
+    from upath import UPath  # noqa: PLC0415 - only who asks for it pays for it
+
+    try:
+        folder = UPath(text)
+        if folder.protocol in LOCAL:
+            return Path(folder.path).absolute()
+        folder.fs  # noqa: B018 - the library is imported here
+    except ImportError as error:
+        raise UserError(f"SIER_WORK = {text}: {_line(error)}") from None
+    except ValueError as error:
+        raise UserError(f"SIER_WORK = {text}: expected a folder or a URL that fsspec knows; {_line(error)}") from None
+    return folder
+
+
+def is_local(path: Folder) -> bool:
+    """Whether a path is one of this machine."""
+    return isinstance(path, Path)
+
+
+def prepare(folder: Folder) -> None:
+    """Make a folder that can be written to; of a store, find out before any work is done.
+
+    Raises:
+        UserError: the store cannot be written to.
+    """
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    probe = (folder / f".probe-{uuid.uuid4().hex}").path
+    try:
+        folder.fs.pipe_file(probe, b"")
+        folder.fs.rm_file(probe)
+    except Exception as error:  # noqa: BLE001 - each kind of store has errors of its own
+        raise UserError(
+            f"SIER_WORK: {folder} cannot be written to: {_line(error)}; check the URL and the credentials in the "
+            "environment"
+        ) from None
+
+
+def write(path: Folder, fill: Callable[[Path], None]) -> tuple[int, str]:
+    """Let `fill` write a local file that appears at `path` whole; returns its size in bytes and its sha256.
+
+    Raises:
+        RetryableError: the store does not answer.
+    """
+    if isinstance(path, Path):
+        files.write_atomically(path, fill)
+        return path.stat().st_size, files.sha256_of(path)
+    with tempfile.TemporaryDirectory(prefix="sier-") as scratch:
+        local = Path(scratch) / path.name
+        fill(local)
+        with _told(path):
+            path.fs.put_file(str(local), path.path)
+        return local.stat().st_size, files.sha256_of(local)
+
+
+def write_bytes(path: Folder, data: bytes) -> None:
+    """`data` as the whole content of `path`."""
+    if isinstance(path, Path):
+        files.write_bytes(path, data)
+        return
+    with _told(path):
+        path.fs.pipe_file(path.path, data)
+
+
+def sha256_of(path: Folder) -> str:
+    """Hex sha256 of a file's content."""
+    if isinstance(path, Path):
+        return files.sha256_of(path)
+    with _told(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def read_bytes(path: Folder) -> bytes:
+    """A file's content."""
+    with _told(path):
+        return path.read_bytes()
+
+
+def read_table(path: Folder, **options: Any) -> pa.Table:
+    """One Parquet file, or some `columns` of it; takes no column from the names of its folders."""
+    if isinstance(path, Path):
+        with pq.ParquetFile(path) as file:  # a quarter of the time of pq.read_table, which looks for a dataset
+            return file.read(**options)
+    with _told(path):
+        return pq.read_table(path.path, filesystem=path.fs, partitioning=None, **options)
+
+
+def fetch(source: Folder, target: Path, sha256: str) -> None:
+    """Bring a file to `target`: a link where both lie on one file system, a checked copy where a store holds it.
+
+    Raises:
+        RetryableError: the store does not answer, or what arrives is something else.
+    """
+    if isinstance(source, Path):
+        files.link_or_copy(source, target)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _told(source):
+        source.fs.get_file(source.path, str(target))
+    found = files.sha256_of(target)
+    if found != sha256:
+        raise RetryableError(f"{source}: sha256 {found}, expected {sha256}; run again to make it anew")
+
+
+def remove_tree(folder: Folder) -> None:
+    """Delete a folder and what is in it; a missing one is fine."""
+    if isinstance(folder, Path):
+        files.remove_tree(folder)
+        return
+    with _told(folder):
+        folder.fs.invalidate_cache()
+        if folder.fs.exists(folder.path):
+            folder.fs.rm(folder.path, recursive=True)
+
+
+def folders_in(folder: Folder) -> list[Folder]:
+    """The folders directly in a folder, by name; of a missing one none."""
+    if isinstance(folder, Path):
+        return sorted(inner for inner in folder.iterdir() if inner.is_dir()) if folder.is_dir() else []
+    with _told(folder):
+        folder.fs.invalidate_cache()
+        try:
+            found = folder.fs.ls(folder.path, detail=True)
+        except FileNotFoundError:
+            return []
+    return [folder / Path(item["name"]).name for item in found if item["type"] == "directory"]
+
+
+@contextmanager
+def _told(path: Folder) -> Iterator[None]:
+    """Errors of a store's own library as one line; those that have a meaning for us as they are."""
+    try:
+        yield
+    except (FileNotFoundError, UserError, RetryableError, pa.ArrowException):
+        raise
+    except Exception as error:
+        if isinstance(path, Path) or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        raise RetryableError(f"{path}: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
