@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # torch and torchvision must match each other, and so are installed first and pinned.
 TORCH := $(shell sed -n -E '/^torch(vision)?==/p' constraints.txt)
 
-.PHONY: help repro test bench lint format clean
+.PHONY: help repro test test-faults bench lint format clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11"'
@@ -27,9 +27,13 @@ repro: .venv/installed ## build the dataset and everything about it
 test: .venv/installed ## run all tests
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+test-faults: .venv/installed ## crash stages in every way there is, a quarter of an hour; prints a table
+	pytest tests/faults -m "faults or not faults" -p no:cacheprovider --override-ini tmp_path_retention_policy=none
+
 bench: .venv/installed ## measure against peers, side by side
 	python -m benchmarks.training_step
 	python -m benchmarks.shapley
+	python -m benchmarks.shapley_error
 
 lint: .venv/installed ## ruff and mypy
 	ruff check
