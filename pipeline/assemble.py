@@ -61,7 +61,7 @@ class AssembleParams:
 
 
 def features(labels: Sequence[str], speech_classes: Sequence[str], image_classes: Sequence[str]) -> Features:
-    """The dataset's columns as Hugging Face features; `fold` is null in test."""
+    """The dataset's columns as Hugging Face features; `fold` is null in test, `word_error_rate` where not measured."""
     from datasets import Audio, ClassLabel, Features, Image, Value  # noqa: PLC0415 - half a second, once
 
     columns: dict[str, Any] = {
@@ -80,6 +80,7 @@ def features(labels: Sequence[str], speech_classes: Sequence[str], image_classes
         "sentiment": Value("string"),
         "group_id": Value("string"),
         "voice": Value("string"),
+        "word_error_rate": Value("float32"),
         "fold": Value("int8"),
     }
     return Features(columns)
@@ -145,18 +146,19 @@ def run(params: AssembleParams, context: Context) -> Report:
         inputs=[files.sha256_of(folder / shards.MANIFEST) for folder in inputs],
     )  # fmt: skip
     work = work_folder(context.paths.work, "assemble", mark)
+    stored = work_folder(context.paths.shards, "assemble", mark) / "shards"
     tasks, names = _plan(rows, context.base.labels, work / "plan.parquet", params.shard_rows)
     kinds = features(context.base.labels, *classes)
     assembler = partial(Assembler, work / "plan.parquet", data, kinds.arrow_schema)
-    markers = run_shards(context.engine, Work("assemble", work / "shards", mark, assembler, tasks))
+    markers = run_shards(context.engine, Work("assemble", stored, mark, assembler, tasks))
 
     metrics = _metrics(rows, context)
     origin = acquired.read_manifest(data / "corpora" / "b_t4sa")["origin"]
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = json.loads((data / "labels" / tables.RULE_FILE).read_bytes())
     text = card.render(kinds, markers, names, metrics, rows, rule, origin, normalised)
-    shards.publish(work / "shards", markers, data / "sier", {"README.md": text.encode()}, names)
-    finish(work)
+    shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
+    finish(work, stored.parent)
     write_metrics(context.paths.reports / "assemble.json", metrics)
     table = rows.groupby(["split", "label"], sort=True).size().reset_index().itertuples(index=False)
     write_plot(context.paths.reports / "plots" / "splits.csv", ("series", "label", "rows"), table)
@@ -173,9 +175,8 @@ def _gather(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tupl
     kept["confidence"] = kept[["speech_max", "image_max"]].max(axis=1)
     clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
     rows = _read(data / "clean", "clean", clean_columns, "clean_shard").merge(kept, on="id", validate="one_to_one")
-    rows = rows.merge(
-        _read(data / "speech", "synthesize", ["id", "voice"], "speech_shard"), on="id", validate="one_to_one"
-    )
+    spoken = _read(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard")
+    rows = rows.merge(spoken, on="id", validate="one_to_one")
     classes = []
     for modality in tables.MODALITIES:
         scores = _read(data / "scores" / modality, f"score@{modality}", None)
@@ -269,4 +270,4 @@ def _metrics(rows: pd.DataFrame, context: Context) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("assemble", AssembleParams, run))
+    raise SystemExit(stage_main("assemble", AssembleParams, run, sharded=True))

@@ -47,7 +47,8 @@ def render(
         markers: of its Parquet files.
         names: of those files, `data/<split>-...`.
         metrics: what stage assemble reports.
-        rows: all rows without their media; columns label, decided_by, confidence, agreement, voice.
+        rows: all rows without their media; columns label, decided_by, confidence, agreement, voice,
+            word_error_rate.
         rule: section `label` of the parameters, as stage label recorded it.
         origin: of the tweets, `sample` or `local copy`.
         normalised: whether the speech teacher normalised voices.
@@ -66,6 +67,8 @@ def render(
         decided=pd.crosstab(rows["label"], rows["decided_by"]),
         agreement=float(rows["agreement"].mean()),
         confidence=float(rows["confidence"].median()),
+        transcribed=int(rows["word_error_rate"].notna().sum()),
+        word_error_rate=float(rows["word_error_rate"].mean()),
         voices={voice: VOICE_TERMS.get(voice, f"{voice}.") for voice in sorted(rows["voice"].unique())},
     )
 

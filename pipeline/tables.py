@@ -46,6 +46,7 @@ SPEECH = pa.schema(
         _required("audio", pa.binary()),  # FLAC, 16-bit, mono
         _required("sampling_rate_hz", pa.int32()),
         _required("duration_seconds", pa.float32()),
+        pa.field("word_error_rate", pa.float32()),  # of what a recogniser hears; null where nothing was transcribed
         _required("voice", pa.string()),
         _required("voice_digest", pa.string()),
     ]

@@ -17,7 +17,7 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from models.speech_encoder import MODEL_FILE
+from models.whisper_weights import MODEL_FILE
 from pipeline.audio import SAMPLING_RATE_HZ, Waveform
 
 BEAM_SIZE = 5

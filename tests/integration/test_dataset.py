@@ -79,6 +79,7 @@ def test_it_opens_with_the_declared_features(loaded: DatasetDict) -> None:
         "sentiment": Value("string"),
         "group_id": Value("string"),
         "voice": Value("string"),
+        "word_error_rate": Value("float32"),
         "fold": Value("int8"),
     })  # fmt: skip
     for split in loaded.values():
@@ -123,6 +124,9 @@ def test_rows_hold_what_the_stages_before_made(
     for column in ("text", "sentiment", "group_id"):
         assert rows[column].tolist() == clean.loc[rows["id"], column].tolist()
     assert rows["voice"].tolist() == speech.loc[rows["id"], "voice"].tolist()
+    rates = speech.loc[rows["id"], "word_error_rate"].to_numpy()
+    np.testing.assert_array_equal(rows["word_error_rate"].to_numpy(), rates)
+    assert 0 < np.isnan(rates).sum() < len(rates)
     for modality, table in scores.items():
         expected = table.loc[rows["id"], [f"p_{name}" for name in CLASSES]].to_numpy()
         np.testing.assert_array_equal(probabilities(rows, modality), expected)

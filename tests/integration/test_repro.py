@@ -145,4 +145,5 @@ def test_stage_does_its_work_without_torch(tiny_copy: Project, stage: str) -> No
         marker.unlink()  # so that a worker has something to do; with one worker it does it in the process we watch
     done = tiny_copy.run("python", "-c", SPY, f"pipeline.{stage}", SIER_WORKERS="1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "loaded:"
+    # synthesize normalises texts by a module of transformers, which by itself loads no network and no torch.
+    assert done.stdout.splitlines()[-1] == ("loaded: transformers" if stage == "synthesize" else "loaded:")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from models import speech_encoder
 from models.encoders import create_encoder
 from models.image_encoder import TimmEncoder
 from models.packaged_weights import PackagedFile
 from models.speech_encoder import WhisperEncoder
+from models.whisper_weights import MODEL_FILE
 from pipeline.errors import RowError, UserError
 
 
@@ -117,9 +117,9 @@ def test_digital_silence_has_a_finite_vector() -> None:
 
 
 def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pinned = speech_encoder.MODEL_FILE
+    pinned = MODEL_FILE
     other = PackagedFile(pinned.distribution, pinned.module, pinned.relative, "0" * 64)
-    monkeypatch.setattr(speech_encoder, "MODEL_FILE", other)
+    monkeypatch.setattr("models.speech_encoder.MODEL_FILE", other)
     with pytest.raises(UserError, match="sha256 is 1a5afae0"):
         WhisperEncoder()
 

