@@ -1,0 +1,227 @@
+"""verify: read everything that was built again, and say what is not as it should be.
+
+    python -m pipeline.verify [data/clean data/sier ...] [--media all|sample|none] [--repair] [--json]
+
+Checked are, in data/{clean,speech,scores/*,labels,sier}: size and sha256 of every file, Parquet and columns, counts,
+reasons of rejects, pictures and recordings, ids, joins between stages, probabilities, labels (worked out anew from the
+scores), the dataset's values, and that no group is torn between splits or folds. A line per fault on stdout; nothing is
+changed. With --repair damaged shards are removed, so that `dvc repro` makes just those anew. Exit code 1 if there is a
+fault, 0 if there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from pipeline import tables, verify_media, verify_rows
+from pipeline.engine import shards
+from pipeline.errors import UserError
+from pipeline.params import PARAMS_FILE, read_params, section
+from pipeline.repair import repair
+from pipeline.stage import BaseParams, Paths
+from pipeline.verify_shards import Checked, Fault, check_folder, listed_bytes
+
+STAGES = {
+    "clean": "clean", "speech": "synthesize", "scores/speech": "score@speech", "scores/image": "score@image",
+    "labels": "label", "sier": "assemble",
+}  # fmt: skip
+SHOWN = 20  # faults of a kind; the others are counted
+HEAVY = {"image", "audio"}
+
+
+class Verification:
+    """One look at the folders of a project.
+
+    Args:
+        paths: of the project.
+        labels: of the dataset.
+        names: keys of `STAGES`, in their order; joins are checked between those.
+        media: which pictures and recordings are decoded.
+    """
+
+    def __init__(self, paths: Paths, labels: Sequence[str], names: Sequence[str], media: verify_media.Media) -> None:
+        self.data = paths.data
+        self.checkpoints = paths.checkpoints
+        self.labels = labels
+        self.names = names
+        self.media = media
+        self.rows = 0
+        self.shards = 0
+        self._frames: dict[str, pd.DataFrame] = {}
+        self._rejected: dict[str, list[str]] = {}
+
+    def faults(self) -> Iterator[Fault]:
+        """All of them; a fault never hides another folder's."""
+        total = sum(listed_bytes(self.data / name) for name in self.names)
+        with tqdm(total=total, unit="B", unit_scale=True, desc="verify", disable=None) as bar:
+            for name in self.names:
+                checked = check_folder(self.data / name, self._schema(name), bar.update)
+                yield from checked.faults
+                self.shards += len(checked.sound)
+                self.rows += sum(marker.part.rows for marker in checked.sound)
+                if name in verify_media.COLUMNS:
+                    yield from verify_media.check_media(checked, name, self.media)
+                # Columns that break the contract have been named; what needs them is not looked at.
+                if not checked.faults:
+                    yield from self._look(name, checked)
+        yield from self._joins()
+
+    def _schema(self, name: str) -> pa.Schema | None:
+        fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.LABELS}
+        if name in fixed:
+            return fixed[name]
+        try:
+            classes = {modality: self._classes(modality) for modality in tables.MODALITIES}
+        except (OSError, ValueError, KeyError):
+            return None  # told by the check of the scores
+        if name.startswith("scores/"):
+            return tables.scores(classes[name.removeprefix("scores/")])
+        from pipeline.assemble import features  # noqa: PLC0415 - brings `datasets` along
+
+        schema: pa.Schema = features(self.labels, classes["speech"], classes["image"]).arrow_schema
+        return schema
+
+    def _classes(self, modality: str) -> tuple[str, ...]:
+        card = self.checkpoints / tables.CHECKPOINTS[modality] / "teacher.json"
+        return tuple(json.loads(card.read_bytes())["classes"])
+
+    def _look(self, name: str, checked: Checked) -> Iterator[Fault]:
+        """Rows by themselves; keeps them for the joins."""
+        parts = []
+        for marker in checked.sound:
+            path = checked.folder / marker.part.name
+            columns = [column for column in pq.read_schema(path).names if column not in HEAVY]
+            part = pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+            parts.append(part.assign(split=marker.shard.split("-")[0]) if name == "sier" else part)
+        rows = self._frames[name] = pd.concat(parts, ignore_index=True)
+        if (checked.folder / "rejects").is_dir():
+            self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
+        where = checked.folder
+        yield from verify_rows.check_ids(where, rows)
+        if name == "clean":
+            yield from verify_rows.check_clean(where, rows)
+        if name.startswith("scores/"):
+            checkpoint = self.checkpoints / tables.CHECKPOINTS[name.removeprefix("scores/")]
+            yield from verify_rows.check_scores(where, rows, checkpoint)
+
+    def _joins(self) -> Iterator[Fault]:
+        known = self._frames
+        for name, source in (("speech", "clean"), ("scores/speech", "speech"), ("scores/image", "clean")):
+            if {name, source} <= set(known):
+                yield from verify_rows.check_join(
+                    self.data / name, known[name]["id"], self._rejected[name], self.data / source, known[source]["id"]
+                )
+        if not {"scores/speech", "scores/image", "labels"} <= set(known):
+            return
+        speech, image, labels = known["scores/speech"], known["scores/image"], known["labels"]
+        scored_twice = speech["id"][speech["id"].isin(image["id"])]
+        yield from verify_rows.check_join(self.data / "labels", labels["id"], [], self.data / "scores", scored_twice)
+        rule = json.loads((self.data / "labels" / tables.RULE_FILE).read_bytes())
+        yield from verify_rows.check_labels(self.data / "labels", labels, speech, image, rule)
+        if {"sier", "clean", "speech"} <= set(known):
+            yield from verify_rows.check_sier(self.data / "sier", known["sier"], self.labels, self._expected_sier())
+
+    def _expected_sier(self) -> pd.DataFrame:
+        known = self._frames
+        kept = known["labels"][known["labels"]["kept"]]
+        expected = kept[["id", "label", "decided_by"]].assign(
+            agreement=kept["speech_label"] == kept["image_label"],
+            confidence=kept["speech_max"].where(kept["speech_max"] >= kept["image_max"], kept["image_max"]),
+        )
+        prefix = tables.PROBABILITY_PREFIX
+        for modality in tables.MODALITIES:
+            scores = known[f"scores/{modality}"].drop(columns="teacher_digest")
+            named = {column: column.replace(prefix, f"{prefix}{modality}_", 1) for column in scores.columns[1:]}
+            expected = expected.merge(scores.rename(columns=named), on="id")
+        expected = expected.merge(known["clean"][["id", "text", "sentiment", "group_id"]], on="id")
+        return expected.merge(known["speech"][["id", "voice", "word_error_rate"]], on="id")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", help="of data/; by default all that verify knows and that are there")
+    parser.add_argument("--media", choices=("all", "sample", "none"), default="sample", help="what to decode")
+    parser.add_argument("--repair", action="store_true", help="remove damaged shards, for dvc repro to make anew")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args(arguments)
+    paths = Paths(Path())
+    try:
+        base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
+        names = _chosen(options.folders, paths.data)
+        verification = Verification(paths, base.labels, names, options.media)
+        faults = list(verification.faults())
+        done = list(repair(faults, paths, STAGES)) if options.repair else []
+    except UserError as error:
+        print(f"verify: error: {error}", file=sys.stderr)
+        return 1
+    looked = f"{verification.shards} shards with {verification.rows} rows in {', '.join(names)}"
+    if options.json:
+        _print_json(faults, done, looked)
+    else:
+        _print_lines(faults, done)
+    print(f"verify: {looked}: {_count(faults)}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _chosen(folders: Sequence[str], data: Path) -> list[str]:
+    names = [Path(folder).resolve().relative_to(data.resolve()).as_posix() if _below(folder, data) else folder
+             for folder in folders]  # fmt: skip
+    for name, folder in zip(names, folders, strict=True):
+        if name not in STAGES:
+            raise UserError(f"{folder}: expected one of {', '.join(f'{data}/{known}' for known in STAGES)}")
+    # Asked for all, what has not been built is no fault; what has a folder is looked at, with or without a manifest.
+    chosen = [name for name in STAGES if (name in names if names else (data / name).is_dir())]
+    if not chosen:
+        raise UserError(f"{data}: nothing to verify there; run: dvc repro")
+    return chosen
+
+
+def _below(folder: str, data: Path) -> bool:
+    return Path(folder).resolve().is_relative_to(data.resolve())
+
+
+def _count(faults: Sequence[Fault]) -> str:
+    if not faults:
+        return "no faults"
+    kinds = Counter(fault.kind for fault in faults)
+    return (
+        f"{len(faults)} fault{'s' if len(faults) > 1 else ''} (" + ", ".join(f"{k} {n}" for k, n in kinds.items()) + ")"
+    )
+
+
+def _print_lines(faults: Sequence[Fault], done: Sequence[str]) -> None:
+    by_kind: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        by_kind[fault.kind].append(fault)
+    for kind, found in by_kind.items():
+        for fault in found[:SHOWN]:
+            print(fault)
+        if len(found) > SHOWN:
+            print(f"... and {len(found) - SHOWN} more of kind {kind}; --json lists all")
+    for line in done:
+        print(line)
+
+
+def _print_json(faults: Sequence[Fault], done: Sequence[str], looked: str) -> None:
+    listed: list[dict[str, Any]] = [
+        {"where": str(fault.where), "kind": fault.kind, "what": fault.what} for fault in faults
+    ]
+    print(json.dumps({"looked_at": looked, "faults": listed, "repaired": list(done)}, indent=1))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

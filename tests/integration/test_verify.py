@@ -1,0 +1,274 @@
+"""Every promise about `data/` broken once, on copies of a real build; and repaired."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.engine import shards
+from pipeline.verify import STAGES, main
+from tests.project import Project
+
+Change = Callable[[pa.Table], pa.Table]
+KEPT_IN_COPIES = ("checkpoints/ser", "checkpoints/ier", *STAGES)
+
+
+@pytest.fixture
+def built(tiny_build: Project, tmp_path: Path) -> Project:
+    """The parts of a build that verify reads, to be damaged."""
+    root = tmp_path / "project"
+    for name in KEPT_IN_COPIES:
+        shutil.copytree(tiny_build.root / "data" / name, root / "data" / name)
+    for path in root.rglob("*"):
+        path.chmod(path.stat().st_mode | 0o200)
+    shutil.copy(tiny_build.root / "params.yaml", root)
+    return Project(root)
+
+
+class Verify:
+    """The command in this process, which has its libraries loaded."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch = monkeypatch
+        self.capsys = capsys
+
+    def __call__(self, project: Project, *options: str) -> tuple[int, list[str], str]:
+        """Exit code, lines on stdout, and the one line on stderr."""
+        with self.monkeypatch.context() as patch:
+            patch.chdir(project.root)
+            code = main(options)
+        out, err = self.capsys.readouterr()
+        (summary,) = err.splitlines()
+        return code, out.splitlines(), summary
+
+
+@pytest.fixture
+def verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
+    return Verify(monkeypatch, capsys)
+
+
+def rewrite(project: Project, name: str, change: Change, shard: int = 0, *, rejects: bool = False) -> str:
+    """Change a shard's table together with its manifest, as a stage with a defect would; returns the file's name."""
+    folder = project.root / "data" / name
+    markers = shards.read_manifest(folder, name)
+    marker = markers[shard]
+    file = marker.rejects if rejects else marker.part
+    path = folder / file.name
+    table = change(pq.read_table(path, partitioning=None))
+    pq.write_table(table, path)
+    data = path.read_bytes()
+    new = replace(file, rows=table.num_rows, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    if rejects:
+        markers[shard] = replace(marker, rejects=new)
+    else:
+        counts = {**marker.counts, shards.OK: table.num_rows}
+        markers[shard] = replace(marker, part=new, counts=counts, rows_in=sum(counts.values()))
+    (folder / shards.MANIFEST).write_bytes(shards.manifest(markers))
+    return f"data/{name}/{file.name}"
+
+
+def put(column: str, value: Any, row: int = 0) -> Change:
+    """The table with another value in a row of a column."""
+
+    def change(table: pa.Table) -> pa.Table:
+        values = table[column].to_pylist()
+        values[row] = value(values[row]) if callable(value) else value
+        place = table.column_names.index(column)
+        return table.set_column(place, table.schema.field(column), pa.array(values, table.schema.field(column).type))
+
+    return change
+
+
+def test_a_whole_build_has_no_faults(built: Project, verify: Verify) -> None:
+    code, lines, summary = verify(built, "--media", "all")
+    assert (code, lines) == (0, [])
+    assert summary.endswith("in clean, speech, scores/speech, scores/image, labels, sier: no faults")
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "kind", "said"),
+    [
+        ("clean/part-00001.parquet", flip, "sha256", "manifest.jsonl says"),
+        ("scores/image/rejects/part-00000.parquet", flip, "sha256", "manifest.jsonl says"),
+        ("sier/data/train-00000-of-", flip, "sha256", "manifest.jsonl says"),
+        ("speech/part-00000.parquet", lambda path: os.truncate(path, 100), "size", "100 bytes, manifest.jsonl says"),
+        ("labels/part-00000.parquet", Path.unlink, "missing", "missing, manifest.jsonl lists it"),
+        ("clean/part-00000.parquet", lambda path: shutil.copy(path, path.with_name("part-9.parquet")), "unlisted", ""),
+        ("scores/speech/manifest.jsonl", lambda path: os.truncate(path, 50), "manifest", "damaged"),
+        ("speech/manifest.jsonl", Path.unlink, "manifest", "not found"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_one_line(
+    built: Project, verify: Verify, name: str, damage: Callable[[Path], object], kind: str, said: str
+) -> None:
+    path = next((built.root / "data").glob(f"{name}*"))
+    damage(path)
+    code, lines, summary = verify(built)
+    assert code == 1
+    assert len(lines) == 1
+    assert lines[0].startswith(f"data/{name.partition('-')[0]}")
+    assert said in lines[0]
+    assert summary.endswith(f": 1 fault ({kind} 1)")
+
+
+def lengthened(table: pa.Table) -> pa.Table:
+    return put("duration_seconds", lambda seconds: seconds + 1)(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("clean", lambda table: table.drop_columns(["image_phash"]), "column image_phash is missing"),
+        ("clean", lambda table: table.append_column("more", table["id"]), "column more is not in the contract"),
+        ("scores/image", lambda table: put_type(table, "p_anger", pa.float64()), "p_anger is double, expected float"),
+        ("sier", lambda table: put_type(table, "fold", pa.int64()), "column fold is int64, expected int8"),
+        ("clean", put("image", lambda data: data[: len(data) // 2]), "the picture cannot be decoded"),
+        ("clean", put("width_px", 17), "made smaller"),
+        ("speech", put("audio", b"fLaC"), "the recording cannot be decoded"),
+        ("speech", lengthened, "the row says"),
+        ("sier", put("audio", {"bytes": b"", "path": "x.flac"}), "the recording cannot be decoded"),
+        ("speech", put("id", "no id"), "expected <tweet id>-<n>"),
+        ("clean", put("tweet_id", "1"), "its id is not its tweet id and image number"),
+        ("clean", put("sentiment", "so-so"), "its sentiment is none of negative, neutral, positive"),
+        ("speech", lambda table: pa.concat_tables([table, table.slice(0, 1)]), "its id stands there twice"),
+        ("speech", lambda table: table.slice(1), "rows of data/clean are neither here nor rejected, first"),
+        ("scores/image", put("p_anger", 7.0), "a probability is not between 0 and 1"),
+        ("scores/image", put("p_anger", float("nan")), "a probability is not between 0 and 1"),
+        ("scores/image", put("p_anger", lambda p: p / 2 + 0.3), "its probabilities do not sum to 1"),
+        ("scores/speech", put("teacher_digest", "another"), "scored by another teacher than data/checkpoints/ser"),
+        ("labels", put("label", lambda label: "sad" if label != "sad" else "hate"), "data/labels: row"),
+        ("labels", put("kept", lambda kept: not kept), "kept is"),
+        ("labels", put("speech_max", np.float32(0.111)), "speech_max is"),
+        ("labels", lambda table: table.slice(1), "rows of data/scores are neither here nor rejected, first"),
+        ("sier", lambda table: table.slice(1), "rows of data/labels are neither here nor rejected, first"),
+        ("sier", put("label", lambda label: (label + 1) % 4), "its label is not that of its source"),
+        ("sier", put("confidence", 0.99), "its confidence is not that of its source"),
+        ("sier", put("p_image_anger", 0.99), "its p_image_anger is not that of its source"),
+        ("sier", put("text", "other words"), "its text is not that of its source"),
+        ("sier", put("fold", None), "fold and split differ"),
+    ],
+)  # fmt: skip
+def test_a_table_that_contradicts_itself_or_its_sources_is_named(
+    built: Project, verify: Verify, name: str, change: Change, said: str
+) -> None:
+    rewrite(built, name, change)
+    code, lines, _ = verify(built, "--media", "all")
+    assert code == 1
+    found = [line for line in lines if said in line]
+    assert found, lines
+    assert all(line.startswith("data/") for line in lines)
+
+
+def put_type(table: pa.Table, column: str, kind: pa.DataType) -> pa.Table:
+    return table.set_column(table.column_names.index(column), column, table[column].cast(kind))
+
+
+def test_a_group_that_is_torn_between_train_and_test_is_named(built: Project, verify: Verify) -> None:
+    markers = shards.read_manifest(built.root / "data" / "sier", "assemble")
+    test = next(number for number, marker in enumerate(markers) if marker.shard.startswith("test"))
+    group = pq.read_table(built.root / "data" / "sier" / markers[test].part.name)["group_id"][0].as_py()
+    rewrite(built, "sier", put("group_id", group))
+    _, lines, summary = verify(built)
+    assert any("its group is torn between train and test" in line for line in lines)
+    assert "leak" in summary
+
+
+def test_rows_of_one_tweet_in_two_groups_are_named(built: Project, verify: Verify) -> None:
+    folder = built.root / "data" / "clean"
+    parts = [shards.read_part(folder, marker) for marker in shards.read_manifest(folder, "clean")]
+    counts = pc.value_counts(pa.concat_tables(parts)["tweet_id"]).to_pylist()
+    tweet = next(entry["values"] for entry in counts if entry["counts"] > 1)
+    shard, rows = next(
+        (number, found) for number, part in enumerate(parts) if (found := row_of(part, tweet)) is not None
+    )
+    rewrite(built, "clean", put("group_id", "alone", rows), shard)
+    _, lines, _ = verify(built)
+    assert any("another row of its tweet is in another group" in line for line in lines)
+
+
+def row_of(part: pa.Table, tweet: str) -> int | None:
+    ids = part["tweet_id"].to_pylist()
+    return ids.index(tweet) if tweet in ids else None
+
+
+def test_rejects_need_reasons_and_counts(built: Project, verify: Verify) -> None:
+    folder = built.root / "data" / "clean"
+    markers = shards.read_manifest(folder, "clean")
+    shard = next(number for number, marker in enumerate(markers) if marker.rejects.rows)
+    where = rewrite(built, "clean", put("reason", " "), shard, rejects=True)
+    assert verify(built)[1] == [f"{where}: 1 rejects without a reason"]
+    rewrite(built, "clean", put("status", "another"), shard, rejects=True)
+    assert any(line.startswith(f"{where}: rejects {{") for line in verify(built)[1])
+
+
+def test_a_fault_does_not_hide_those_of_other_folders_and_json_lists_all(built: Project, verify: Verify) -> None:
+    flip(built.root / "data" / "clean" / "part-00000.parquet")
+    rewrite(built, "scores/image", put("p_anger", 7.0))
+    _, lines, _ = verify(built, "--json")
+    found = json.loads("\n".join(lines))
+    assert {fault["kind"] for fault in found["faults"]} >= {"sha256", "probabilities"}
+    assert {fault["where"] for fault in found["faults"]} >= {"data/clean/part-00000.parquet", "data/scores/image"}
+
+
+def test_only_the_folders_asked_for_are_looked_at(built: Project, verify: Verify) -> None:
+    flip(built.root / "data" / "clean" / "part-00000.parquet")
+    code, lines, summary = verify(built, "data/speech", "data/labels")
+    assert (code, lines) == (0, [])
+    assert "in speech, labels: no faults" in summary
+
+
+@pytest.mark.parametrize("folder", ["data/corpora", "/", "nowhere"])
+def test_a_folder_that_nobody_can_verify_is_one_line(built: Project, verify: Verify, folder: str) -> None:
+    code, lines, error = verify(built, folder)
+    assert (code, lines) == (1, [])
+    assert error.startswith(f"verify: error: {folder}: expected one of data/clean, ")
+
+
+def test_repair_lets_dvc_make_the_damaged_shard_again_and_no_other(tiny_copy: Project, verify: Verify) -> None:
+    before = tiny_copy.digests("data/clean", "data/speech", "data/sier")
+    part = tiny_copy.root / "data" / "clean" / "part-00001.parquet"
+    content = part.read_bytes()
+    # Damaged everywhere and with its old time, as by a disk: the copies are hard links of one another in a real run.
+    work = next((tiny_copy.root / ".work" / "clean").glob("*/kept/part-00001.parquet"))
+    cached = [path for path in (tiny_copy.root / ".dvc" / "cache" / "files").rglob("*") if path.is_file()]
+    copies = [part, work, *(path for path in cached if path.read_bytes() == content)]
+    assert len(copies) == 3
+    for path in copies:
+        times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+        path.chmod(0o644)
+        flip(path)
+        os.utime(path, ns=times)
+
+    code, lines, _ = verify(tiny_copy, "--repair")
+    assert code == 1
+    assert lines[0].startswith("data/clean/part-00001.parquet: sha256")
+    assert lines[1:] == [
+        "removed data/clean/part-00001.parquet",
+        f"removed shard {work.with_suffix('.json').relative_to(tiny_copy.root)}",
+        "run: dvc repro (it makes the removed shards of clean anew)",
+    ]
+    said = tiny_copy.run("python", "-m", "dvc", "repro", "assemble")
+    assert said.returncode == 0, said.stderr
+    shards_in_all = len(shards.read_manifest(tiny_copy.root / "data" / "clean", "clean"))
+    assert f"clean: keep: {shards_in_all - 1} of {shards_in_all} shards were finished by an earlier run" in said.stderr
+    assert "Stage 'synthesize' didn't change, skipping" in said.stdout
+    assert tiny_copy.digests("data/clean", "data/speech", "data/sier") == before
+    assert verify(tiny_copy)[0] == 0
