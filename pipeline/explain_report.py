@@ -33,6 +33,10 @@ REPORTED = [
 ]  # fmt: skip
 ALL = "all"
 MEANING = {
+    "sample": (
+        "Labels take turns, and with them right and wrong answers: means over all rows weigh these alike, whatever "
+        "their numbers in the test split."
+    ),
     "modality_share": (
         "|sum of a modality's values| / (|sum of image values| + |sum of speech values|) per row, by the label that "
         "the network predicts: how much of what moves its answer comes from that modality, for or against."
