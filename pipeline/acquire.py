@@ -1,30 +1,37 @@
 """acquire: put a source corpus in its place, checked and counted.
 
-In   params `acquire.<corpus>`: the path of a local copy; without one the sample maker writes a small stand-in
-Out  data/corpora/<corpus>/files: the corpus in its published format (a link to the local copy, or the sample itself)
-     data/corpora/<corpus>/manifest.json: origin and every file that is read, with bytes and sha256
+In   params `acquire.<corpus>`: path or url of a corpus; without either the sample maker writes a small stand-in
+Out  data/corpora/<corpus>/files: the corpus in its published format (a link to it, or the sample itself)
+     data/corpora/<corpus>/manifest.json: origin and every file that is read, with bytes and sha256; but for the sample,
+     counts and how they differ from those of the published corpus
      data/corpora/b_t4sa/tar_index.parquet: where each image lies in the tar (member, offset_bytes, size_bytes)
+     data/corpora/fi/rejects.parquet: addresses without a picture, where pictures were downloaded (id, status, reason)
 
-Nothing of a local copy is copied, unpacked or changed.
+Nothing of a local copy is copied or changed; see `pipeline.downloads.sources` for archives and downloads.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
-from pipeline.corpora import acquired, b_t4sa, fi, iemocap, sample
+from pipeline.corpora import acquired, b_t4sa, counts, fi, iemocap, sample
+from pipeline.downloads import sources
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.params import STRICT
+from pipeline.params import HIDDEN, STRICT
 from pipeline.stage import Context, Report, stage_main
+from pipeline.tables import rejects_table
 
 CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check}
 
@@ -45,52 +52,100 @@ class AcquireParams:
     """Section `acquire.<corpus>`.
 
     Attributes:
-        path: folder of a local copy in the published format; null makes the sample.
+        path: of a local copy in the published format: a folder or, but for b_t4sa, an archive.
+        url: where to download it: the folder of B-T4SA's files, or an archive. Without path and url the sample is made.
+        sha256: hex digest by name, as in the manifest; or of the archive. Each is checked.
         sample_size: of the sample: tweets (b_t4sa), utterances (iemocap), images per class (fi).
     """
 
     path: Annotated[str, Field(min_length=1)] | None
+    url: Annotated[str, Field(min_length=1)] | None
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
     sample_size: Annotated[int, Field(ge=4, le=100_000)]
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "http://none")
+        except ValueError as error:
+            raise ValueError(f"an address ({error})") from None
+        if "@" in parts.netloc:
+            raise PydanticCustomError(HIDDEN, "an address without user and password: those go into the environment")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("an address that starts with http:// or https://")
+        return url
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if self.path is not None and self.url is not None:
+            raise PydanticCustomError(HIDDEN, "path or url, not both")
+        return self
 
 
 def run(params: AcquireParams, context: Context) -> Report:
     """See the module's docstring.
 
     Raises:
-        UserError: the path does not hold the corpus in its published format.
+        UserError: the corpus cannot be had, is not in its published format, or differs from a given sha256.
     """
-    corpus = context.item
-    out = context.paths.data / "corpora" / corpus
-    if params.path is None:
-        # A sample that was interrupted is worthless, and made again in a minute: no shards, just a fresh folder.
-        new = context.paths.work / "acquire" / corpus
-        files.remove_tree(new)
-        new.mkdir(parents=True)
+    corpus, paths = context.item, context.paths
+    source = _given(params, context)
+    new = paths.work / "acquire" / corpus
+    # A sample that was interrupted is worthless, and made again in a minute: no shards, just a fresh folder.
+    files.remove_tree(new)
+    new.mkdir(parents=True)
+    if source is None:
         root = new / acquired.FILES
         _make_sample(corpus, root, params.sample_size, context)
         CHECKS[corpus](root)
     else:
-        # Read by its own name and not through the link, so that an error names what the user knows.
-        root = (context.paths.root / Path(params.path).expanduser()).resolve()
-        if not root.is_dir():
-            raise UserError(f"acquire.{corpus}.path = {params.path}: no such folder; expected the corpus, or null")
-        CHECKS[corpus](root)
-        new = context.paths.work / "acquire" / corpus
-        files.remove_tree(new)
-        new.mkdir(parents=True)
+        root = source.root
         (new / acquired.FILES).symlink_to(root, target_is_directory=True)
-    if corpus == "b_t4sa":
-        pq.write_table(b_t4sa.index_tar(root / b_t4sa.TAR), new / acquired.TAR_INDEX)
+    index = b_t4sa.index_tar(root / b_t4sa.TAR) if corpus == "b_t4sa" else None
+    if index is not None:
+        pq.write_table(index, new / acquired.TAR_INDEX)
     listed = [_describe(path, root) for path in tqdm(_files(corpus, root), desc="sha256", disable=None)]
-    manifest = {
-        "corpus": corpus,
-        "origin": acquired.SAMPLE if params.path is None else acquired.LOCAL_COPY,
-        "files": listed,
-    }
-    files.write_bytes(new / acquired.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
-    files.replace_folder(new, out)
+    _compare_sha256(corpus, params.sha256, listed, source)
+    origin = acquired.SAMPLE if source is None else acquired.LOCAL_COPY
+    manifest: dict[str, Any] = {"corpus": corpus, "origin": origin, "files": listed}
     total = sum(int(file["bytes"]) for file in listed)
-    return Report(len(listed), len(listed), notes=(f"{manifest['origin']}: {len(listed)} files, {total:,} bytes",))
+    notes = [f"{origin}: {len(listed)} files, {total:,} bytes"]
+    rejects = [] if source is None else source.rejects
+    if source is not None:
+        manifest["counts"], manifest["differences"] = counts.count(corpus, root, index)
+        notes += [*source.notes, *manifest["differences"]]
+    if rejects:
+        pq.write_table(rejects_table(rejects), new / acquired.REJECTS)
+    files.write_bytes(new / acquired.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    files.replace_folder(new, paths.data / "corpora" / corpus)
+    rejected = dict(sorted(Counter(status for _, status, _ in rejects).items()))
+    return Report(len(listed) + len(rejects), len(listed), rejected, tuple(notes))
+
+
+def _given(params: AcquireParams, context: Context) -> sources.Source | None:
+    check = CHECKS[context.item]
+    if params.path is not None:
+        return sources.from_path(context.item, params.path, context.paths, check)
+    if params.url is not None:
+        return sources.from_url(context.item, params.url, params.sha256, context.paths, check)
+    return None
+
+
+def _compare_sha256(
+    corpus: str, expected: dict[str, str], listed: list[dict[str, str | int]], source: sources.Source | None
+) -> None:
+    found = {str(file["name"]): str(file["sha256"]) for file in listed}
+    if source is not None and source.archive is not None and source.archive.name in expected:
+        found[source.archive.name] = files.sha256_of(source.archive)
+    for name, digest in expected.items():
+        if name not in found:
+            raise UserError(f"acquire.{corpus}.sha256 names {name}: the corpus has no such file; correct or remove it")
+        if found[name] != digest:
+            raise UserError(
+                f"{name}: sha256 is {found[name]}, acquire.{corpus}.sha256 expects {digest}; copy or download it "
+                "again, or correct params.yaml"
+            )
 
 
 def _make_sample(corpus: str, target: Path, size: int, context: Context) -> None:

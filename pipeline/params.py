@@ -23,6 +23,9 @@ PARAMS_FILE = "params.yaml"
 # The configuration every params dataclass is declared with: @dataclass(frozen=True, config=STRICT).
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+# Type of a pydantic_core.PydanticCustomError about a value that must not be shown: it may hold a password.
+HIDDEN = "hidden"
+
 T = TypeVar("T")
 
 
@@ -84,6 +87,8 @@ def _first_problem(name: str, kind: type[Any], error: ValidationError) -> str:
     key = ".".join([name, *(str(part) for part in problem["loc"])])
     if problem["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return f"{key} is missing"
+    if problem["type"] == HIDDEN:
+        return f"{key}: expected {problem['msg']}"
     value = json.dumps(problem["input"])
     if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         for part in problem["loc"][:-1]:

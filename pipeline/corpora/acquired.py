@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 FILES = "files"  # the corpus itself, or a link to it
 MANIFEST = "manifest.json"
 TAR_INDEX = "tar_index.parquet"  # of b_t4sa
+REJECTS = "rejects.parquet"  # of fi, where its pictures were downloaded
 SAMPLE = "sample"
 LOCAL_COPY = "local copy"
 

@@ -153,7 +153,7 @@ def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Itera
 
 
 def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Path]]) -> LabelledImage | Reject:
-    name = _base_name(row[1]) if len(row) == _COLUMNS else ""
+    name = base_name(row[1]) if len(row) == _COLUMNS else ""
     votes = [vote.strip() for vote in row[2:]]
     if not name or not all(vote.isascii() and vote.isdigit() for vote in votes):
         return where, "bad_csv_row", f"expected _, url, disagree, agree; found {shown(','.join(row))}"
@@ -170,7 +170,8 @@ def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Pa
     return LabelledImage(row_id, found[0], emotion) if found else (row_id, "image_missing", f"not below {IMAGES}/")
 
 
-def _base_name(url: str) -> str:
+def base_name(url: str) -> str:
+    """Name that a picture of the lists is looked for by; empty where the address has none."""
     try:
         return PurePosixPath(unquote(urlsplit(url.strip()).path)).name
     except ValueError:  # such as an unclosed [ in the host

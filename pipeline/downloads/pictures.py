@@ -1,0 +1,198 @@
+"""Download many small pictures by their addresses, politely, and list every one that cannot be had.
+
+In   ids and addresses
+Out  `<folder>/fetched/<id>` for each picture that was got, and an `Outcome` for each id
+
+`<folder>/outcomes.jsonl` gains a line per address; what it settled is not asked for again, what may pass by itself is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from pipeline.corpora._files import is_utf8
+from pipeline.downloads import web
+from pipeline.engine import files
+from pipeline.errors import UserError
+
+FETCHED, OUTCOMES = "fetched", "outcomes.jsonl"
+OK = "ok"
+THREADS = 16
+PER_HOST = 4  # connections to one host at a time
+MAX_BYTES = 20_000_000
+MAX_NAME_BYTES = 150
+PLACEHOLDER_MIN_ADDRESSES = 3
+MAX_UNREACHED_SHARE = 0.2  # above, it is not the links that are dead, but the network
+MAY_PASS = {"host_unknown", "unreachable"}
+PATIENCE = web.Policy(attempts=3, max_wait_seconds=30.0, connect_timeout_seconds=10.0, read_timeout_seconds=20.0)
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A picture. `id` is `<folder>/<file name>`."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it: `ok`, or the status and reason of a reject."""
+
+    id: str
+    url: str
+    status: str
+    reason: str = ""
+    sha256: str = ""
+
+
+def fetch_all(wanted: Sequence[Wanted], folder: Path, policy: web.Policy = PATIENCE) -> list[Outcome]:
+    """One outcome per id, in the order of `wanted`, whose ids differ.
+
+    Statuses: `dead_link` (404, 410), `link_refused` (another answer), `host_unknown`, `unreachable`, `not_a_picture`,
+    `picture_too_large`, `bad_address`, `placeholder` (the same bytes under three or more addresses).
+
+    Raises:
+        UserError: more than a fifth could not be reached at all; what is there is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _read(folder)
+    todo = [one for one in wanted if not _is_settled(known.get(one.id), one, folder)]
+    fetcher = _Fetcher(folder, policy)
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with (folder / OUTCOMES).open("ab", buffering=0) as log:
+            running = [pool.submit(fetcher.fetch, one) for one in todo]
+            bar = tqdm(as_completed(running), total=len(wanted), initial=len(wanted) - len(todo), disable=None)
+            for future in bar:
+                outcome = future.result()
+                known[outcome.id] = outcome
+                log.write((json.dumps(asdict(outcome)) + "\n").encode())
+    finally:
+        pool.shutdown(cancel_futures=True)
+    outcomes = [known[one.id] for one in wanted]
+    unreached = [one for one in outcomes if one.status in MAY_PASS]
+    if len(unreached) > MAX_UNREACHED_SHARE * len(outcomes):
+        raise UserError(
+            f"{len(unreached)} of {len(outcomes)} pictures could not be reached, such as {web.shown(unreached[0].url)} "
+            f"({unreached[0].reason}); check the network and run again to go on: what is there is kept"
+        )
+    return _without_placeholders(outcomes)
+
+
+def _read(folder: Path) -> dict[str, Outcome]:
+    known: dict[str, Outcome] = {}
+    path = folder / OUTCOMES
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            outcome = Outcome(**json.loads(line))
+        except (ValueError, TypeError):  # the last line of a run that was killed
+            continue
+        known[outcome.id] = outcome
+    if known:  # without that torn line, which the next one would be glued to
+        text = "".join(json.dumps(asdict(outcome)) + "\n" for outcome in known.values())
+        files.write_bytes(path, text.encode())
+    return known
+
+
+def _is_settled(outcome: Outcome | None, one: Wanted, folder: Path) -> bool:
+    if outcome is None or outcome.url != one.url or outcome.status in MAY_PASS:
+        return False
+    return outcome.status != OK or (folder / FETCHED / one.id).is_file()
+
+
+def _without_placeholders(outcomes: list[Outcome]) -> list[Outcome]:
+    addresses: defaultdict[str, set[str]] = defaultdict(set)
+    for one in outcomes:
+        if one.status == OK:
+            addresses[one.sha256].add(one.url)
+    return [
+        Outcome(
+            one.id, one.url, "placeholder", f"the same picture at {len(addresses[one.sha256])} addresses", one.sha256
+        )
+        if one.status == OK and len(addresses[one.sha256]) >= PLACEHOLDER_MIN_ADDRESSES
+        else one
+        for one in outcomes
+    ]
+
+
+class _Fetcher:
+    """Of the threads: a session for each, and no more than `PER_HOST` of them at one host."""
+
+    def __init__(self, folder: Path, policy: web.Policy) -> None:
+        self._folder = folder / FETCHED
+        self._policy = policy
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._hosts: dict[str, threading.Semaphore] = {}
+
+    def fetch(self, one: Wanted) -> Outcome:
+        status, reason, data = self._try(one)
+        if status != OK:
+            return Outcome(one.id, one.url, status, reason)
+        files.write_bytes(self._folder / one.id, data)
+        return Outcome(one.id, one.url, OK, sha256=hashlib.sha256(data).hexdigest())
+
+    def _try(self, one: Wanted) -> tuple[str, str, bytes]:
+        host = _host(one.url)
+        if host is None or not _is_safe(one.id):
+            return "bad_address", "expected http:// or https://, a host and a plain file name", b""
+        with self._lock:
+            turn = self._hosts.setdefault(host, threading.Semaphore(PER_HOST))
+        try:
+            with turn:
+                return web.patiently(self._policy, lambda: self._get(one.url))
+        except web.UnknownHostError as error:
+            return "host_unknown", str(error), b""
+        except web.PassingError as error:
+            return "unreachable", str(error), b""
+        except web.AnswerError as error:
+            gone = error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+            return "dead_link" if gone else "link_refused", str(error), b""
+        except UserError as error:  # here it costs a row: one of 23,000 addresses
+            return "link_refused", str(error), b""
+
+    def _get(self, url: str) -> tuple[str, str, bytes]:
+        if not hasattr(self._own, "session"):
+            self._own.session = web.session()
+        data = bytearray()
+        with web.get(self._own.session, url, self._policy) as response:
+            for chunk in response.raw.stream(2**16, decode_content=True):
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    return "picture_too_large", f"more than {MAX_BYTES:,} bytes", b""
+            kind = response.headers.get("Content-Type", "nothing")
+        if not data.startswith(_STARTS):
+            return "not_a_picture", f"announced as {kind[:80]}, of {len(data)} bytes", b""
+        return OK, "", bytes(data)
+
+
+def _host(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an unclosed [
+        return None
+    return parts.hostname if parts.scheme in {"http", "https"} else None
+
+
+def _is_safe(identity: str) -> bool:
+    path = PurePosixPath(identity)
+    return (
+        len(path.parts) == 2
+        and is_utf8(identity)
+        and "\0" not in identity
+        and not any(part.startswith(".") for part in path.parts)
+        and len(path.name.encode()) <= MAX_NAME_BYTES
+    )

@@ -1,0 +1,255 @@
+"""Download one file, of any size, and go on where an earlier attempt or run was stopped.
+
+In   an address, perhaps a log-in and the file's sha256
+Out  the file under its name, whole; until then `<name>.part`, and `<name>.version.json`: which version of it that is
+
+A range is asked for under the condition that the file is still that version (If-Range), so that versions never mix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+from tqdm import tqdm
+
+from pipeline.downloads import web
+from pipeline.engine import files
+from pipeline.errors import UserError
+
+CHUNK_BYTES = 2**16
+RESERVE_BYTES = 2**28  # stay free for everything else on the disk
+DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells a version of a file from the next; `size_bytes` is None where the server does not say."""
+
+    address: str  # without its query, which may be secret
+    etag: str | None
+    last_modified: str | None
+    size_bytes: int | None
+
+    @property
+    def condition(self) -> str | None:
+        """For If-Range; a weak ETag promises too little."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    login: web.Login | None = None,
+    sha256: str | None = None,
+    access: str = "check the address",
+    policy: web.Policy | None = None,
+    say: Callable[[str], None] = web.tell,
+) -> None:
+    """Get `url` as `target`; a `target` that is there already is left alone.
+
+    Args:
+        url: of the file.
+        target: in a folder that exists.
+        login: sent to the host of `url` only, not after a redirect to another.
+        sha256: hex digest that the file must have, if known.
+        access: what to do where the server refuses (401, 403), in a few words.
+        policy: how patient to be.
+        say: is told of every failure and every new start, without names of files.
+
+    Raises:
+        UserError: the server refuses, has no such file, sends a page instead, goes on failing, or the file is not the
+            one of `sha256`; or the disk has too little room. What has arrived is kept.
+    """
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _Download(url, target, login, sha256, access, policy or web.Policy(), say).run()
+
+
+class _Download:
+    def __init__(
+        self,
+        url: str,
+        target: Path,
+        login: web.Login | None,
+        sha256: str | None,
+        access: str,
+        policy: web.Policy,
+        say: Callable[[str], None],
+    ) -> None:
+        self.url, self.target, self.sha256, self.access, self.policy = url, target, sha256, access, policy
+        self.name = web.shown(url)
+        self.part = target.with_name(f"{target.name}.part")
+        self.side = target.with_name(f"{target.name}.version.json")
+        self.say: Callable[[str], None] = lambda line: say(f"{target.name}: {line}")
+        self.session = web.session(login)
+        self.version = self._known()
+        self.most_bytes = self.have_bytes  # the most that was ever here: only beyond it there is progress
+        self.starts = 0
+
+    @property
+    def have_bytes(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def run(self) -> None:
+        try:
+            with self.session:
+                while not web.patiently(self.policy, self._go_on, self.say):
+                    pass
+        except web.PassingError as error:
+            raise UserError(
+                f"{self.name}: {error}, {self.policy.attempts} times in a row; {self.have_bytes:,} bytes are kept; "
+                "run again to go on"
+            ) from None
+        except web.AnswerError as error:
+            hint = self.access if error.status in DENIED else "check the address"
+            raise UserError(f"{self.name}: {error}; {hint}") from None
+        self._finish()
+
+    def _known(self) -> Version | None:
+        try:
+            return Version(**json.loads(self.side.read_bytes())) if self.part.exists() else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _go_on(self) -> bool:
+        """Get what is missing. False if that failed after new bytes had arrived: then patience starts anew."""
+        before = self.most_bytes
+        try:
+            self._request()
+        except web.PassingError as error:
+            if self.most_bytes == before:
+                raise
+            self.say(f"{error} after {self.have_bytes:,} bytes; going on")
+            time.sleep(
+                max(self.policy.first_wait_seconds, min(error.retry_after_seconds, self.policy.max_wait_seconds))
+            )
+            return False
+        return True
+
+    def _request(self) -> None:
+        if self.version is None or (self.have_bytes and self.version.condition is None):
+            self._forget("the server names no version of the file" if self.version else "")
+        elif self.have_bytes == self.version.size_bytes:
+            return
+        headers = {}
+        if self.version is not None and self.version.condition and self.have_bytes:
+            headers = {"Range": f"bytes={self.have_bytes}-", "If-Range": self.version.condition}
+        try:
+            with web.get(self.session, self.url, self.policy, headers) as response:
+                self._accept(response)
+                self._receive(response)
+        except web.AnswerError as error:
+            if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not headers:
+                raise
+            self._forget(f"the server has no bytes after {self.have_bytes:,}")
+            raise web.PassingError(str(error)) from None
+
+    def _accept(self, response: requests.Response) -> None:
+        """Look at the headers; afterwards `part` holds exactly what comes before this answer's first byte."""
+        if web.is_html(response.headers.get("Content-Type", ""), b""):
+            self._refuse_page()
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity" and not self.target.name.endswith(("gz", "tgz")):
+            raise UserError(f"{self.name}: comes packed as {encoding}, which was not asked for; use another address")
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            if not self._continues(response):
+                self._forget("the server sent another part than was asked for")
+                raise web.PassingError("a wrong range")
+            return
+        new = self._version(response)
+        if self.have_bytes:
+            changed = self.version != new
+            self._forget("the file has changed on the server" if changed else "the server cannot send the rest only")
+        if (
+            new.size_bytes is None
+            and self.sha256 is None
+            and "chunked" not in response.headers.get("Transfer-Encoding", "")
+        ):
+            raise UserError(
+                f"{self.name}: the server does not say how long the file is; give its sha256 in params.yaml"
+            )
+        self._note(new)
+
+    def _note(self, version: Version) -> None:
+        self.version = version
+        files.write_bytes(self.side, (json.dumps(asdict(version)) + "\n").encode())
+
+    def _continues(self, response: requests.Response) -> bool:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if match is None or self.version is None or int(match[1]) != self.have_bytes:
+            return False
+        old, new = self.version, self._version(response)
+        if new.etag not in {None, old.etag} or new.last_modified not in {None, old.last_modified}:
+            return False
+        if old.size_bytes is None and match[2] != "*":  # it came in chunks at first
+            self._note(replace(old, size_bytes=int(match[2])))
+            return True
+        return match[2] in {"*", str(old.size_bytes)}
+
+    def _version(self, response: requests.Response) -> Version:
+        headers = response.headers
+        length = headers.get("Content-Length", "")
+        size_bytes = int(length) if length.isdecimal() else None
+        return Version(self.name, headers.get("ETag"), headers.get("Last-Modified"), size_bytes)
+
+    def _receive(self, response: requests.Response) -> None:
+        size_bytes = self.version.size_bytes if self.version else None
+        self._require_room(size_bytes)
+        have = self.have_bytes
+        with (
+            self.part.open("ab", buffering=0) as file,
+            tqdm(total=size_bytes, initial=have, desc=self.target.name, unit="B", unit_scale=True, disable=None) as bar,
+        ):
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+                if have == 0 and web.is_html("", chunk):
+                    self._refuse_page()
+                file.write(chunk)
+                have += len(chunk)
+                self.most_bytes = max(self.most_bytes, have)
+                bar.update(len(chunk))
+            os.fsync(file.fileno())
+
+    def _require_room(self, size_bytes: int | None) -> None:
+        need = (size_bytes or 0) - self.have_bytes + RESERVE_BYTES
+        free = shutil.disk_usage(self.part.parent).free
+        if free < need:
+            raise UserError(
+                f"{self.part.parent}: {free:,} bytes are free, {self.target.name} needs {need:,}; "
+                "free some space or set SIER_DOWNLOADS to a folder on a larger disk"
+            )
+
+    def _forget(self, reason: str) -> None:
+        """Start over."""
+        if self.have_bytes:
+            self.starts += 1
+            if self.starts > self.policy.attempts:
+                raise UserError(f"{self.name}: {reason}, {self.starts} times; ask those who run the server")
+            self.say(f"{reason or 'it is not known which version the part is of'}; starting over")
+        self.part.unlink(missing_ok=True)
+        self.version = None
+
+    def _refuse_page(self) -> None:
+        raise UserError(f"{self.name}: the server sent a web page (HTML) instead of the file; {self.access}")
+
+    def _finish(self) -> None:
+        size_bytes = self.version.size_bytes if self.version else None
+        if size_bytes not in {None, self.have_bytes}:
+            raise UserError(f"{self.part}: {self.have_bytes:,} bytes, expected {size_bytes:,}; delete it and run again")
+        if self.sha256 is not None and (found := files.sha256_of(self.part)) != self.sha256:
+            raise UserError(
+                f"{self.part}: sha256 is {found}, expected {self.sha256}; correct params.yaml, or delete the file "
+                "and run again to download it anew"
+            )
+        self.part.replace(self.target)
+        files.sync_folder(self.target.parent)

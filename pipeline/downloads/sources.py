@@ -1,0 +1,211 @@
+"""Where a corpus comes from: a folder, an archive, a server, or lists of addresses; afterwards it is a folder.
+
+In   `path` or `url` of `acquire.<corpus>`; log-ins from the environment
+Out  the root of the corpus, in place: of a local folder nothing is copied; what is downloaded or unpacked lies below
+     `SIER_DOWNLOADS` (default `.downloads`), which is no output of DVC's, so that it deletes nothing there
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pipeline.corpora import b_t4sa, emoset, fi, fi_urls
+from pipeline.corpora._files import visible_names
+from pipeline.downloads import archives, pictures, web
+from pipeline.downloads.resume import download
+from pipeline.engine import files, lifecycle
+from pipeline.errors import UserError
+from pipeline.stage import Paths
+
+VARIABLE = "SIER_DOWNLOADS"
+DEFAULT = ".downloads"
+LOGINS = {
+    "b_t4sa": ("T4SA_USER", "T4SA_PASSWORD"),
+    "iemocap": ("IEMOCAP_USER", "IEMOCAP_PASSWORD"),
+    "fi": ("FI_USER", "FI_PASSWORD"),
+}
+REQUEST = {
+    "b_t4sa": "the form at http://www.t4sa.it",
+    "iemocap": "the licence form at https://sail.usc.edu/iemocap",
+    "fi": "its authors (You et al. 2016), or take EmoSet-118K",
+}
+# The small ones first: they show at once whether the log-in is right.
+B_T4SA_FILES = (b_t4sa.SENTIMENTS, b_t4sa.TEXTS, b_t4sa.TAR)
+_IEMOCAP = re.compile(
+    r"(.*/)?Session[^/]+/(dialog/(EmoEvaluation|transcriptions)/[^/]+\.txt|sentences/wav/[^/]+/[^/]+\.wav)"
+)
+_DEPTH = 4  # folders that may be wrapped around the corpus in an archive
+
+Reject = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus in a folder. `archive`: what it was unpacked from; `rejects`: addresses without a picture."""
+
+    root: Path
+    archive: Path | None = None
+    notes: tuple[str, ...] = ()
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def from_path(corpus: str, path: str, paths: Paths, check: Callable[[Path], None]) -> Source:
+    """The corpus in a local folder or archive.
+
+    Raises:
+        UserError: nothing is there, or not the corpus in its published format.
+    """
+    # Read by its own name and not through a link, so that an error names what the user knows.
+    given = (paths.root / Path(path).expanduser()).resolve()
+    if given.is_dir():
+        return _with_pictures(corpus, Source(given), paths, check)
+    if not given.is_file():
+        raise UserError(f"acquire.{corpus}.path = {path}: no such folder or file; expected the corpus, or null")
+    if corpus == "b_t4sa":
+        raise UserError(
+            f"acquire.{corpus}.path = {path}: a file; expected the folder that holds {', '.join(B_T4SA_FILES)}"
+        )
+    return _from_archive(corpus, given, paths, check)
+
+
+def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check: Callable[[Path], None]) -> Source:
+    """The corpus from a server: the folder of B-T4SA's files, or the archive of another corpus.
+
+    Raises:
+        UserError: see `resume.download`; or what was downloaded is not the corpus.
+    """
+    login, access = _login(corpus)
+    parts = urlsplit(url)
+    # Another address may hold another version; its digest keeps the two apart.
+    folder = _folder(corpus, paths) / f"{parts.hostname}-{hashlib.sha256(web.shown(url).encode()).hexdigest()[:12]}"
+    names = B_T4SA_FILES if corpus == "b_t4sa" else (PurePosixPath(unquote(parts.path)).name,)
+    if not names[0] or names[0].startswith("."):
+        raise UserError(
+            f"acquire.{corpus}.url = {web.shown(url)}: expected the address of an archive, such as .../corpus.zip"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with lifecycle.only_run(folder / ".lock"):
+        for name in names:
+            file = url if len(names) == 1 else urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
+            download(file, folder / name, login=login, sha256=sha256.get(name), access=access)
+    if corpus == "b_t4sa":
+        check(folder)
+        return Source(folder)
+    return _from_archive(corpus, folder / names[0], paths, check)
+
+
+def _from_archive(corpus: str, archive: Path, paths: Paths, check: Callable[[Path], None]) -> Source:
+    if not archives.is_archive(archive):
+        raise UserError(f"{archive}: neither a zip nor a tar; expected the corpus as a folder or an archive")
+    folder = _folder(corpus, paths) / f"{files.sha256_of(archive)[:16]}-unpacked"
+    folder.mkdir(parents=True, exist_ok=True)
+    with lifecycle.only_run(folder.with_name(f"{folder.name}.lock")):
+        found = archives.unpack(archive, folder, lambda name: _is_wanted(corpus, name))
+    notes = [f"{archive.name} unpacked in {folder}: {found.files:,} files, {found.bytes:,} bytes"]
+    notes += [f"{archive.name}: {count:,} members left out: {reason}" for reason, count in found.left_out.items()]
+    root = _root(corpus, folder / archives.FILES, check)
+    return _with_pictures(corpus, Source(root, archive, tuple(notes)), paths, check)
+
+
+def _is_wanted(corpus: str, name: str) -> bool:
+    """Whether the corpus's reader reads this member; IEMOCAP's videos alone would be many gigabytes."""
+    if corpus == "iemocap":
+        return _IEMOCAP.fullmatch(name) is not None
+    path = PurePosixPath(name)
+    return path.suffix.lower() in {*fi.SUFFIXES, ".csv"} or path.name in emoset.FILES
+
+
+def _root(corpus: str, top: Path, check: Callable[[Path], None]) -> Path:
+    """The folder in `top` that is the corpus: archives tend to wrap it in others."""
+    first: UserError | None = None
+    here = top
+    for _ in range(_DEPTH):
+        if corpus == "fi" and fi_urls.needs_pictures(here):
+            return here
+        try:
+            check(here)
+        except UserError as error:
+            first = first or error
+        else:
+            return here
+        names = visible_names(here)
+        if len(names) != 1 or not (here / names[0]).is_dir():
+            break
+        here /= names[0]
+    assert first is not None, "a depth of one or more"
+    raise first
+
+
+def _with_pictures(corpus: str, source: Source, paths: Paths, check: Callable[[Path], None]) -> Source:
+    if corpus != "fi" or not fi_urls.needs_pictures(source.root):
+        check(source.root)
+        return source
+    lists = fi_urls.lists(source.root)
+    digest = hashlib.sha256("".join(f"{path.name} {files.sha256_of(path)}\n" for path in lists).encode()).hexdigest()
+    folder = _folder(corpus, paths) / f"{digest[:16]}-pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with lifecycle.only_run(folder / ".lock"):
+        new = folder / "corpus.new"
+        files.remove_tree(new)
+        shutil.copytree(source.root / fi.LISTS, new / fi.LISTS, ignore=shutil.ignore_patterns(".*"))
+        (new / fi.IMAGES).mkdir()
+        check(new)
+        wanted = [pictures.Wanted(*pair) for pair in fi_urls.addresses(new).items()]
+        outcomes = _without_mistakable_names(pictures.fetch_all(wanted, folder))
+        good = [one for one in outcomes if one.status == pictures.OK]
+        for one in good:
+            files.link_or_copy(folder / pictures.FETCHED / one.id, new / fi.IMAGES / one.id)
+        files.replace_folder(new, folder / "corpus")
+    rejects = [(one.id, one.status, one.reason) for one in outcomes if one.status != pictures.OK]
+    note = f"{len(good):,} of {len(wanted):,} pictures downloaded"
+    return Source(folder / "corpus", source.archive, (*source.notes, note), rejects)
+
+
+def _without_mistakable_names(outcomes: list[pictures.Outcome]) -> list[pictures.Outcome]:
+    """Two emotions may list different pictures of one name: if one alone is there, the reader takes it for both."""
+    same_name: defaultdict[str, list[pictures.Outcome]] = defaultdict(list)
+    for one in outcomes:
+        same_name[PurePosixPath(one.id).name].append(one)
+    mistakable = {
+        name
+        for name, group in same_name.items()
+        if len({one.url for one in group}) > 1 and any(one.status != pictures.OK for one in group)
+    }
+    reason = "another emotion lists another picture of this name, which is not there"
+    return [
+        pictures.Outcome(one.id, one.url, "name_shared", reason)
+        if one.status == pictures.OK and PurePosixPath(one.id).name in mistakable
+        else one
+        for one in outcomes
+    ]
+
+
+def _folder(corpus: str, paths: Paths) -> Path:
+    root = paths.root.resolve()
+    folder = (root / Path(os.environ.get(VARIABLE) or DEFAULT).expanduser()).resolve()
+    for deleted in (paths.data, paths.work, paths.reports):
+        if folder.is_relative_to(deleted.resolve()):
+            raise UserError(
+                f"{VARIABLE} = {folder}: DVC or a later run deletes what lies in {deleted}; choose another folder"
+            )
+    return folder / corpus
+
+
+def _login(corpus: str) -> tuple[web.Login | None, str]:
+    """The log-in, if the environment has one, and what to do if the server refuses it."""
+    names = LOGINS[corpus]
+    user, password = (os.environ.get(name, "") for name in names)
+    if bool(user) != bool(password):
+        raise UserError(f"{names[0]} and {names[1]} belong together, and one of them is not set; set both or none")
+    request = f"access is requested by {REQUEST[corpus]}"
+    if not user:
+        return None, f"{request}; then set {names[0]} and {names[1]}"
+    return web.Login(user, password), f"the log-in in {names[0]} and {names[1]} was not accepted; {request}"

@@ -1,0 +1,202 @@
+"""HTTP as downloads need it: log-ins that stay with their host, and which failures pass by themselves.
+
+`requests` does the talking: DVC needs it anyway, its types are published, and it tells hosts apart in redirects.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.auth import HTTPBasicAuth
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tqdm import tqdm
+
+from pipeline.errors import UserError
+
+PASSING = (408, 429, 500, 502, 503, 504)  # answers that another attempt may change
+AS_IT_IS = {"Accept-Encoding": "identity"}  # a range counts the bytes that are sent: they must be those of the file
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient a download is. `attempts`: in a row, without anything new; waits grow up to the longest."""
+
+    attempts: int = 10
+    first_wait_seconds: float = 1.0
+    max_wait_seconds: float = 120.0
+    connect_timeout_seconds: float = 20.0
+    read_timeout_seconds: float = 60.0  # without a byte
+
+
+@dataclass(frozen=True, repr=False)
+class Login:
+    """For one host only. Has no repr: it would show the password."""
+
+    user: str
+    password: str
+
+
+class PassingError(Exception):
+    """A failure that may pass by itself: worth another attempt, after the seconds that the server asked for."""
+
+    def __init__(self, reason: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnknownHostError(PassingError):
+    """The host's name cannot be resolved: it is gone, or this machine is offline."""
+
+
+class AnswerError(Exception):
+    """An answer with another status than was asked for, which no further attempt will change."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(answer(status))
+        self.status = status
+
+
+class _Session(requests.Session):
+    """Sends a log-in to the host of the first address only, and never one of ~/.netrc."""
+
+    def __init__(self, login: Login | None) -> None:
+        super().__init__()
+        if login is None:
+            self.auth = _nobody
+        else:
+            self.auth = HTTPBasicAuth(login.user.encode(), login.password.encode())
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """After a redirect; the library's own would go on to look into ~/.netrc."""
+        headers = prepared_request.headers
+        old, new = str(response.request.url), str(prepared_request.url)
+        if "Authorization" in headers and self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            del headers["Authorization"]
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def session(login: Login | None = None) -> requests.Session:
+    """Connections for one thread; proxies and certificates as in the environment."""
+    return _Session(login)
+
+
+@contextmanager
+def get(
+    opened: requests.Session, url: str, policy: Policy, headers: Mapping[str, str] | None = None
+) -> Iterator[requests.Response]:
+    """The answer to a GET, whose body is read inside the `with`: by `response.raw.stream(..., decode_content=False)`.
+
+    Raises:
+        PassingError: a status of `PASSING`, no connection, or one that broke or stalled, also inside the `with`.
+        AnswerError: any other status than 200 and 206.
+        UserError: a certificate that is not trusted, or redirects without an end.
+    """
+    timeout = (policy.connect_timeout_seconds, policy.read_timeout_seconds)
+    try:
+        with opened.get(url, headers={**AS_IT_IS, **(headers or {})}, stream=True, timeout=timeout) as response:
+            status = response.status_code
+            if status in PASSING:
+                raise PassingError(answer(status), _retry_after(response.headers.get("Retry-After", "")))
+            if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                raise AnswerError(status)
+            yield response
+    except requests.exceptions.SSLError:
+        raise UserError(
+            f"{shown(url)}: the server's certificate is not trusted; check the address, or the proxy"
+        ) from None
+    except requests.TooManyRedirects:
+        raise UserError(f"{shown(url)}: redirects without an end; check the address") from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, urllib3.exceptions.LocationParseError):
+        raise UserError(f"{shown(url)}: it, or where it redirects to, is no address of a file") from None
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        raise PassingError(f"no byte for {policy.read_timeout_seconds:g} s") from None
+    except requests.ConnectionError as error:
+        if "NameResolutionError" in repr(error):
+            raise UnknownHostError("the host's name is not known") from None
+        raise PassingError("no connection, or it broke") from None
+    except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError):
+        raise PassingError("the connection broke") from None
+
+
+def patiently(policy: Policy, attempt: Callable[[], T], say: Callable[[str], None] | None = None) -> T:
+    """The first result of `attempt` that is not a `PassingError`, with growing waits and jitter in between.
+
+    Raises:
+        PassingError: of the last attempt.
+    """
+    backoff = wait_exponential_jitter(
+        multiplier=policy.first_wait_seconds, max=policy.max_wait_seconds, jitter=policy.first_wait_seconds
+    )
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, PassingError) else 0.0
+        return min(max(asked, backoff(state)), policy.max_wait_seconds)
+
+    def before_sleep(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if say is not None:
+            number = f"attempt {state.attempt_number} of {policy.attempts}"
+            say(f"{error}; {number}, the next in {state.upcoming_sleep:.1f} s")
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(PassingError),
+        stop=stop_after_attempt(policy.attempts),
+        wait=wait,
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    return retrying(attempt)
+
+
+def tell(line: str) -> None:
+    """A line for the person who waits, beside the progress bar."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def shown(url: str) -> str:
+    """An address for messages: without what may be secret in it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def is_html(content_type: str, start: bytes) -> bool:
+    """Whether an answer is a page, such as a log-in or an error, by its type or its first bytes."""
+    begins = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower()
+    return content_type.lower().startswith(("text/html", "application/xhtml")) or begins.startswith(
+        (b"<!doctype html", b"<html")
+    )
+
+
+def answer(status: int) -> str:
+    """`404 Not Found`."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _retry_after(value: str) -> float:
+    """Seconds; the header holds them, or a date."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without a time zone
+        return 0.0

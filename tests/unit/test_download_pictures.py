@@ -1,0 +1,160 @@
+"""Thousands of addresses of pictures, many of them dead."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.downloads import pictures
+from pipeline.downloads.pictures import FETCHED, OUTCOMES, PER_HOST, Outcome, Wanted, fetch_all
+from pipeline.downloads.web import Policy
+from pipeline.errors import UserError
+from tests.builders_pictures import jpeg
+from tests.http_server import HTML, Fault, WebServer, serve
+
+POLICY = Policy(attempts=2, first_wait_seconds=0.001, max_wait_seconds=0.01, read_timeout_seconds=0.3)
+COUNT = 20
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy between the test and its server."""
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with serve({f"/{number}.jpg": jpeg(number) for number in range(COUNT)}) as running:
+        yield running
+
+
+def wanted(server: WebServer, count: int = COUNT) -> list[Wanted]:
+    return [Wanted(f"awe/{number}.jpg", f"{server.url}/{number}.jpg") for number in range(count)]
+
+
+def statuses(outcomes: list[Outcome]) -> Counter[str]:
+    return Counter(one.status for one in outcomes)
+
+
+def test_all_pictures_arrive_in_order_and_only_once(server: WebServer, tmp_path: Path) -> None:
+    asked = wanted(server)
+    outcomes = fetch_all(asked, tmp_path, POLICY)
+    assert [(one.id, one.url, one.status) for one in outcomes] == [(one.id, one.url, "ok") for one in asked]
+    for number in range(COUNT):
+        assert (tmp_path / FETCHED / f"awe/{number}.jpg").read_bytes() == server.files[f"/{number}.jpg"]
+    assert fetch_all(asked, tmp_path, POLICY) == outcomes
+    assert len(server.requests) == COUNT
+    assert 1 < server.most_at_once <= PER_HOST
+
+
+FAULTS = {
+    "404": (Fault(status=404), "dead_link"),
+    "410": (Fault(status=410), "dead_link"),
+    "403": (Fault(status=403), "link_refused"),
+    "no end": (Fault(status=302, headers={"Location": "/0.jpg"}), "link_refused"),
+    "503": (Fault(status=503), "unreachable"),
+    "broken": (Fault(break_after=10), "unreachable"),
+    "stalled": (Fault(stall_after=10), "unreachable"),
+    "page": (Fault(body=HTML, headers={"Content-Type": "text/html"}), "not_a_picture"),
+    "page as picture": (Fault(body=HTML, headers={"Content-Type": "image/jpeg"}), "not_a_picture"),
+    "empty": (Fault(body=b""), "not_a_picture"),
+    "large": (Fault(body=b"\xff\xd8\xff" + bytes(pictures.MAX_BYTES)), "picture_too_large"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_link_that_fails_costs_one_row(server: WebServer, tmp_path: Path, name: str) -> None:
+    fault, status = FAULTS[name]
+    server.always["/0.jpg"] = fault
+    outcomes = fetch_all(wanted(server), tmp_path, POLICY)
+    assert (outcomes[0].status, outcomes[0].sha256) == (status, "")
+    assert outcomes[0].reason
+    assert statuses(outcomes[1:]) == {"ok": COUNT - 1}
+    assert not (tmp_path / FETCHED / "awe/0.jpg").exists()
+    server.always.clear()
+    again = fetch_all(wanted(server), tmp_path, POLICY)
+    assert again[0].status == ("ok" if status == "unreachable" else status)  # only what may pass is tried again
+
+
+@pytest.mark.parametrize("fault", [Fault(status=429, headers={"Retry-After": "0"}), Fault(break_after=10)])
+def test_what_passes_is_tried_again(server: WebServer, tmp_path: Path, fault: Fault) -> None:
+    server.fail("/0.jpg", fault)
+    assert statuses(fetch_all(wanted(server), tmp_path, POLICY)) == {"ok": COUNT}
+
+
+def test_one_picture_under_many_addresses_is_a_placeholder(server: WebServer, tmp_path: Path) -> None:
+    gone = jpeg(99)
+    server.files |= {f"/{number}.jpg": gone for number in range(3)}
+    server.files |= {"/3.jpg": jpeg(98), "/4.jpg": jpeg(98)}  # twice may be chance
+    for _ in range(2):
+        outcomes = fetch_all(wanted(server), tmp_path, POLICY)
+        assert [one.status for one in outcomes] == ["placeholder"] * 3 + ["ok"] * (COUNT - 3)
+    same = [Wanted(f"awe/same{number}.jpg", f"{server.url}/9.jpg") for number in range(3)]  # one address is no sign
+    assert statuses(fetch_all(same, tmp_path / "same", POLICY)) == {"ok": 3}
+
+
+@pytest.mark.parametrize(
+    ("identity", "url"),
+    [
+        ("awe/a.jpg", "ftp://x/a.jpg"),
+        ("awe/a.jpg", "file:///etc/passwd"),
+        ("awe/a.jpg", "http://[x/a.jpg"),
+        ("awe/..", "http://127.0.0.1/.."),
+        ("awe/.hidden", "http://127.0.0.1/.hidden"),
+        ("awe/a\0.jpg", "http://127.0.0.1/a"),
+        ("awe/" + "a" * 300, "http://127.0.0.1/a"),
+        ("awe/b/a.jpg", "http://127.0.0.1/a"),
+        ("awe/\ud800.jpg", "http://127.0.0.1/a"),
+    ],
+)
+def test_an_address_that_is_none_is_not_asked_for(server: WebServer, tmp_path: Path, identity: str, url: str) -> None:
+    outcomes = fetch_all([Wanted(identity, url), *wanted(server)], tmp_path, POLICY)
+    assert [one.status for one in outcomes] == ["bad_address"] + ["ok"] * COUNT
+
+
+def test_a_network_that_is_down_stops_and_the_next_run_goes_on(server: WebServer, tmp_path: Path) -> None:
+    server.always |= {f"/{number}.jpg": Fault(status=503) for number in range(5)}
+    with pytest.raises(UserError, match=r"5 of 20 pictures could not be reached, .*503 Service Unavailable.*run again"):
+        fetch_all(wanted(server), tmp_path, POLICY)
+    server.always.clear()
+    before = len(server.requests)
+    assert statuses(fetch_all(wanted(server), tmp_path, POLICY)) == {"ok": COUNT}
+    assert len(server.requests) - before == 5
+
+
+def test_an_unknown_host_costs_its_rows(server: WebServer, tmp_path: Path) -> None:
+    nowhere = Wanted("awe/x.jpg", "http://nowhere.invalid/x.jpg")
+    outcomes = fetch_all([*wanted(server), nowhere], tmp_path, POLICY)
+    assert outcomes[-1].status == "host_unknown"
+
+
+def test_a_torn_line_of_a_killed_run_costs_one_request(server: WebServer, tmp_path: Path) -> None:
+    fetch_all(wanted(server), tmp_path, POLICY)
+    log = tmp_path / OUTCOMES
+    log.write_bytes(log.read_bytes()[:-10])
+    (tmp_path / FETCHED / json.loads(log.read_text().splitlines()[0])["id"]).unlink()
+    assert statuses(fetch_all(wanted(server), tmp_path, POLICY)) == {"ok": COUNT}
+    assert len(server.requests) == COUNT + 2
+    assert len([json.loads(line) for line in log.read_text().splitlines()]) == COUNT + 1
+
+
+def test_another_address_of_an_id_is_asked_for(server: WebServer, tmp_path: Path) -> None:
+    fetch_all(wanted(server), tmp_path, POLICY)
+    outcomes = fetch_all([Wanted("awe/0.jpg", f"{server.url}/1.jpg")], tmp_path, POLICY)
+    assert (tmp_path / FETCHED / "awe/0.jpg").read_bytes() == server.files["/1.jpg"]
+    assert outcomes[0].status == "ok"
+
+
+def test_a_full_disk_or_the_like_stops_the_others_too(server: WebServer, tmp_path: Path) -> None:
+    (tmp_path / FETCHED).write_text("in the way")
+    server.bytes_per_second = 50_000
+    many = [Wanted(f"awe/{number}.jpg", f"{server.url}/{number % COUNT}.jpg") for number in range(300)]
+    with pytest.raises(OSError, match="awe"):
+        fetch_all(many, tmp_path, POLICY)
+    assert len(server.requests) < 200
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
