@@ -64,12 +64,13 @@ def real_corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project as it is, but for its corpora, which are real, and less training and explaining, to save time."""
+    """The project as it is, but for its corpora, which are real, and less hearing, training and explaining for time."""
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
     project = new_project(tmp_path_factory.mktemp("real") / "project", paths)
     models = project.params()["models"]
     kept = {name: models[name] for name in ("parallelnet", "parallelnet_sentiment")}
-    project.set_params({"models": kept, "train.epochs": 1, "explain.figures": 1, "explain.corpus_rows": 2})
+    less = {"train.epochs": 1, "explain.figures": 1, "explain.corpus_rows": 2, "synthesize.recognition.share": 0.1}
+    project.set_params({"models": kept, **less})
     return repro(project)
 
 
