@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # torch and torchvision must match each other, and so are installed first and pinned.
 TORCH := $(shell sed -n -E '/^torch(vision)?==/p' constraints.txt)
 
-.PHONY: help repro test test-faults bench lint format clean
+.PHONY: help repro test test-faults bench bench-scale lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,10 +30,16 @@ test: .venv/installed ## run all tests
 test-faults: .venv/installed ## crash stages in every way there is, a quarter of an hour; prints a table
 	pytest tests/faults -m "faults or not faults" -p no:cacheprovider --override-ini tmp_path_retention_policy=none
 
-bench: .venv/installed ## measure against peers, side by side
+bench: .venv/installed ## measure against peers, side by side; needs the data of make repro
+	python -m benchmarks.synthesis
+	python -m benchmarks.scoring
+	python -m benchmarks.overhead
 	python -m benchmarks.training_step
 	python -m benchmarks.shapley
 	python -m benchmarks.shapley_error
+
+bench-scale: .venv/installed ## time, memory and growth at B-T4SA's 470,586 rows, made up
+	python -m benchmarks.scale
 
 lint: .venv/installed ## ruff and mypy
 	ruff check

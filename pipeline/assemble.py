@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from datasets import Features
 
 SPLITS = ("train", "test")
+CARD_COLUMNS = ("label", "decided_by", "confidence", "agreement", "voice", "word_error_rate")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -138,6 +139,7 @@ def run(params: AssembleParams, context: Context) -> Report:
         rows.loc[train, "group_id"].tolist(), rows.loc[train, "label"].tolist(), salt, folds=params.folds
     )
     rows.loc[train, "fold"] = folds.astype(np.int8)
+    pa.default_memory_pool().release_unused()  # what the joins have taken
     _check_leakage(rows, data, params, context.base.seed)
 
     inputs = [data / "clean", data / "speech", data / "labels", *(data / "scores" / name for name in tables.MODALITIES)]
@@ -148,6 +150,9 @@ def run(params: AssembleParams, context: Context) -> Report:
     work = work_folder(context.paths.work, "assemble", mark)
     stored = work_folder(context.paths.shards, "assemble", mark) / "shards"
     tasks, names = _plan(rows, context.base.labels, work / "plan.parquet", params.shard_rows)
+    # The plan holds the rest, and the memory is wanted by workers.
+    rows = rows[[*CARD_COLUMNS, "group_id", "split", "fold"]].copy()
+    pa.default_memory_pool().release_unused()
     kinds = features(context.base.labels, *classes)
     assembler = partial(Assembler, work / "plan.parquet", data, kinds.arrow_schema)
     markers = run_shards(context.engine, Work("assemble", stored, mark, assembler, tasks))
@@ -174,12 +179,14 @@ def _gather(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tupl
     kept["agreement"] = kept["speech_label"] == kept["image_label"]
     kept["confidence"] = kept[["speech_max", "image_max"]].max(axis=1)
     clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
-    rows = _read(data / "clean", "clean", clean_columns, "clean_shard").merge(kept, on="id", validate="one_to_one")
-    spoken = _read(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard")
+    wanted = pd.Index(kept["id"])
+    clean = _read(data / "clean", "clean", clean_columns, "clean_shard", wanted)
+    rows = clean.merge(kept, on="id", validate="one_to_one")
+    spoken = _read(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard", wanted)
     rows = rows.merge(spoken, on="id", validate="one_to_one")
     classes = []
     for modality in tables.MODALITIES:
-        scores = _read(data / "scores" / modality, f"score@{modality}", None)
+        scores = _read(data / "scores" / modality, f"score@{modality}", None, wanted=wanted)
         names = tables.score_classes(list(scores.columns))
         classes.append(names)
         prefix = tables.PROBABILITY_PREFIX
@@ -192,12 +199,23 @@ def _gather(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tupl
     return rows, (classes[0], classes[1])
 
 
-def _read(folder: Path, stage: str, columns: list[str] | None, shard_column: str | None = None) -> pd.DataFrame:
+def _read(
+    folder: Path,
+    stage: str,
+    columns: list[str] | None,
+    shard_column: str | None = None,
+    wanted: pd.Index[str] | None = None,
+) -> pd.DataFrame:
+    """A finished folder's rows, of those ids that are `wanted`; `shard_column` says where each stands."""
     parts = []
     for index, marker in enumerate(shards.read_manifest(folder, stage)):
-        part = shards.read_part(folder, marker, columns=columns).to_pandas()
-        parts.append(part.assign(**{shard_column: index}) if shard_column else part)
-    table: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        part = shards.read_part(folder, marker, columns=columns)
+        if wanted is not None:
+            part = part.filter(pa.array(wanted.get_indexer(part["id"].to_pandas()) >= 0))
+        if shard_column:
+            part = part.append_column(shard_column, pa.array(np.full(part.num_rows, index)))
+        parts.append(part)
+    table: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     return table
 
 
@@ -244,7 +262,9 @@ def _plan(
             tasks.append(shards.Task(len(tasks), len(chunk), None))
             names.append(f"data/{split}-{number:05d}-of-{len(chunks):05d}.parquet")
     class_ids = rows["label"].map({name: place for place, name in enumerate(labels)})
-    plan = pa.Table.from_pandas(rows.assign(shard=shard_of, label=class_ids), preserve_index=False)
+    planned = rows.assign(shard=shard_of, label=class_ids)
+    planned = planned.sort_values("shard", kind="stable")  # or each task would have to read all of it
+    plan = pa.Table.from_pandas(planned, preserve_index=False)
     files.write_atomically(target, lambda temporary: pq.write_table(plan, temporary, row_group_size=10_000))
     return tasks, names
 

@@ -80,7 +80,9 @@ def decide(rows: pa.Table, params: DuplicateParams, seed: int) -> pa.Table:
     """A row of `DECISIONS` for each row of `rows` (columns `COMPARED`), in the same order."""
     ids: list[str] = rows["id"].to_pylist()
     tweets: list[str] = rows["tweet_id"].to_pylist()
-    texts = [comparison_text(text) for text in rows["text"].to_pylist()]
+    published: list[str] = rows["text"].to_pylist()
+    compared = {text: comparison_text(text) for text in dict.fromkeys(published)}
+    texts = [compared[text] for text in published]
     pictures: list[str] = rows["image_sha256"].to_pylist()
     hashes = hash_matrix(rows["image_phash"].to_pylist())
 

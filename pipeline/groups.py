@@ -10,18 +10,21 @@ is missed with probability under `_MISS_PROBABILITY`) and confirmed by their exa
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 Pairs = npt.NDArray[np.int64]
 
 HASH_BYTES = 32
 _BLOCK_ROWS = 4096  # hashes searched at a time: bounds the memory for results
+_PAIRS_AT_A_TIME = 1_000_000  # of texts: bounds the memory for comparing them
 _PERMUTATIONS = 128
 _MISS_PROBABILITY = 1e-4
 
@@ -74,41 +77,28 @@ def similar_text_pairs(texts: Sequence[str], threshold: float, seed: int) -> Pai
     Returns:
         int64 [k, 2].
     """
-    from datasketch import MinHash  # noqa: PLC0415
-    from datasketch.hashfunc import sha1_hash32  # noqa: PLC0415
-
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, found {threshold}")
-    wordings: dict[frozenset[str], int] = {}
+    numbers: dict[str, int] = {}
+    wordings: dict[bytes, int] = {}  # sorted numbers of words -> number of the wording
     which = np.empty(len(texts), dtype=np.int64)
     first: list[int] = []
     for row, text in enumerate(texts):
-        which[row] = wordings.setdefault(frozenset(text.split()), len(wordings))
+        words = array("i", sorted({numbers.setdefault(word, len(numbers)) for word in text.split()}))
+        which[row] = wordings.setdefault(words.tobytes(), len(wordings))
         if which[row] == len(first):
             first.append(row)
-    words = list(wordings)
-    not_empty = [number for number, wording in enumerate(words) if wording]
+    spoken = np.flatnonzero([len(wording) for wording in wordings])
+    word_of = _word_matrix([wording for wording in wordings if wording], len(numbers))
+    first_of = np.array(first, dtype=np.int64)[spoken]
 
-    sketches = np.array(
-        [
-            sketch.hashvalues
-            for sketch in MinHash.generator(
-                ([word.encode() for word in words[number]] for number in not_empty),
-                num_perm=_PERMUTATIONS,
-                seed=seed,
-                hashfunc=functools.lru_cache(maxsize=2**18)(sha1_hash32),
-            )
-        ],
-        dtype=np.uint32,
-    ).reshape(-1, _PERMUTATIONS)
-    pairs = [
-        (first[not_empty[one]], first[not_empty[other]])
-        for one, other in _candidates(sketches, *_bands(threshold)).tolist()
-        if _jaccard(words[not_empty[one]], words[not_empty[other]]) >= threshold
-    ]
-    spoken = np.flatnonzero(np.isin(which, not_empty))
-    chains = spoken[_chains(which[spoken])]
-    return _sorted_pairs(np.concatenate([_no_pairs(), np.array(pairs, dtype=np.int64).reshape(-1, 2), chains]))
+    found = _no_pairs()
+    for band in _banded(_sketches(word_of, list(numbers), seed), *_bands(threshold)):
+        similar = [pairs[_jaccard(word_of, pairs) >= threshold] for pairs in _candidates(band)]
+        found = _sorted_pairs(np.concatenate([found, *similar]))
+    not_empty = np.flatnonzero(np.isin(which, spoken))
+    chains = not_empty[_chains(which[not_empty])]
+    return _sorted_pairs(np.concatenate([first_of[found], chains]))
 
 
 def connected_groups(n: int, *pair_arrays: Pairs) -> npt.NDArray[np.int64]:
@@ -138,25 +128,60 @@ def keep_first(n: int, pairs: Pairs) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def _candidates(sketches: npt.NDArray[np.uint32], bands: int, rows_per_band: int) -> Pairs:
-    """Pairs of sketches that agree in all rows of at least one band.
+def _word_matrix(wordings: Sequence[bytes], n_words: int) -> csr_array:
+    """Which wording has which word: 0 / 1, [wordings, words]."""
+    numbers = np.frombuffer(b"".join(wordings), dtype=np.intc)
+    sizes = np.array([len(wording) // numbers.itemsize for wording in wordings], dtype=np.int64)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    return csr_array((np.ones(len(numbers), dtype=np.int32), numbers, ends), shape=(len(wordings), n_words))
 
-    Band by band over one array of 512 bytes a text; datasketch's own index keeps a dictionary per band, measured at
-    12 kB a text, which is 6 GB for all of B-T4SA.
+
+def _sketches(word_of: csr_array, words: list[str], seed: int) -> npt.NDArray[np.uint32]:
+    """MinHash sketch of each row of `word_of`, [rows, `_PERMUTATIONS`]."""
+    from datasketch import MinHash  # noqa: PLC0415
+    from datasketch.hashfunc import sha1_hash32  # noqa: PLC0415
+
+    encoded = [word.encode() for word in words]
+    numbers, ends = word_of.indices.tolist(), word_of.indptr.tolist()
+    sketches = np.empty((word_of.shape[0], _PERMUTATIONS), dtype=np.uint32)
+    made = MinHash.generator(
+        ([encoded[number] for number in numbers[start:end]] for start, end in pairwise(ends)),
+        num_perm=_PERMUTATIONS,
+        seed=seed,
+        hashfunc=functools.lru_cache(maxsize=2**18)(sha1_hash32),
+    )
+    for row, sketch in enumerate(made):
+        sketches[row] = sketch.hashvalues
+    return sketches
+
+
+def _banded(sketches: npt.NDArray[np.uint32], bands: int, rows_per_band: int) -> Iterator[npt.NDArray[np.uint64]]:
+    """For each band one number per sketch, equal where the sketches agree in all rows of the band.
+
+    Different bands of two texts may rarely give one number; then the exact index tells them apart. datasketch's own
+    index of bands was measured at 12 kB a text, which is 6 GB for all of B-T4SA.
     """
-    found = _no_pairs()
-    for band in range(bands):
-        buckets: list[Pairs] = []
-        part = np.ascontiguousarray(sketches[:, band * rows_per_band : (band + 1) * rows_per_band])
-        _, bucket = np.unique(part.view(np.dtype((np.void, part.itemsize * rows_per_band))), return_inverse=True)
-        order = np.argsort(bucket.reshape(-1), kind="stable")
-        borders = np.flatnonzero(np.diff(bucket.reshape(-1)[order])) + 1
-        for members in np.split(order, borders):
-            if len(members) > 1:
-                one, other = np.triu_indices(len(members), k=1)
-                buckets.append(np.stack([members[one], members[other]], axis=1))
-        found = _sorted_pairs(np.concatenate([found, *buckets]))
-    return found
+    factors = np.random.default_rng(0).integers(1, 2**63, rows_per_band, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    for start in range(0, bands * rows_per_band, rows_per_band):
+        yield (sketches[:, start : start + rows_per_band] * factors).sum(axis=1, dtype=np.uint64)
+
+
+def _candidates(band: npt.NDArray[np.uint64]) -> Iterator[Pairs]:
+    """All pairs of rows with equal numbers, some at a time: a template of many tweets makes millions of them."""
+    order = np.argsort(band, kind="stable")
+    ordered = band[order]
+    places = np.arange(len(band), dtype=np.int64)
+    found: list[Pairs] = []
+    for step in range(1, len(band)):  # neighbours in the order, then those two apart, ...
+        places = places[: np.searchsorted(places, len(band) - step)]
+        places = places[ordered[places] == ordered[places + step]]
+        if not len(places):
+            break
+        found.append(np.stack([order[places], order[places + step]], axis=1))
+        if sum(map(len, found)) > _PAIRS_AT_A_TIME:
+            yield np.concatenate(found)
+            found = []
+    yield np.concatenate([_no_pairs(), *found])
 
 
 def _bands(threshold: float) -> tuple[int, int]:
@@ -168,9 +193,12 @@ def _bands(threshold: float) -> tuple[int, int]:
     return _PERMUTATIONS, 1
 
 
-def _jaccard(first: frozenset[str], second: frozenset[str]) -> float:
-    shared = len(first & second)
-    return shared / (len(first) + len(second) - shared)
+def _jaccard(word_of: csr_array, pairs: Pairs) -> npt.NDArray[np.float64]:
+    """Jaccard index of the words of each pair of rows, [pairs]."""
+    sizes = np.diff(word_of.indptr)
+    one, other = pairs[:, 0], pairs[:, 1]
+    shared = np.asarray(word_of[one].multiply(word_of[other]).sum(axis=1))
+    return cast("npt.NDArray[np.float64]", shared / (sizes[one] + sizes[other] - shared))
 
 
 def _chains(which: npt.NDArray[np.int64]) -> Pairs:
@@ -185,4 +213,7 @@ def _no_pairs() -> Pairs:
 
 
 def _sorted_pairs(pairs: npt.NDArray[np.integer]) -> Pairs:
-    return np.unique(np.sort(pairs.astype(np.int64), axis=1), axis=0)
+    # As one number each: numpy sorts rows as raw bytes, which takes ten times as long.
+    ordered = np.sort(pairs.astype(np.int64), axis=1)
+    span = int(ordered.max(initial=0)) + 1
+    return np.stack(np.divmod(np.unique(ordered[:, 0] * span + ordered[:, 1]), span), axis=1)

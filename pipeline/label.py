@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -79,23 +80,41 @@ def _votes(params: LabelParams, context: Context) -> tuple[pd.DataFrame, rules.V
     speech, speech_classes = _scores(context, "speech")
     image, image_classes = _scores(context, "image")
     rules.remap(np.array([*speech_classes, *image_classes]), params.remap)  # refuses a class that the map misses
-    rows = speech[["id"]].merge(image[["id"]], on="id", validate="one_to_one")
-    for folder, stage, column in (("clean", "clean", "sentiment"), ("speech", "synthesize", "voice")):
-        markers = shards.read_manifest(data / folder, stage)
-        parts = [shards.read_part(data / folder, marker, columns=["id", column]) for marker in markers]
-        rows = rows.merge(pa.concat_tables(parts).to_pandas(), on="id", validate="one_to_one")
-    if rows.empty:
+    joined = [
+        speech,
+        image,
+        _by_id(data / "clean", "clean", ["id", "sentiment"]),
+        _by_id(data / "speech", "synthesize", ["id", "voice"]),
+    ]
+    # Faster than three merges, and the rows stay in the order of the speech scores.
+    places = np.stack([table.index.get_indexer(speech.index) for table in joined])
+    places = places[:, (places >= 0).all(axis=0)]
+    if not places.shape[1]:
         raise UserError("data/scores: no row has both a speech and an image score; run: dvc repro score")
-    probabilities = [scores.set_index("id").loc[rows["id"]].to_numpy(dtype=np.float32) for scores in (speech, image)]
+    columns = {"sentiment": joined[2]["sentiment"].array[places[2]], "voice": joined[3]["voice"].array[places[3]]}
+    rows = pd.DataFrame({"id": speech.index[places[0]], **columns})
+    probabilities = [table.to_numpy(dtype=np.float32)[place] for table, place in zip(joined[:2], places, strict=False)]
     return rows, rules.votes(probabilities[0], speech_classes, probabilities[1], image_classes)
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    folder = context.paths.data / "scores" / modality
-    markers = shards.read_manifest(folder, f"score@{modality}")
-    table = pa.concat_tables([shards.read_part(folder, marker) for marker in markers])
-    classes = tables.score_classes(table.column_names)
-    return table.drop_columns(["teacher_digest"]).to_pandas(), classes
+    scores = _by_id(context.paths.data / "scores" / modality, f"score@{modality}", None)
+    return scores.drop(columns="teacher_digest"), tables.score_classes(list(scores.columns))
+
+
+def _by_id(folder: Path, stage: str, columns: list[str] | None) -> pd.DataFrame:
+    """A finished folder's rows.
+
+    Raises:
+        UserError: an id stands there twice.
+    """
+    markers = shards.read_manifest(folder, stage)
+    parts = [shards.read_part(folder, marker, columns=columns) for marker in markers]
+    table: pd.DataFrame = pa.concat_tables(parts).to_pandas().set_index("id")
+    if not table.index.is_unique:
+        again = table.index[table.index.duplicated()][0]
+        raise UserError(f"{folder}: id {again} stands there twice; run: dvc repro {stage} --force")
+    return table
 
 
 def _write(

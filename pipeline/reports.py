@@ -31,6 +31,8 @@ def write_plot(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):  # most cells of the long files
+        return value
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

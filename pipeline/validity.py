@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats.contingency import association
 
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles
@@ -43,17 +42,25 @@ def contingency(
 def associate(table: NDArray[np.int64], seed: int) -> Association:
     """Cramer's V of a contingency table; the interval draws its rows anew 1,000 times."""
     total = int(table.sum())
-    value = _cramers_v(table)
-    if value is None:
+    (value,) = _cramers_v(table[np.newaxis])
+    if np.isnan(value):
         return Association(total, None, None, None)
     draws = np.random.default_rng(seed).multinomial(total, (table / total).ravel(), size=RESAMPLES)
-    drawn = [found for draw in draws if (found := _cramers_v(draw.reshape(table.shape))) is not None]
-    low, high = np.percentile(drawn, INTERVAL)
-    return Association(total, value, float(low), float(high))
+    low, high = np.nanpercentile(_cramers_v(draws.reshape(RESAMPLES, *table.shape)), INTERVAL)
+    return Association(total, float(value), float(low), float(high))
 
 
-def _cramers_v(table: NDArray[np.int64]) -> float | None:
-    table = table[table.any(axis=1)][:, table.any(axis=0)]
-    if min(table.shape, default=0) < 2:
-        return None
-    return float(association(table, method="cramer"))
+def _cramers_v(tables: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cramer's V of each of [n, rows, columns], without its empty rows and columns; NaN where it is not defined.
+
+    All tables at once: `scipy.stats.contingency.association` takes a millisecond for each, and a second to import.
+    """
+    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
+    expected = (
+        rows[:, :, np.newaxis] * columns[:, np.newaxis, :] / np.maximum(1, tables.sum(axis=(1, 2)))[:, None, None]
+    )
+    difference = (tables - expected) ** 2
+    chi_squared = np.divide(difference, expected, out=np.zeros_like(difference), where=expected > 0).sum(axis=(1, 2))
+    degrees = np.minimum((rows > 0).sum(axis=1), (columns > 0).sum(axis=1)) - 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(degrees > 0, np.sqrt(chi_squared / (rows.sum(axis=1) * degrees)), np.nan)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats.contingency import association
 
 from pipeline.validity import Association, associate, contingency
 
@@ -22,6 +23,18 @@ def test_the_contingency_table_counts_sentiments_by_labels() -> None:
     assert contingency([], [], LABELS, SENTIMENTS).tolist() == [[0] * 4] * 3
     with pytest.raises(ValueError, match="joy"):
         contingency(["joy"], ["neutral"], LABELS, SENTIMENTS)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=4, max_size=4), min_size=3, max_size=3))
+@settings(deadline=None, max_examples=50)
+def test_cramers_v_is_that_of_scipy(cells: list[list[int]]) -> None:
+    counts = table(*cells)
+    filled = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    found = associate(counts, seed=1).cramers_v
+    if min(filled.shape) < 2:
+        assert found is None
+    else:
+        assert found == pytest.approx(association(filled, method="cramer"), abs=1e-7)
 
 
 def test_independence_is_zero() -> None:

@@ -1,0 +1,182 @@
+"""Speaking tweets: the stage's worker against the bare model, and the stage against what one would run instead.
+
+    python -m benchmarks.synthesis [--data data] [--texts 240] [--rounds 5] [--quick] [--json FILE]
+
+On one thread in one process, by turns: `session.run` of onnxruntime on phonemes that are ready (the bare model, which
+no arrangement can beat), the worker of `pipeline.synthesize` (texts to phonemes, model, resampling, checks, FLAC), and
+the worker that also transcribes all that it speaks. On all cores, each as a process from start to end: the stage,
+piper's own command line, and a loop over `PiperVoice.synthesize_wav`. Texts are those of data/clean; run `make repro`
+before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import wave
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks import measure
+from pipeline import synthesize
+from pipeline.engine import shards
+from pipeline.engine.fingerprint import PROJECT
+from pipeline.engine.local import LocalEngine
+from pipeline.engine.work import Work, run_shards
+from pipeline.errors import UserError
+from pipeline.params import PARAMS_FILE, read_params, section
+from pipeline.voices import load_voice
+from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
+
+SHARD_TEXTS = 20
+OF_BARE_MODEL = 0.95
+
+
+def params(share: float) -> synthesize.SynthesizeParams:
+    """Section `synthesize`, with that share of texts transcribed."""
+    read = section(read_params(PROJECT / PARAMS_FILE), "synthesize", synthesize.SynthesizeParams)
+    return replace(read, recognition=replace(read.recognition, share=share))
+
+
+def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
+    """The first distinct texts of data/clean as shards with nothing else, in `folder`/clean; returns them."""
+    markers = shards.read_manifest(data / "clean", "clean")
+    parts = [shards.read_part(data / "clean", marker, columns=["spoken_text"]) for marker in markers]
+    found = list(dict.fromkeys(pa.concat_tables(parts)["spoken_text"].to_pylist()))[:texts]
+    made = []
+    for index, start in enumerate(range(0, len(found), SHARD_TEXTS)):
+        table = pa.table({"spoken_text": found[start : start + SHARD_TEXTS]})
+        made.append(shards.commit(folder / "made", shards.Task(index, len(table), None), shards.Output(table), ""))
+    shards.publish(folder / "made", made, folder / "clean")
+    return found
+
+
+def tasks_of(folder: Path) -> list[shards.Task]:
+    """The work of the stage's first pass over `folder`/clean."""
+    sources = shards.read_manifest(folder / "clean", "clean")
+    owned = synthesize._find_owners(folder / "clean", sources, folder / "places.parquet")
+    return [shards.Task(index, owned[index], marker) for index, marker in enumerate(sources)]
+
+
+def in_one_thread(folder: Path, texts: list[str], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each round of the bare model and of the workers."""
+    voice = load_voice(params(0.0).voice)
+    assert isinstance(voice, PiperVoice)
+    engine = voice._engine
+    ready = [
+        engine.phonemes_to_ids(phonemes) for text in texts for phonemes in engine.phonemize(text.replace("[[", " "))
+    ]
+    tasks = tasks_of(folder)
+
+    def bare() -> None:
+        settings = _settings(voice.length_scale)
+        for ids in ready:
+            engine.phoneme_ids_to_audio(ids, settings)
+
+    def work(recorder: synthesize.Recorder) -> None:
+        for task in tasks:
+            recorder(task)
+
+    workers = {
+        name: partial(work, synthesize.Recorder(params(share), folder / "clean", folder / "places.parquet"))
+        for name, share in (("worker", 0.0), ("worker and recogniser", 1.0))
+    }
+    return measure.by_turns({"bare model": bare, **workers}, rounds)
+
+
+def _settings(length_scale: float) -> Any:
+    from piper import SynthesisConfig  # noqa: PLC0415
+
+    return SynthesisConfig(length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0)
+
+
+def run_stage(folder: Path) -> None:
+    """All texts on all cores, as `pipeline.synthesize` does in its first pass, into an empty folder."""
+    recorder = partial(synthesize.Recorder, params(0.0), folder / "clean", folder / "places.parquet")
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        run_shards(LocalEngine(measure.cores()), Work("synthesize", Path(out), "benchmark", recorder, tasks_of(folder)))
+
+
+def run_loop(folder: Path, model: Path) -> None:
+    """What a first script would do."""
+    from piper import PiperVoice as Engine  # noqa: PLC0415
+
+    engine = Engine.load(model)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        for number, text in enumerate((folder / "texts.txt").read_text(encoding="utf-8").splitlines()):
+            with wave.open(f"{out}/{number}.wav", "wb") as file:
+                engine.synthesize_wav(text, file)
+
+
+def model_file() -> Path:
+    """The .onnx file of the voice that params.yaml names."""
+    name = params(0.0).voice.model
+    return _packaged_files(PACKAGED[name][0], name)[0] if name in PACKAGED else Path(name)
+
+
+def on_all_cores(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each round of whole processes."""
+    here = ("-m", "benchmarks.synthesis", "--folder", str(folder), "--only")
+    (folder / "cli").mkdir()
+    commands = {
+        "stage": measure.python(*here, "stage"),
+        "piper's command line": measure.python(
+            "-m", "piper", "-m", str(model_file()), "-i", str(folder / "texts.txt"), "-d", str(folder / "cli")
+        ),
+        "one-by-one loop": measure.python(*here, "loop"),
+    }
+    return measure.by_turns({name: partial(measure.run, line, PROJECT) for name, line in commands.items()}, rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=PROJECT / "data")
+    parser.add_argument("--texts", type=int, default=240)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="6 texts, one round: that it runs")
+    parser.add_argument("--json", type=Path, help="where results are written; benchmarks/results/synthesis.json")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=["stage", "loop"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only:
+        run_stage(options.folder) if options.only == "stage" else run_loop(options.folder, model_file())
+        return
+    facts = measure.machine()
+    wanted, rounds = (6, 1) if options.quick else (options.texts, options.rounds)
+    with tempfile.TemporaryDirectory(prefix="sier-synthesis-") as name:
+        folder = Path(name)
+        try:
+            texts = make_clean(options.data, wanted, folder)
+        except UserError as error:
+            sys.exit(str(error))
+        (folder / "texts.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+        one_thread = in_one_thread(folder, texts, rounds)
+        all_cores = on_all_cores(folder, rounds)
+
+    print(f"\n{len(texts)} texts, medians of {rounds} rounds by turns; one thread, one process")
+    for label, seconds in one_thread.items():
+        share = measure.median_ratio(one_thread["bare model"], seconds)
+        print(f"  {label:<24}{len(texts) / statistics.median(seconds):8.1f} texts/s  {share:6.3f} of the bare model")
+    print(f"all {measure.cores()} cores, whole processes")
+    for label, seconds in all_cores.items():
+        faster = measure.median_ratio(seconds, all_cores["stage"])
+        print(f"  {label:<24}{len(texts) / statistics.median(seconds):8.1f} texts/s  stage is {faster:5.2f} x as fast")
+    reached = measure.median_ratio(one_thread["bare model"], one_thread["worker"])
+    ahead = min(measure.median_ratio(all_cores[name], all_cores["stage"]) for name in list(all_cores)[1:])
+    checked = [
+        measure.Target("worker, of the bare model", reached, OF_BARE_MODEL),
+        measure.Target(f"stage ahead of both, {len(texts)} texts", ahead, 1.0),
+    ]
+    measure.tell(checked)
+    results = {"texts": len(texts), "one_thread_seconds": one_thread, "all_cores_seconds": all_cores}
+    measure.write_json("synthesis", facts, results | measure.as_json(checked), options.json)
+
+
+if __name__ == "__main__":
+    main()
