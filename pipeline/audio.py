@@ -22,6 +22,13 @@ from pipeline.params import STRICT
 SAMPLING_RATE_HZ = 16_000
 FULL_SCALE = 0.999
 
+# What is read of a stranger's file. A FLAC file of a megabyte can hold days of silence, and a header can say anything.
+MAX_DURATION_SECONDS = 600
+MAX_FRAMES = 2**26  # 10 minutes at 96 kHz; 256 MiB as floats
+RATES_HZ = (1_000, 768_000)
+MAX_AMPLITUDE = 1e6  # full scale is 1, but 16-bit values stored as floats are found too
+_BLOCK_SAMPLES = 2**20  # of all channels together
+
 Waveform = NDArray[np.float32]
 
 
@@ -88,20 +95,53 @@ def encode_flac(waveform: Waveform, sampling_rate_hz: int) -> bytes:
 
 
 def decode(source: bytes | Path) -> Waveform:
-    """Any sound file as mono 16 kHz; several channels are averaged.
+    """Any sound file as mono 16 kHz; several channels are averaged. What the header says of the length is not believed.
 
     Raises:
-        RowError: it cannot be decoded, is empty or has samples that are not numbers.
+        RowError: it cannot be decoded, is empty, lasts longer than `MAX_DURATION_SECONDS`, has a sampling rate outside
+            `RATES_HZ`, or samples that are not numbers.
     """
     try:
-        samples, rate_hz = soundfile.read(io.BytesIO(source) if isinstance(source, bytes) else source, dtype="float32")
+        with soundfile.SoundFile(_Bytes(source) if isinstance(source, bytes) else source) as file:
+            rate_hz = file.samplerate
+            if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+                low, high = RATES_HZ
+                raise RowError("audio_sampling_rate", f"{rate_hz:,} Hz, expected {low:,} to {high:,} Hz")
+            waveform = _read_mono(file)
     except soundfile.LibsndfileError as error:  # as text it names the buffer's address, another one in each run
         raise RowError("audio_unreadable", error.error_string) from None
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
         raise RowError("audio_unreadable", str(error).splitlines()[0] if str(error) else type(error).__name__) from None
-    waveform = samples.mean(axis=1) if samples.ndim > 1 else samples
     if not len(waveform):
         raise RowError("audio_empty", "no samples")
     if not np.isfinite(waveform).all():
         raise RowError("audio_not_finite", "samples that are not numbers")
-    return resample(np.ascontiguousarray(waveform, dtype=np.float32), int(rate_hz))
+    if np.abs(waveform).max() > MAX_AMPLITUDE:
+        raise RowError("audio_not_finite", f"samples beyond {MAX_AMPLITUDE:g} times full scale")
+    decoded = resample(waveform, rate_hz)
+    if not len(decoded):
+        raise RowError("audio_empty", f"{len(waveform)} samples at {rate_hz:,} Hz, less than one at 16 kHz")
+    return decoded
+
+
+class _Bytes(io.BytesIO):
+    """A file in memory. From libsndfile's callback an exception cannot be raised: it would be printed and forgotten."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):  # a damaged header sent it before the start of the file
+            return self.tell()
+
+
+def _read_mono(file: soundfile.SoundFile) -> Waveform:
+    """All samples as float32, channels averaged; block by block, so that only what is there takes memory."""
+    most = min(MAX_DURATION_SECONDS * file.samplerate, MAX_FRAMES)
+    blocks: list[Waveform] = []
+    frames = 0
+    while len(block := file.read(max(1, _BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)):
+        frames += len(block)
+        if frames > most:
+            raise RowError("audio_too_long", f"more than {most / file.samplerate:.0f} s")
+        blocks.append(block.mean(axis=1) if file.channels > 1 else block[:, 0])
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)

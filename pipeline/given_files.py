@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,15 +11,21 @@ from pipeline.errors import RowError, UserError
 
 T = TypeVar("T")
 
+BYTES_MAX = 2**30  # a picture or a recording in memory
+
 
 def read_bytes(path: Path) -> bytes:
     """All of a file.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is too large for a picture or a recording.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            if size_bytes > BYTES_MAX:
+                raise UserError(f"{path}: has {size_bytes:,} bytes, at most {BYTES_MAX:,} are read")
+            return file.read(BYTES_MAX)
     except OSError as error:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 

@@ -14,9 +14,11 @@ import io
 import struct
 import warnings
 import zlib
+from typing import Any
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import RowError
@@ -24,6 +26,10 @@ from pipeline.errors import RowError
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # what social media serve as photographs
 PERCEPTUAL_HASH_BYTES = 32
 _HASH_SIZE = 16  # 16 x 16 bits
+_JPEG_MAX_SIDE_PX = 65_500  # of what libjpeg writes
+# A progressive JPEG has about ten scans. Each costs a pass over all pixels and may take a hundred bytes only.
+_JPEG_MAX_SCANS = 100
+_JPEG_SCAN = b"\xff\xda"
 
 # What PIL and its plugins raise on bytes that are not what they claim to be. EOFError, struct.error and the rest come
 # from plugins that read fields without looking whether they are there.
@@ -54,8 +60,8 @@ def decode_image(data: bytes, *, min_side_px: int, max_pixels: int) -> Image.Ima
 
     Raises:
         RowError: `image_unreadable` (no image, or damaged), `image_truncated` (ends too early),
-            `image_not_a_photo_format` (none of `FORMATS`), `image_bomb` (more than `max_pixels`),
-            `image_too_small` (a side under `min_side_px`).
+            `image_not_a_photo_format` (none of `FORMATS`), `image_bomb` (more than `max_pixels`, a side too long for
+            a JPEG, or hundreds of scans), `image_too_small` (a side under `min_side_px`).
     """
     if not data:
         raise RowError("image_unreadable", "the file is empty")
@@ -66,6 +72,10 @@ def decode_image(data: bytes, *, min_side_px: int, max_pixels: int) -> Image.Ima
         width, height = image.size
         if width * height > max_pixels:
             raise RowError("image_bomb", f"declares {width} x {height} pixels, allowed are {max_pixels:,} in all")
+        if max(width, height) > _JPEG_MAX_SIDE_PX:
+            raise RowError("image_bomb", f"{width} x {height} pixels, no side may exceed {_JPEG_MAX_SIDE_PX:,}")
+        if data.startswith(b"\xff\xd8") and (scans := data.count(_JPEG_SCAN)) > _JPEG_MAX_SCANS:
+            raise RowError("image_bomb", f"{scans:,} scans, allowed are {_JPEG_MAX_SCANS}")
         if min(width, height) < min_side_px:
             raise RowError("image_too_small", f"{width} x {height} pixels, each side must be at least {min_side_px}")
         try:
@@ -158,10 +168,18 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bit_grey(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and floating grey, scaled: `convert` would clip everything above 255 to white."""
-    values = np.asarray(image, dtype=np.float64)
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    if image.mode == "F" and values.max(initial=0.0) <= 1.0:
+    values = np.asarray(image)
+    # Row by row: as floats of 64 bits, a picture at the limit would take some gigabytes.
+    largest = max(float(_finite(row).max(initial=0.0)) for row in values)
+    if image.mode == "F" and largest <= 1.0:
         full_scale = 1.0
     else:
-        full_scale = 255.0 if values.max(initial=0.0) <= 255.0 and not image.mode.startswith("I;16") else 65535.0
-    return Image.fromarray(np.clip(values / full_scale * 255.0 + 0.5, 0, 255).astype(np.uint8))
+        full_scale = 255.0 if largest <= 255.0 and not image.mode.startswith("I;16") else 65535.0
+    grey = np.empty(values.shape, np.uint8)
+    for place, row in enumerate(values):
+        grey[place] = np.clip(_finite(row) / full_scale * 255.0 + 0.5, 0, 255)
+    return Image.fromarray(grey)
+
+
+def _finite(row: NDArray[Any]) -> NDArray[np.float64]:
+    return np.nan_to_num(row.astype(np.float64), posinf=0.0, neginf=0.0)

@@ -1,8 +1,12 @@
-"""For all tests: how they share cores."""
+"""For all tests: how they share cores, and that Ctrl-C reaches what they start."""
 
 from __future__ import annotations
 
 import os
+import signal
+
+# A shell that starts the tests in the background tells them, and all they start, to ignore Ctrl-C; some send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # With several test processes on few cores, each process on one thread is faster than all of them on all cores. Torch
 # reads the first when it is imported, so it stands here; the second is what training asks for.

@@ -7,6 +7,7 @@ Out  paths and text; `UserError` with the path and a hint where something is mis
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TextIO
 from pipeline.errors import UserError
 
 SHOWN_CHARACTERS = 80
+TEXT_BYTES_MAX = 2**26  # of a file that is read as a whole; the largest published one has 24 MB
+LINE_CHARACTERS_MAX = 2**19  # two fields of a csv at Python's limit, with every quote doubled
 
 
 @contextmanager
@@ -38,6 +41,28 @@ def open_text(path: Path) -> Iterator[TextIO]:
         yield file
 
 
+def bounded_lines(file: TextIO, most: int = LINE_CHARACTERS_MAX) -> Iterator[str]:
+    """Lines of an open file with their ends; of a line of more than `most` characters, only the first `most`.
+
+    A file without line ends would be read into memory whole otherwise.
+    """
+    while line := file.readline(most):
+        rest = line
+        while not rest.endswith("\n") and (rest := file.readline(most)):
+            pass
+        yield line
+
+
+def is_file(path: Path) -> bool:
+    """Whether a plain file is there; of a name that no disk can hold, it is not."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
 def split_lines(text: str) -> list[str]:
     r"""The lines of `text`, ended by \n or \r\n only: str.splitlines would also cut at U+2028 and form feeds."""
     lines = text.split("\n")
@@ -47,9 +72,10 @@ def split_lines(text: str) -> list[str]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """All lines of a small text file, without their ends."""
+    """All lines of a small text file, without their ends; see `bounded_lines` and `require_small`."""
+    require_small(path, TEXT_BYTES_MAX)
     with open_text(path) as file:
-        return split_lines(file.read())
+        return [line.removesuffix("\n").removesuffix("\r") for line in bounded_lines(file)]
 
 
 def require_folder(folder: Path, expected: str) -> Path:
@@ -72,6 +98,16 @@ def require_file(root: Path, name: str) -> Path:
         alike = _look_alikes(root, name)
     hint = f"found {' and '.join(alike)}, which looks like it; rename or move it" if alike else "nothing looks like it"
     raise UserError(f"{root}: expected a file named {name}; {hint}")
+
+
+def require_small(path: Path, most_bytes: int) -> None:
+    """Raise `UserError` if a file is larger than what may be read into memory as a whole."""
+    with reading(path):
+        size_bytes = path.stat().st_size
+    if size_bytes > most_bytes:
+        raise UserError(
+            f"{path}: has {size_bytes:,} bytes, expected at most {most_bytes:,}; give the file as published"
+        )
 
 
 def visible_names(folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora._files import read_lines, reading, shown, split_lines
+from pipeline.corpora._files import TEXT_BYTES_MAX, read_lines, reading, shown, split_lines
 from pipeline.corpora._tar import PREFIX, ImageReader
 from pipeline.errors import RowError, UserError
 from pipeline.tables import SENTIMENTS
@@ -23,7 +23,7 @@ SPLITS = ("train", "val", "test")
 
 _LINE = re.compile(r"\s*(data/[^/\s]+/(([0-9]+)-([1-4]))\.jpg)[ \t]+(\S+)\s*")
 _SENTIMENT_OF_DIGIT = {str(digit): name for digit, name in enumerate(SENTIMENTS)}
-_BYTES_MAX = 2**30  # of a split file in the tar; the largest published one has 24 MB
+_LINE_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)  # slots: there are 470,000 of them
@@ -63,7 +63,7 @@ def _read(name: str, root: Path, tar: Path, index: pa.Table) -> list[str]:
         raise UserError(f"{root}: expected {name}, either there or as {PREFIX}{name} in {tar.name}; found neither")
     with ImageReader(tar) as reader:
         try:
-            data = reader.read(found[0]["offset_bytes"], found[0]["size_bytes"], _BYTES_MAX)
+            data = reader.read(found[0]["offset_bytes"], found[0]["size_bytes"], TEXT_BYTES_MAX)
         except RowError as error:
             raise UserError(f"{tar}: {name} cannot be read: {error.reason}; copy or download the tar again") from None
     return split_lines(data.decode("utf-8-sig", errors="replace"))
@@ -71,7 +71,7 @@ def _read(name: str, root: Path, tar: Path, index: pa.Table) -> list[str]:
 
 def _parse(split: str, lines: list[str]) -> Iterator[ListedImage | Reject]:
     for number, line in enumerate(lines, 1):
-        match = _LINE.fullmatch(line)
+        match = _LINE.fullmatch(line) if len(line) <= _LINE_CHARACTERS_MAX else None
         if match is None:
             if line.strip():
                 reason = f"expected data/12345/<tweet id>-<1 to 4>.jpg <0 to 2>, found {shown(line)}"

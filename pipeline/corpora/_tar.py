@@ -10,7 +10,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import pyarrow as pa
 
@@ -29,6 +29,12 @@ INDEX = pa.schema(
 # Counts that the index carries in its schema metadata, as decimal text.
 MEMBERS_LEFT_OUT = "tar_members_left_out"  # links, devices, sparse files, unsafe or undecodable names
 MEMBERS_TWICE = "tar_members_twice"  # a later member replaced one of the same name
+
+MEMBERS_MAX = 10_000_000  # each takes some 300 bytes of memory; the published tar has 470,000
+NAME_CHARACTERS_MAX = 1_000  # a longer name is left out as unsafe
+# What stands before one member's data: its header, long names, extended headers, the map of a sparse file. tarfile
+# reads as much of them at once as they announce, and they may announce anything.
+HEADER_BYTES_MAX = 2**20
 
 GZIP_MAGIC = b"\x1f\x8b"
 # What tarfile raises on bytes that are no tar. RecursionError: a chain of extended headers.
@@ -53,6 +59,8 @@ def index_tar(tar: Path) -> pa.Table:
     for info in _members(tar):
         if info.isdir():
             continue
+        if len(places) == MEMBERS_MAX:
+            raise UserError(f"{tar}: more than {MEMBERS_MAX:,} files, the published tar has 470,589; give that one")
         name = _safe_name(info)
         if name is None:
             left_out += 1
@@ -78,6 +86,24 @@ def check_tar(tar: Path) -> None:
         if not info.isdir() and (_safe_name(info) or "").startswith(IMAGES):
             return
     raise UserError(f"{tar}: expected images under {PREFIX}{IMAGES}, found none; give the tar as published")
+
+
+class _Headers:
+    """A file to read headers from: not more than `HEADER_BYTES_MAX` between two calls of `next_member`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell, self.seek = file.tell, file.seek
+        self._left_bytes = HEADER_BYTES_MAX
+
+    def next_member(self) -> None:
+        self._left_bytes = HEADER_BYTES_MAX
+
+    def read(self, size_bytes: int) -> bytes:
+        self._left_bytes -= size_bytes
+        if self._left_bytes < 0:
+            raise ValueError(f"a member with more than {HEADER_BYTES_MAX:,} bytes of headers")
+        return self._file.read(size_bytes)
 
 
 class ImageReader:
@@ -124,9 +150,11 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
     """Headers in file order, in constant memory."""
     with reading(path), path.open("rb") as file:
         try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
+            headers = _Headers(file)
+            with tarfile.open(fileobj=cast("BinaryIO", headers), mode="r:") as tar:
                 end = -1
                 while (info := tar.next()) is not None:
+                    headers.next_member()
                     # Iterating over `tar` would keep every header: 470,000 of them.
                     tar.members.clear()  # type: ignore[attr-defined]  # public, but not in typeshed
                     # A negative size sends tarfile back to a header it has read, for ever (CVE-2025-8194).
@@ -152,7 +180,7 @@ def _advice(path: Path) -> str:
 def _safe_name(info: tarfile.TarInfo) -> str | None:
     """Name below the archive's top folder, or None for anything but a plain file with a harmless name."""
     name = info.name.removeprefix("./")
-    plain = info.isreg() and not info.issparse()
+    plain = info.isreg() and not info.issparse() and len(name) <= NAME_CHARACTERS_MAX
     if not plain or name.startswith("/") or ".." in name.split("/") or not is_utf8(name):
         return None
     return name.removeprefix(PREFIX)

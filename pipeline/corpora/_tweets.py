@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.corpora._files import open_text, shown
+from pipeline.corpora._files import bounded_lines, open_text, shown
 from pipeline.errors import UserError
 from pipeline.tables import SENTIMENTS
 
@@ -27,6 +26,7 @@ SENTIMENTS_HEADER = ["TWID", "NEG", "NEU", "POS"]
 _ROW_START = re.compile(r"\s*\"?([0-9]+)\"?,")
 _ID_DIGITS_MIN = 15
 _HEADER_CHARACTERS_MAX = 1000
+_SENTIMENTS_LINE_CHARACTERS_MAX = 1000  # a cut line has too few fields, or too long an id
 
 
 def check_texts(path: Path) -> None:
@@ -87,7 +87,7 @@ def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tupl
     rows = broken = unwanted = 0
     with open_text(path) as file:
         file.readline()
-        for line in file:
+        for line in bounded_lines(file, _SENTIMENTS_LINE_CHARACTERS_MAX):
             tweet_id, *fields = line.strip().split("\t")
             if not (tweet_id or fields):
                 continue
@@ -104,34 +104,36 @@ def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tupl
 
 
 class _Lines:
-    """Lines of a file, with those of the row under way kept so that they can be given back."""
+    """Lines of a file, row by row: a line that starts a row of its own ends the row under way."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._given_back: deque[str] = deque()
-        self._row: list[str] = []
+    def __init__(self, file: TextIO, wanted: Collection[str]) -> None:
+        self._lines = bounded_lines(file)
+        self._wanted = wanted
+        self._given_back: str | None = None
+        self._row_is_blank: bool | None = None  # None: no row is under way
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._given_back.popleft() if self._given_back else next(self._file)
-        self._row.append(line)
+        line, self._given_back = self._given_back or next(self._lines), None
+        if self._row_is_blank is None:
+            self._row_is_blank = not line.strip()
+        elif _starts_row(line, self._wanted):
+            # A quote that was never closed would take this row and those that follow into its text.
+            self._given_back = line
+            raise csv.Error("a quote is not closed")
         return line
 
-    def end_row(self) -> list[str]:
-        """The lines read since the last call."""
-        lines, self._row = self._row, []
-        return lines
-
-    def give_back(self, lines: list[str]) -> None:
-        """Read `lines` again, before what follows."""
-        self._given_back.extendleft(reversed(lines))
+    def end_row(self) -> bool:
+        """Whether the row that ends here is a blank line."""
+        is_blank, self._row_is_blank = self._row_is_blank, None
+        return bool(is_blank)
 
 
 def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
     """Rows of (id, text), or None for a broken one."""
-    lines = _Lines(file)
+    lines = _Lines(file, wanted)
     reader = csv.reader(lines, strict=True)
     while True:
         try:
@@ -140,13 +142,9 @@ def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
             return
         except csv.Error:
             row = []
-        raw = lines.end_row()
-        if not row and not "".join(raw).strip():
+        if lines.end_row() and not row:
             continue
-        swallowed = next((number for number, line in enumerate(raw) if number and _starts_row(line, wanted)), None)
-        if swallowed is not None:  # a quote that was never closed took the following rows into this one's text
-            lines.give_back(raw[swallowed:])
-        yield row if swallowed is None and len(row) == len(TEXTS_HEADER) and _is_id(row[0]) else None
+        yield row if len(row) == len(TEXTS_HEADER) and _is_id(row[0]) else None
 
 
 def _is_id(field: str) -> bool:

@@ -11,7 +11,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.corpora._files import is_utf8, open_text, reading, require_file, require_folder, shown
+from pipeline.corpora._files import (
+    is_file,
+    is_utf8,
+    open_text,
+    reading,
+    require_file,
+    require_folder,
+    require_small,
+    shown,
+)
 from pipeline.corpora._images import ImageCorpus, LabelledImage, Reject, collect
 from pipeline.errors import UserError
 
@@ -19,6 +28,7 @@ from pipeline.errors import UserError
 EMOTIONS = ("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness")
 FILES = ("train.json", "val.json", "test.json")
 IMAGES = "image/"
+_JSON_BYTES_MAX = 2**25  # the largest published list has 9 MB, and in memory a list may take 30 times its size
 
 
 def is_emoset(root: Path) -> bool:
@@ -55,6 +65,7 @@ def read(root: Path) -> ImageCorpus:
 
 def _read_list(root: Path, name: str) -> Iterator[LabelledImage | Reject]:
     path = root / name
+    require_small(path, _JSON_BYTES_MAX)
     with open_text(path) as file:
         try:
             rows = json.load(file)
@@ -85,5 +96,5 @@ def _picture(root: Path, where: str, emotion: str, inside: PurePosixPath) -> Lab
     row_id = f"{emotion}/{inside.name}"
     path = root / inside
     with reading(path):
-        missing = not path.is_file()
+        missing = not is_file(path)
     return (row_id, "image_missing", f"no file {inside}") if missing else LabelledImage(row_id, path, emotion)

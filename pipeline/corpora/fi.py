@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from pipeline.corpora import emoset
-from pipeline.corpora._files import is_utf8, open_text, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import bounded_lines, is_utf8, open_text, reading, require_folder, shown, visible_names
 from pipeline.corpora._images import ImageCorpus, LabelledImage, Reject, collect
 from pipeline.errors import UserError
 
@@ -28,6 +28,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 LISTS = "agg"
 IMAGES = "images"
 _COLUMNS = 4  # _, url, disagree, agree
+_NAME_CHARACTERS_MAX = 255  # of a file, on any disk
 
 
 def check(root: Path) -> None:
@@ -140,7 +141,7 @@ def _places(images: Path) -> dict[str, list[Path]]:
 
 def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Iterator[LabelledImage | Reject]:
     with open_text(path) as file:
-        reader = csv.reader(file)
+        reader = csv.reader(bounded_lines(file))
         while True:
             try:
                 row = next(reader)
@@ -155,7 +156,7 @@ def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Itera
 def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Path]]) -> LabelledImage | Reject:
     name = base_name(row[1]) if len(row) == _COLUMNS else ""
     votes = [vote.strip() for vote in row[2:]]
-    if not name or not all(vote.isascii() and vote.isdigit() for vote in votes):
+    if not 0 < len(name) <= _NAME_CHARACTERS_MAX or not all(map(_is_vote, votes)):
         return where, "bad_csv_row", f"expected _, url, disagree, agree; found {shown(','.join(row))}"
     row_id = f"{emotion}/{name}"
     disagree, agree = (int(vote) for vote in votes)
@@ -168,6 +169,11 @@ def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Pa
     if len(found) > 1:
         return row_id, "image_ambiguous", f"{len(found)} files below {IMAGES}/ have this name"
     return LabelledImage(row_id, found[0], emotion) if found else (row_id, "image_missing", f"not below {IMAGES}/")
+
+
+def _is_vote(field: str) -> bool:
+    # Longer numbers are no votes, and int() refuses those of thousands of digits.
+    return field.isascii() and field.isdigit() and len(field) < 10
 
 
 def base_name(url: str) -> str:

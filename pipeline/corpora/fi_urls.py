@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 
 from pipeline.corpora import fi
-from pipeline.corpora._files import open_text, reading, visible_names
+from pipeline.corpora._files import bounded_lines, open_text, reading, visible_names
 
 _COLUMNS = 4
 
@@ -37,7 +37,7 @@ def addresses(root: Path) -> dict[str, str]:
     for path in lists(root):
         emotion = path.stem.split("_")[0]
         with open_text(path) as file:
-            rows = csv.reader(file)
+            rows = csv.reader(bounded_lines(file))
             while True:
                 try:
                     row = next(rows)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.corpora._files import read_lines, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import is_file, read_lines, reading, require_folder, shown, visible_names
 from pipeline.errors import UserError
 
 RELEASE = "IEMOCAP_full_release"
@@ -118,7 +118,7 @@ def read(root: Path) -> SpeechCorpus:
     for row_id in sorted(utterances):
         path = utterances[row_id].path
         with reading(path):
-            missing = not path.is_file()
+            missing = not is_file(path)
         if missing:
             rejects.append((row_id, "wav_missing", f"no file {path.relative_to(path.parents[4]).as_posix()}"))
             del utterances[row_id]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +31,13 @@ PACKAGED = {
         "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
     ),
 }
+
+# The memory of VITS grows with the sentence: 3,300 ids are 87 s of speech, and take 1.8 GB. 1,600 are about 40 s.
+MAX_PHONEME_IDS = 1_600
+
+# espeak-ng copies an abbreviation ("a.m.") into 80 bytes without counting, and dies of a long one; see its pull request
+# 2428. Ten letters of four bytes, with their spaces, still fit. Marks count as letters there, and signs as spaces.
+_DOTTED_LETTERS = re.compile(r"(?:(?:[^\w.]|_)*+(?:[^\W\d_](?:[^\w.]|_)*+)?\.){10,}")
 
 # Peak of each sentence. Below 1, so that resampling cannot overshoot full scale.
 PEAK = 0.8
@@ -72,13 +80,28 @@ class PiperVoice:
             raise RowError("speech_empty", "the voice found nothing to pronounce")
         return np.concatenate(chunks).astype(np.float32)
 
+    def phoneme_counts(self, text: str) -> list[int]:
+        """Number of phoneme ids of each sentence: what its speech costs."""
+        sentences = self._engine.phonemize(_without_marks(text))
+        return [len(self._engine.phonemes_to_ids(sentence)) for sentence in sentences]
+
     def _sentences(self, text: str, length_scale: float) -> Iterator[Any]:
         from piper import SynthesisConfig  # noqa: PLC0415
 
+        longest = max(self.phoneme_counts(text), default=0)
+        if longest > MAX_PHONEME_IDS:
+            raise RowError(
+                "speech_too_long", f"a sentence of {longest:,} phoneme ids, at most {MAX_PHONEME_IDS:,} are spoken"
+            )
         settings = SynthesisConfig(length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK)
-        # Piper reads [[...]] as raw phonemes, which a tweet must not be able to write, and fails at a null character.
-        plain = text.replace("[[", " ").replace("]]", " ").replace("\0", " ")
-        yield from self._engine.synthesize(plain, settings)
+        yield from self._engine.synthesize(_without_marks(text), settings)
+
+
+def _without_marks(text: str) -> str:
+    """`text` without what is not meant for Piper and espeak-ng, but which they would obey or fail at."""
+    # Piper reads [[...]] as raw phonemes, which a tweet must not be able to write, and fails at a null character.
+    plain = text.replace("[[", " ").replace("]]", " ").replace("\0", " ")
+    return _DOTTED_LETTERS.sub(lambda match: match[0].replace(".", " "), plain)
 
 
 def load(params: VoiceParams) -> PiperVoice:

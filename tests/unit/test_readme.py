@@ -79,3 +79,14 @@ def test_the_table_names_every_stage() -> None:
 def test_files_that_the_readme_names_exist() -> None:
     for path in re.findall(r"\]\(([\w./]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_each_promise_names_tests_that_exist() -> None:
+    section = README.split("## What it promises")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and "held by" not in line]
+    assert len(rows) > 5
+    for row in rows:
+        files = re.findall(r"`(tests/[\w/]+\.py)`", row)
+        assert files, row
+        for file in files:
+            assert "\ndef test_" in (ROOT / file).read_text(encoding="utf-8"), file
