@@ -1,4 +1,4 @@
-"""Stage clean on a corpus made by an enemy: real processes, each listed image one row or one reject, no file outside."""
+"""Stage clean on a corpus made by an enemy: real processes, each listed image a row or a reject, no file outside."""
 
 from __future__ import annotations
 
