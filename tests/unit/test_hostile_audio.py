@@ -81,8 +81,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "wav beyond any scale": (partial(floats, 3e38), "audio_not_finite"),
     "flac announcing days": (partial(flac_announcing, 2**36 - 1), SAID),
     "flac announcing an hour": (partial(flac_announcing, 2**28), SAID),
-    "flac of hours of silence": (partial(flac, np.zeros(2**20, np.int16), 300), "audio_too_long"),
-    "flac of hours on 8 channels": (partial(flac, np.zeros((2**17, 8), np.int16), 300), "audio_too_long"),
+    "flac of hours of silence": (partial(flac, np.zeros(2**20, np.int16), 50), "audio_too_long"),
+    "flac of hours on 8 channels": (partial(flac, np.zeros((2**17, 8), np.int16), 80), "audio_too_long"),
 }
 
 

@@ -104,9 +104,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "webp canvas": partial(webp_of, 16_383, 16_383),
     "webp of the largest canvas": partial(webp_of, 2**24, 2**24),
     "webp within PIL's own limit": partial(webp_of, 10_000, 10_000),
-    "png of zeros": lambda: encode(Image.new("1", (20_000, 20_000)), "PNG"),
-    "png colour profile": lambda: png_with(chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2**28)))),
-    "png text": lambda: png_with(chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(2**28)))),
+    "png of zeros": lambda: encode(Image.new("1", (8_000, 8_000)), "PNG"),
+    "png colour profile": lambda: png_with(chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2**27)))),
+    "png text": lambda: png_with(chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(2**26)))),
     "png many texts": lambda: png_with(chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(10**6))) * 200),
     "png chunk": lambda: png_with(chunk(b"tEXt", b"x", 2**31 - 1)),
     "tiff tag": partial(tiff_of, 273, 2**32 - 1),
@@ -131,22 +131,17 @@ def examine_all(folder: str) -> dict[str, str]:
     return {path.name: examined(path.read_bytes()) for path in sorted(Path(folder).iterdir())}
 
 
-def test_bombs_take_no_memory_and_are_one_reject_each(tmp_path: Path) -> None:
+def test_bombs_and_pictures_at_the_limit_take_bounded_memory(tmp_path: Path) -> None:
     for name, make in BOMBS.items():
         (tmp_path / name).write_bytes(make())
-    found = in_little_memory(examine_all, tmp_path, extra_mib=100)
-    assert {name for name, status in found.items() if status == "ok"} == set()
+    for mode, kind in AT_THE_LIMIT.items():
+        (tmp_path / f"{mode} {kind}").write_bytes(encode(Image.new(mode, (1500, 1500)), kind))
+    found = in_little_memory(examine_all, tmp_path, extra_mib=60)  # 20 bytes a pixel, and some
+    sound = {name for name, status in found.items() if status == "ok"}
+    assert sound == {f"{mode} {kind}" for mode, kind in AT_THE_LIMIT.items()}
     bombs = {"gif frame", "webp canvas", "png of zeros", "jpeg scans", "long"}
     assert {name for name, status in found.items() if status == "image_bomb"} >= bombs
     assert (found["svg"], found["eps"]) == ("image_unreadable", "image_not_a_photo_format")
-
-
-def test_pictures_at_the_limit_take_bounded_memory(tmp_path: Path) -> None:
-    for mode, kind in AT_THE_LIMIT.items():
-        (tmp_path / f"{mode} {kind}").write_bytes(encode(Image.new(mode, (2000, 2000)), kind))
-    found = in_little_memory(examine_all, tmp_path, extra_mib=100)  # 20 bytes a pixel, and some
-    assert set(found.values()) == {"ok"}
-    assert len(found) == len(AT_THE_LIMIT)
 
 
 def test_a_jpeg_of_as_many_scans_as_cameras_and_editors_write_is_read() -> None:
@@ -212,7 +207,6 @@ KINDS = (
     "ICNS",
     "MPO",
     "MSP",
-    "IM",
 )
 SEEDS = [encode(picture(1, 32, 24).convert("1" if kind == "MSP" else "RGB"), kind) for kind in KINDS] + [
     jpeg_with_exif(), encode(picture(1, 32, 24), "TIFF", compression="tiff_lzw"),
@@ -221,7 +215,7 @@ SEEDS = [encode(picture(1, 32, 24).convert("1" if kind == "MSP" else "RGB"), kin
 ]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=10),
