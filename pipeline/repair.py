@@ -6,7 +6,9 @@ Out  one line per shard that was removed, or per fault that cannot be repaired s
 A shard stands in three places that are mostly one file on disk (hard links): the stage's output, `.work` and DVC's
 cache. A flipped bit damages all of them, and DVC, which trusts a cached file whose time and size it knows, would bring
 it back. So it is removed everywhere. Then DVC finds an output that is not whole and runs the stage, which finds the
-shards in `.work` that are, and makes the others.
+shards in `.work` that are, and makes the others. A shard that was made wrong is what its marker and DVC say; it is
+removed where its bytes are those that verify has read. Copies with other bytes that are whole stay: DVC or the stage
+brings them back.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,32 +48,37 @@ def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[str, str]) -> 
             continue
         with lifecycle.only_run(paths.work / f"{stage}.lock"):
             cached = _cached_files(folder)
+            wrong: set[str] = set()  # keys of what verify has read
             for file in damaged:
-                _remove(folder / file)
-                if file in cached and _is_damaged(*cached[file]):
+                if file in cached and _is_wrong(*cached[file], folder / file):
                     _remove(cached[file][0])
-                yield f"removed {folder / file}"
-            for marker in _damaged_in(paths.work / stage.replace("@", ".")):
+                if (folder / file).is_file():
+                    wrong.add(_key(file, files.sha256_of(folder / file)))
+                    _remove(folder / file)
+                    yield f"removed {folder / file}"
+            for marker in _damaged_in(paths.work / stage.replace("@", "."), wrong):
                 yield f"removed shard {marker}"
             # Without it nobody takes the folder for whole.
             _remove(folder / shards.MANIFEST)
-            if shards.MANIFEST in cached and shards.MANIFEST in damaged:
-                _remove(cached[shards.MANIFEST][0])
         rerun.add(stage)
     rest = [fault for fault in faults if not fault.file]
     if rest:
-        yield f"{len(rest)} faults lie in no single file and were left: run dvc repro --force on the stages named above"
+        yield (
+            f"{len(rest)} faults lie in no single file and were left; dvc repro brings back what was changed after it "
+            "was made, and if they stay the code that made it is at fault"
+        )
     if rerun:
         yield f"run: dvc repro (it makes the removed shards of {', '.join(sorted(rerun))} anew)"
 
 
-def _damaged_in(work: Path) -> Iterator[Path]:
-    """Remove shards of `.work/<stage>` whose files are not what their marker says; yields their markers."""
+def _damaged_in(work: Path, wrong: Container[str]) -> Iterator[Path]:
+    """Remove shards of `.work/<stage>` whose files are not what their marker says, or are `wrong`; yields markers."""
     for path in sorted(work.rglob("part-*.json")):
         try:
             marker = Marker.from_json(json.loads(path.read_bytes()))
             whole = all(
-                files.sha256_of(path.parent / file.name) == file.sha256 for file in (marker.part, marker.rejects)
+                _key(file.name, file.sha256) not in wrong and files.sha256_of(path.parent / file.name) == file.sha256
+                for file in (marker.part, marker.rejects)
             )
         except (OSError, ValueError, KeyError, TypeError):
             whole = False
@@ -99,11 +106,19 @@ def _cached_files(folder: Path) -> dict[str, tuple[Path, str]]:
         raise UserError(f"{folder}: DVC cannot say what it keeps of it: {error}") from None
 
 
-def _is_damaged(path: Path, md5: str) -> bool:
-    if not path.is_file():
-        return False
+def _key(name: str, sha256: str) -> str:
+    """Parts are told by their bytes, as the dataset's have other names; tables of rejects not, as many are empty."""
+    return f"{name} {sha256}" if name.startswith("rejects/") else sha256
+
+
+def _is_wrong(path: Path, md5: str, read: Path) -> bool:
+    """Whether a cached file is damaged, or holds the bytes of a file that was found wrong."""
+    return path.is_file() and (_md5_of(path) != md5 or (read.is_file() and _md5_of(read) == md5))
+
+
+def _md5_of(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != md5
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _remove(path: Path) -> None:

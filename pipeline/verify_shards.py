@@ -18,8 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import tables
+from pipeline.duplicates import GROUPING_FILE
 from pipeline.engine import files, shards
 from pipeline.errors import UserError
+
+# Files that stages put beside their shards.
+BESIDE = {shards.MANIFEST, GROUPING_FILE, tables.RULE_FILE, tables.VOICE_STATISTICS_FILE, "README.md"}
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,15 @@ def _read_manifest(path: Path) -> list[shards.Marker]:
 
 
 def _files(folder: Path, marker: shards.Marker) -> list[shards.File]:
-    """The dataset folder has parts only."""
+    """The dataset's folder has parts only."""
     return [marker.part, marker.rejects] if (folder / "rejects").is_dir() or marker.rejects.rows else [marker.part]
 
 
 def _unlisted(folder: Path, markers: Iterable[shards.Marker]) -> Iterable[Fault]:
-    listed = {file.name for marker in markers for file in _files(folder, marker)}
-    for path in sorted(folder.rglob("part-*.parquet")) + sorted(folder.glob("data/*.parquet")):
+    listed = {file.name for marker in markers for file in _files(folder, marker)} | BESIDE
+    for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name not in listed:
+        if name not in listed and not path.is_dir():
             yield Fault(path, "unlisted", f"not listed in {shards.MANIFEST}; remove it, or make the folder anew", name)
 
 
@@ -133,7 +137,10 @@ def _check_tables(folder: Path, marker: shards.Marker, schema: pa.Schema | None)
         yield Fault(path, "parquet", f"not Parquet: {_line(error)}", marker.part.name)
         return
     if schema is not None:
-        yield from _check_columns(path, found, schema, marker.part.name)
+        try:
+            yield from _check_columns(path, found, schema, marker.part.name)
+        except (OSError, pa.ArrowException) as error:
+            yield Fault(path, "parquet", f"cannot be read: {_line(error)}", marker.part.name)
     if rows != marker.part.rows or rows != marker.counts.get(shards.OK):
         yield Fault(path, "rows", f"{rows} rows, {shards.MANIFEST} says {marker.part.rows}", marker.part.name)
     if sum(marker.counts.values()) != marker.rows_in:
@@ -151,6 +158,11 @@ def _check_columns(path: Path, found: pa.Schema, expected: pa.Schema, name: str)
             yield Fault(
                 path, "schema", f"column {field.name} is {found.field(field.name).type}, expected {field.type}", name
             )
+        # What is declared required in the file can hold no null.
+        elif not field.nullable and found.field(field.name).nullable:
+            nulls = pq.read_table(path, columns=[field.name], partitioning=None)[field.name].null_count
+            if nulls:
+                yield Fault(path, "schema", f"column {field.name} holds {nulls} nulls", name)
     for extra in sorted(set(found.names) - set(expected.names)):
         yield Fault(path, "schema", f"column {extra} is not in the contract", name)
 
