@@ -124,8 +124,11 @@ def _check_bytes(folder: Path, file: shards.File, tick: Callable[[int], object])
     finally:
         tick(file.bytes)
     if digest != file.sha256:
-        expected = f"{shards.MANIFEST} says {file.sha256[:16]}..."
-        yield Fault(path, "sha256", f"sha256 {digest[:16]}..., {expected}", file.name)
+        # A flipped bit of the manifest may lie behind what is shown of a digest.
+        found, stated = (f"{value[:16]}..." for value in (digest, file.sha256))
+        if found == stated:
+            found, stated = digest, file.sha256
+        yield Fault(path, "sha256", f"sha256 {found}, {shards.MANIFEST} says {stated}", file.name)
 
 
 def _check_tables(folder: Path, marker: shards.Marker, schema: pa.Schema | None) -> Iterable[Fault]:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine import shards
-from pipeline.verify import STAGES, main
+from pipeline.verification import STAGES
+from pipeline.verify import main
 from tests.project import Project
 
 Change = Callable[[pa.Table], pa.Table]
