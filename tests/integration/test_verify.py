@@ -112,6 +112,8 @@ def flip(path: Path) -> None:
         ("sier/data/train-00000-of-", flip, "sha256", "manifest.jsonl says"),
         ("speech/part-00000.parquet", lambda path: os.truncate(path, 100), "size", "100 bytes, manifest.jsonl says"),
         ("labels/part-00000.parquet", Path.unlink, "missing", "missing, manifest.jsonl lists it"),
+        ("labels/rule.json", lambda path: os.truncate(path, 20), "rule", "missing or damaged"),
+        ("labels/rule.json", Path.unlink, "rule", "missing or damaged"),
         ("clean/part-00000.parquet", lambda path: shutil.copy(path, path.with_name("part-9.parquet")), "unlisted", ""),
         ("scores/speech/manifest.jsonl", lambda path: os.truncate(path, 50), "manifest", "damaged"),
         ("speech/manifest.jsonl", Path.unlink, "manifest", "not found"),
@@ -134,6 +136,17 @@ def lengthened(table: pa.Table) -> pa.Table:
     return put("duration_seconds", lambda seconds: seconds + 1)(table)
 
 
+def nulled(table: pa.Table, column: str) -> pa.Table:
+    """A null in the first row, as a file without declared nullability may hold it."""
+    values = pa.array([None, *table[column].to_pylist()[1:]])
+    return table.set_column(table.column_names.index(column), pa.field(column, values.type), values)
+
+
+def swapped_pictures(table: pa.Table) -> pa.Table:
+    pictures = table["image"].to_pylist()
+    return put("image", pictures[1], 0)(table)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -141,6 +154,7 @@ def lengthened(table: pa.Table) -> pa.Table:
         ("clean", lambda table: table.append_column("more", table["id"]), "column more is not in the contract"),
         ("scores/image", lambda table: put_type(table, "p_anger", pa.float64()), "p_anger is double, expected float"),
         ("sier", lambda table: put_type(table, "fold", pa.int64()), "column fold is int64, expected int8"),
+        ("clean", lambda table: nulled(table, "sentiment"), "column sentiment holds 1 nulls"),
         ("clean", put("image", lambda data: data[: len(data) // 2]), "the picture cannot be decoded"),
         ("clean", put("width_px", 17), "made smaller"),
         ("speech", put("audio", b"fLaC"), "the recording cannot be decoded"),
@@ -161,6 +175,9 @@ def lengthened(table: pa.Table) -> pa.Table:
         ("labels", lambda table: table.slice(1), "rows of data/scores are neither here nor rejected, first"),
         ("sier", lambda table: table.slice(1), "rows of data/labels are neither here nor rejected, first"),
         ("sier", put("label", lambda label: (label + 1) % 4), "its label is not that of its source"),
+        ("sier", put("label", None), "its label is not that of its source"),
+        ("sier", put("label", 99), "its label is not that of its source"),
+        ("sier", swapped_pictures, "its image is not the picture of data/clean"),
         ("sier", put("confidence", 0.99), "its confidence is not that of its source"),
         ("sier", put("p_image_anger", 0.99), "its p_image_anger is not that of its source"),
         ("sier", put("text", "other words"), "its text is not that of its source"),
@@ -234,6 +251,26 @@ def test_only_the_folders_asked_for_are_looked_at(built: Project, verify: Verify
     code, lines, summary = verify(built, "data/speech", "data/labels")
     assert (code, lines) == (0, [])
     assert "in speech, labels: no faults" in summary
+
+
+def test_a_damaged_shard_hides_no_fault_of_another_and_makes_none_up(built: Project, verify: Verify) -> None:
+    rewrite(built, "clean", put("tweet_id", "1"), shard=1)
+    rewrite(built, "sier", put("text", "other words"))
+    for name in ("clean/part-00000.parquet", "scores/image/part-00000.parquet", "speech/part-00000.parquet"):
+        flip(built.root / "data" / name)
+    _, lines, summary = verify(built)
+    assert "faults (sha256 3, ids 1" in summary
+    assert sum("manifest.jsonl says" in line for line in lines) == 3
+    assert any("its id is not its tweet id and image number" in line for line in lines)
+    assert not any("neither here nor rejected" in line or "rows are not in" in line for line in lines), lines
+
+
+def test_a_lost_teacher_hides_no_fault_of_its_scores(built: Project, verify: Verify) -> None:
+    (built.root / "data" / "checkpoints" / "ier" / "teacher.json").unlink()
+    rewrite(built, "scores/image", put("p_anger", 7.0))
+    _, lines, _ = verify(built)
+    assert any(line.startswith("data/checkpoints/ier/teacher.json: missing or damaged") for line in lines)
+    assert any("a probability is not between 0 and 1" in line for line in lines)
 
 
 @pytest.mark.parametrize("folder", ["data/corpora", "/", "nowhere"])
