@@ -40,7 +40,7 @@ def check(root: Path) -> None:
     require_folder(root, "FI: one folder per emotion")
     if emoset.is_emoset(root):
         emoset.check(root)
-    elif _has_lists(root):
+    elif has_lists(root):
         _lists(root)
     else:
         _class_folders(root)
@@ -60,7 +60,7 @@ def read(root: Path) -> ImageCorpus:
     require_folder(root, "FI: one folder per emotion")
     if emoset.is_emoset(root):
         return emoset.read(root)
-    if _has_lists(root):
+    if has_lists(root):
         lists = _lists(root)
         places = _places(root / IMAGES)
         items = [item for emotion, path in lists for item in _read_list(emotion, path, places)]
@@ -102,19 +102,25 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
             yield LabelledImage(row_id, path, folder.name)
 
 
-def _has_lists(root: Path) -> bool:
+def has_lists(root: Path) -> bool:
+    """Whether `root` holds the original lists."""
     with reading(root):
         return (root / LISTS).is_dir()
 
 
 def _lists(root: Path) -> list[tuple[str, Path]]:
     """(emotion, list) for each `agg/<emotion>_*.csv`, sorted by name."""
-    folder = root / LISTS
     require_folder(root / IMAGES, f"the pictures that the lists in {LISTS}/ name by URL")
-    paths = [folder / name for name in visible_names(folder) if name.lower().endswith(".csv")]
-    lists = [(path.name.split("_")[0].removesuffix(path.suffix), path) for path in paths]
-    _expect_emotions(folder, {emotion for emotion, _ in lists}, "list")
+    lists = list_files(root)
+    _expect_emotions(root / LISTS, {emotion for emotion, _ in lists}, "list")
     return lists
+
+
+def list_files(root: Path) -> list[tuple[str, Path]]:
+    """(emotion, list) for whatever lists there are, sorted by name."""
+    folder = root / LISTS
+    paths = [folder / name for name in visible_names(folder) if name.lower().endswith(".csv")]
+    return [(path.name.split("_")[0].removesuffix(path.suffix), path) for path in paths]
 
 
 def _places(images: Path) -> dict[str, list[Path]]:
@@ -140,6 +146,12 @@ def _places(images: Path) -> dict[str, list[Path]]:
 
 
 def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Iterator[LabelledImage | Reject]:
+    for line, row in list_rows(path):
+        yield _picture(emotion, f"{path.name}:{line}", row, places)
+
+
+def list_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of each row of a list; of a row that is no CSV the one field says why."""
     with open_text(path) as file:
         reader = csv.reader(bounded_lines(file))
         while True:
@@ -150,16 +162,16 @@ def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Itera
             except csv.Error as error:
                 row = [str(error)]
             if row:
-                yield _picture(emotion, f"{path.name}:{reader.line_num}", row, places)
+                yield reader.line_num, row
 
 
 def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Path]]) -> LabelledImage | Reject:
-    name = base_name(row[1]) if len(row) == _COLUMNS else ""
-    votes = [vote.strip() for vote in row[2:]]
-    if not 0 < len(name) <= _NAME_CHARACTERS_MAX or not all(map(_is_vote, votes)):
+    votes = votes_of(row)
+    name = base_name(row[1]) if votes else ""
+    if votes is None or not 0 < len(name) <= _NAME_CHARACTERS_MAX:
         return where, "bad_csv_row", f"expected _, url, disagree, agree; found {shown(','.join(row))}"
     row_id = f"{emotion}/{name}"
-    disagree, agree = (int(vote) for vote in votes)
+    disagree, agree = votes
     if agree <= disagree:
         return row_id, "no_majority", f"{agree} agree, {disagree} disagree"
     found = places.get(name, [])
@@ -171,9 +183,13 @@ def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Pa
     return LabelledImage(row_id, found[0], emotion) if found else (row_id, "image_missing", f"not below {IMAGES}/")
 
 
-def _is_vote(field: str) -> bool:
+def votes_of(row: list[str]) -> tuple[int, int] | None:
+    """How many disagree and how many agree; None of a row that is not well formed."""
+    votes = [vote.strip() for vote in row[2:]]
     # Longer numbers are no votes, and int() refuses those of thousands of digits.
-    return field.isascii() and field.isdigit() and len(field) < 10
+    if len(row) != _COLUMNS or not all(vote.isascii() and vote.isdigit() and len(vote) < 10 for vote in votes):
+        return None
+    return int(votes[0]), int(votes[1])
 
 
 def base_name(url: str) -> str:

@@ -148,7 +148,7 @@ def _with_pictures(corpus: str, source: Source, paths: Paths, check: Callable[[P
     if corpus != "fi" or not fi_urls.needs_pictures(source.root):
         check(source.root)
         return source
-    lists = fi_urls.lists(source.root)
+    lists = [path for _, path in fi.list_files(source.root)]
     digest = hashlib.sha256("".join(f"{path.name} {files.sha256_of(path)}\n" for path in lists).encode()).hexdigest()
     folder = _folder(corpus, paths) / f"{digest[:16]}-pictures"
     folder.mkdir(parents=True, exist_ok=True)
