@@ -20,7 +20,7 @@ from models.classifier import TEACHER_FILE
 from pipeline import tables, verify_media, verify_rows
 from pipeline.engine import shards
 from pipeline.stage import Paths
-from pipeline.verify_shards import Checked, Fault, check_folder, listed_bytes
+from pipeline.verify_shards import Checked, Fault, check_folder, first_line, listed_bytes
 
 STAGES = {
     "clean": "clean", "speech": "synthesize", "scores/speech": "score@speech", "scores/image": "score@image",
@@ -107,7 +107,7 @@ class Verification:
             try:
                 part = pq.read_table(path, columns=columns, partitioning=None).to_pandas()
             except (OSError, pa.ArrowException) as error:
-                yield Fault(path, "parquet", f"cannot be read: {str(error).splitlines()[0]}", marker.part.name)
+                yield Fault(path, "parquet", f"cannot be read: {first_line(error)}", marker.part.name)
                 continue
             parts.append(part.assign(split=marker.shard.split("-")[0]) if name == "sier" else part)
         if not parts or "id" not in parts[0]:
@@ -173,5 +173,5 @@ class Verification:
             scores = known[f"scores/{modality}"].drop(columns="teacher_digest")
             named = {column: column.replace(prefix, f"{prefix}{modality}_", 1) for column in scores.columns[1:]}
             expected = expected.merge(scores.rename(columns=named), on="id")
-        expected = expected.merge(known["clean"][["id", "text", "sentiment", "group_id"]], on="id")
-        return expected.merge(known["speech"][["id", "voice", "word_error_rate"]], on="id")
+        expected = expected.merge(known["clean"], on="id")
+        return expected.merge(known["speech"], on="id")

@@ -21,7 +21,7 @@ import soundfile
 from PIL import Image
 
 from pipeline.audio import SAMPLING_RATE_HZ
-from pipeline.verify_shards import Checked, Fault
+from pipeline.verify_shards import Checked, Fault, first_line
 
 Media = Literal["all", "sample", "none"]
 SAMPLE_ROWS = 2_000  # of a folder, about
@@ -57,7 +57,7 @@ def check_media(checked: Checked, name: str, media: Media, seen: dict[tuple[str,
                 for problem in _differences(row, seen) if not problems else ():
                     yield Fault(path, "values", f"row {row['id']}: {problem}")
         except (OSError, pa.ArrowException) as error:
-            yield Fault(path, "parquet", f"cannot be read: {str(error).splitlines()[0]}", marker.part.name)
+            yield Fault(path, "parquet", f"cannot be read: {first_line(error)}", marker.part.name)
 
 
 def _rows(path: Path, name: str, share: float) -> Iterator[dict[str, Any]]:

@@ -66,7 +66,7 @@ def check_folder(folder: Path, schema: pa.Schema | None, tick: Callable[[int], o
     try:
         markers = _read_manifest(folder / shards.MANIFEST)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = "not found" if isinstance(error, FileNotFoundError) else f"damaged ({_line(error)})"
+        problem = "not found" if isinstance(error, FileNotFoundError) else f"damaged ({first_line(error)})"
         return Checked(folder, (), (Fault(folder / shards.MANIFEST, "manifest", problem, shards.MANIFEST),))
     sound, faults = [], list(_unlisted(folder, markers))
     for marker in markers:
@@ -137,13 +137,13 @@ def _check_tables(folder: Path, marker: shards.Marker, schema: pa.Schema | None)
         found = pq.read_schema(path)
         rows = pq.read_metadata(path).num_rows
     except (OSError, pa.ArrowException) as error:
-        yield Fault(path, "parquet", f"not Parquet: {_line(error)}", marker.part.name)
+        yield Fault(path, "parquet", f"not Parquet: {first_line(error)}", marker.part.name)
         return
     if schema is not None:
         try:
             yield from _check_columns(path, found, schema, marker.part.name)
         except (OSError, pa.ArrowException) as error:
-            yield Fault(path, "parquet", f"cannot be read: {_line(error)}", marker.part.name)
+            yield Fault(path, "parquet", f"cannot be read: {first_line(error)}", marker.part.name)
     if rows != marker.part.rows or rows != marker.counts.get(shards.OK):
         yield Fault(path, "rows", f"{rows} rows, {shards.MANIFEST} says {marker.part.rows}", marker.part.name)
     if sum(marker.counts.values()) != marker.rows_in:
@@ -175,7 +175,7 @@ def _check_rejects(folder: Path, marker: shards.Marker) -> Iterable[Fault]:
     try:
         rejects = tables.conform(pq.read_table(path, partitioning=None), tables.REJECTS, str(path))
     except (OSError, pa.ArrowException, UserError) as error:
-        yield Fault(path, "rejects", f"not a table of rejects: {_line(error)}", marker.rejects.name)
+        yield Fault(path, "rejects", f"not a table of rejects: {first_line(error)}", marker.rejects.name)
         return
     counted = dict(Counter(rejects["status"].to_pylist()))
     stated = {status: count for status, count in marker.counts.items() if status != shards.OK}
@@ -186,5 +186,6 @@ def _check_rejects(folder: Path, marker: shards.Marker) -> Iterable[Fault]:
         yield Fault(path, "rejects", f"{without_reason} rejects without a reason", marker.rejects.name)
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text; of one without a text its kind."""
     return (str(error).splitlines() or [type(error).__name__])[0]
