@@ -5,6 +5,7 @@ Wall seconds mean little on a machine that others use; CPU seconds, of a process
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -37,6 +38,14 @@ LIBRARIES = (
     "faiss-cpu",
     "dvc",
 )
+
+
+def arguments(name: str, description: str | None, quick: str) -> argparse.ArgumentParser:
+    """What every benchmark takes: `--quick`, with what it then measures, and `--json`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--json", type=Path, help=f"where results are written; benchmarks/results/{name}.json")
+    return parser
 
 
 @dataclass(frozen=True)

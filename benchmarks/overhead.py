@@ -10,7 +10,6 @@ package, or the innermost function of this project. So waiting costs nothing; th
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections import defaultdict
@@ -43,9 +42,7 @@ def repro(project: Project, **environment: str) -> measure.Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the tests' tiny project: that it runs")
-    parser.add_argument("--json", type=Path, help="where results are written; benchmarks/results/overhead.json")
+    parser = measure.arguments("overhead", __doc__, "the tests' tiny project: that it runs")
     parser.add_argument("--folder", type=Path, help="for the copy, some 1 GB; by default a temporary one")
     options = parser.parse_args()
     facts = measure.machine()

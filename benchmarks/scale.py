@@ -10,7 +10,6 @@ first, for ten times the rows at most 12, and the exponent of a line through all
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -87,10 +86,8 @@ def targets(figures: dict[int, dict[str, dict[str, Any]]]) -> list[measure.Targe
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="1,000 to 10,000 rows: that it runs, not how it grows")
+    parser = measure.arguments("scale", __doc__, "1,000 to 10,000 rows: that it runs, not how it grows")
     parser.add_argument("--rows", type=int, nargs="+", help="other numbers of rows")
-    parser.add_argument("--json", type=Path, help="where results are written; benchmarks/results/scale.json")
     parser.add_argument("--folder", type=Path, help="for the made-up rows, some 1 GB; by default a temporary one")
     options = parser.parse_args()
     facts = measure.machine()

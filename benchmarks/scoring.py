@@ -11,7 +11,6 @@ random weights, takes as long, and pads speech to 30 s, as Whisper was trained.
 
 from __future__ import annotations
 
-import argparse
 import io
 import statistics
 import sys
@@ -177,12 +176,10 @@ def measure_modality(data: Path, folder: Path, modality: str, rows: int, rounds:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.arguments("scoring", __doc__, "16 rows, one round: that it runs")
     parser.add_argument("--data", type=Path, default=PROJECT / "data")
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="16 rows, one round: that it runs")
-    parser.add_argument("--json", type=Path, help="where results are written; benchmarks/results/scoring.json")
     options = parser.parse_args()
     facts = measure.machine()
     wanted, rounds = (16, 1) if options.quick else (options.rows, options.rounds)

@@ -135,12 +135,10 @@ def on_all_cores(folder: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.arguments("synthesis", __doc__, "6 texts, one round: that it runs")
     parser.add_argument("--data", type=Path, default=PROJECT / "data")
     parser.add_argument("--texts", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="6 texts, one round: that it runs")
-    parser.add_argument("--json", type=Path, help="where results are written; benchmarks/results/synthesis.json")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=["stage", "loop"], help=argparse.SUPPRESS)
     options = parser.parse_args()
