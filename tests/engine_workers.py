@@ -35,11 +35,15 @@ def calls(log: Path) -> dict[str, int]:
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Wait until `condition` holds."""
+    """Look every 10 ms.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited for {what} in vain"
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
 
 
 def until_gone(pids: Iterable[int], seconds: float = 30.0) -> bool:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import yaml
 
-from tests.engine_workers import until_gone
-from tests.faults.scene import Scene, session, until
+from tests.engine_workers import until, until_gone
+from tests.faults.scene import Scene, session
 
 Record = Callable[[str, str, str], None]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engine import failpoints
-from tests.engine_workers import until_gone
-from tests.faults.scene import until
+from tests.engine_workers import until, until_gone
 from tests.project import Project, family, new_project
 
 Record = Callable[[str, str, str], None]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine_workers import calls, until_gone
-from tests.faults.scene import SHARDS, Scene, session, told, until
+from tests.engine_workers import calls, until, until_gone
+from tests.faults.scene import SHARDS, Scene, session, told
 from tests.faults.test_kills import PAUSE_SECONDS, REPRO, dvc_scene, finish_under_dvc
 
 Record = Callable[[str, str, str], None]

