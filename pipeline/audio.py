@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from pipeline.errors import RowError
+from pipeline.errors import RowError, first_line
 from pipeline.params import STRICT
 
 SAMPLING_RATE_HZ = 16_000
@@ -111,7 +111,7 @@ def decode(source: bytes | Path) -> Waveform:
     except soundfile.LibsndfileError as error:  # as text it names the buffer's address, another one in each run
         raise RowError("audio_unreadable", error.error_string) from None
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        raise RowError("audio_unreadable", str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        raise RowError("audio_unreadable", first_line(error)) from None
     if not len(waveform):
         raise RowError("audio_empty", "no samples")
     if not np.isfinite(waveform).all():

@@ -32,3 +32,8 @@ class RowError(Exception):
 
 class RetryableError(Exception):
     """A failure that may pass by itself: a busy file system, a connection that broke."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text; of one without a text its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

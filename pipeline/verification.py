@@ -19,8 +19,9 @@ from tqdm import tqdm
 from models.classifier import TEACHER_FILE
 from pipeline import tables, verify_media, verify_rows
 from pipeline.engine import shards
+from pipeline.errors import first_line
 from pipeline.stage import Paths
-from pipeline.verify_shards import Checked, Fault, check_folder, first_line, listed_bytes
+from pipeline.verify_shards import Checked, Fault, check_folder, listed_bytes
 
 STAGES = {
     "clean": "clean", "speech": "synthesize", "scores/speech": "score@speech", "scores/image": "score@image",

@@ -21,7 +21,8 @@ import soundfile
 from PIL import Image
 
 from pipeline.audio import SAMPLING_RATE_HZ
-from pipeline.verify_shards import Checked, Fault, first_line
+from pipeline.errors import first_line
+from pipeline.verify_shards import Checked, Fault
 
 Media = Literal["all", "sample", "none"]
 SAMPLE_ROWS = 2_000  # of a folder, about

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline import tables
 from pipeline.duplicates import GROUPING_FILE
 from pipeline.engine import files, shards
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 
 # Files that stages put beside their shards.
 BESIDE = {shards.MANIFEST, GROUPING_FILE, tables.RULE_FILE, tables.VOICE_STATISTICS_FILE, "README.md"}
@@ -184,8 +184,3 @@ def _check_rejects(folder: Path, marker: shards.Marker) -> Iterable[Fault]:
     without_reason = sum(not reason.strip() for reason in rejects["reason"].to_pylist())
     if without_reason:
         yield Fault(path, "rejects", f"{without_reason} rejects without a reason", marker.rejects.name)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text; of one without a text its kind."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -27,7 +27,7 @@ from pipeline.engine import ray_actor, shards
 from pipeline.engine.local import in_order
 from pipeline.engine.parts import Part
 from pipeline.engine.worker import STARTS, Job
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 
 CONNECT_SECONDS = 10.0
 IN_FLIGHT = 2  # tasks of an actor: the next one waits there already when one is done
@@ -125,7 +125,7 @@ class RayEngine:
             try:
                 ray.init(**options)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                problem = (str(error).splitlines() or [type(error).__name__])[0]
+                problem = first_line(error)
                 if self.address:
                     raise UserError(f"SIER_RAY_ADDRESS = {self.address}: no cluster there: {problem}") from None
                 raise UserError(f"SIER_ENGINE = ray: no cluster could be started: {problem}") from None

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pipeline import tables
 from pipeline.engine import failpoints, files, store
 from pipeline.engine.store import Folder
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 
 FORMAT = 2  # of markers and files; part of every fingerprint
 MANIFEST = "manifest.jsonl"
@@ -210,7 +210,7 @@ def read_part(
     try:
         table = store.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
     return tables.conform(table, schema, str(path)) if schema is not None else table
 
 

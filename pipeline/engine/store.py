@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine import files
-from pipeline.errors import RetryableError, UserError
+from pipeline.errors import RetryableError, UserError, first_line
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -43,15 +43,11 @@ def open_store(text: str) -> Folder:
             return Path(folder.path).absolute()
         folder.fs  # noqa: B018 - the library is imported here
     except ImportError as error:
-        raise UserError(f"SIER_WORK = {text}: {_line(error)}") from None
+        raise UserError(f"SIER_WORK = {text}: {first_line(error)}") from None
     except ValueError as error:
-        raise UserError(f"SIER_WORK = {text}: expected a folder or a URL that fsspec knows; {_line(error)}") from None
+        expected = "expected a folder or a URL that fsspec knows"
+        raise UserError(f"SIER_WORK = {text}: {expected}; {first_line(error)}") from None
     return folder
-
-
-def is_local(path: Folder) -> bool:
-    """Whether a path is one of this machine."""
-    return isinstance(path, Path)
 
 
 def prepare(folder: Folder) -> None:
@@ -69,7 +65,7 @@ def prepare(folder: Folder) -> None:
         folder.fs.rm_file(probe)
     except Exception as error:  # noqa: BLE001 - each kind of store has errors of its own
         raise UserError(
-            f"SIER_WORK: {folder} cannot be written to: {_line(error)}; check the URL and the credentials in the "
+            f"SIER_WORK: {folder} cannot be written to: {first_line(error)}; check the URL and the credentials in the "
             "environment"
         ) from None
 
@@ -181,8 +177,4 @@ def _told(path: Folder) -> Iterator[None]:
     except Exception as error:
         if isinstance(path, Path) or (isinstance(error, OSError) and error.errno is not None):
             raise
-        raise RetryableError(f"{path}: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise RetryableError(f"{path}: {first_line(error)}") from error
