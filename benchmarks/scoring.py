@@ -1,6 +1,6 @@
 """Scoring: the stage's worker against a bare batched loop, and against transformers.pipeline, row by row.
 
-    python -m benchmarks.scoring [--data data] [--rows 200] [--rounds 5] [--quick] [--json FILE]
+    python -m benchmarks.scoring [--data data] [--rows 100] [--rounds 3] [--quick] [--json FILE]
 
 One thread, one process, by turns, on the same rows of data/speech and data/clean with the teachers of data/checkpoints
 (run `make repro` before). All three read the shard, decode the media and end with probabilities. The bare loop uses the
@@ -178,8 +178,8 @@ def measure_modality(data: Path, folder: Path, modality: str, rows: int, rounds:
 def main() -> None:
     parser = measure.arguments("scoring", __doc__, "16 rows, one round: that it runs")
     parser.add_argument("--data", type=Path, default=PROJECT / "data")
-    parser.add_argument("--rows", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     facts = measure.machine()
     wanted, rounds = (16, 1) if options.quick else (options.rows, options.rounds)
