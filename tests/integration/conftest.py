@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.project import Project, new_project
+from tests.project import TINY, Project, new_project
 
 CORPORA = ("b_t4sa", "iemocap", "fi")
 LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py")
@@ -89,14 +89,11 @@ def real_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project as it is, but for its corpora, which are real, and less hearing, training and explaining for time."""
+    """The project as it is up to its dataset, made of real corpora; little hearing and tiny networks, for time."""
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
-    project = new_project(tmp_path_factory.mktemp("real") / "project", paths)
-    models = project.params()["models"]
-    kept = {name: models[name] for name in ("parallelnet", "parallelnet_sentiment")}
-    less = {"train.epochs": 1, "explain.figures": 1, "explain.corpus_rows": 2, "synthesize.recognition.share": 0.1}
-    project.set_params({"models": kept, **less})
-    return repro(project)
+    small = {name: value for name, value in TINY.items() if name == "models" or name.startswith(("train.", "explain."))}
+    less = {**small, "train.batch_size": 16, "synthesize.recognition.share": 0.1}
+    return repro(new_project(tmp_path_factory.mktemp("real") / "project", {**paths, **less}))
 
 
 def repro(project: Project) -> Project:

@@ -54,10 +54,19 @@ def alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def test_a_killed_stage_goes_on_where_it_was(tiny_build: Project, unspoken: Project) -> None:
+def test_a_stage_killed_and_then_told_to_stop_goes_on_where_it_was(tiny_build: Project, unspoken: Project) -> None:
     command = ("python", "-m", "pipeline.synthesize")
-    done, orphans = kill_after_two_shards(unspoken, *command)
+    killed, orphans = kill_after_two_shards(unspoken, *command)
     assert orphans, "no worker was running"
+    with unspoken.running(*command) as process:
+        more = len(killed) // 2 + 1
+        until(lambda: len(finished(unspoken)) >= more or process.poll() is not None, "a shard more", TIMEOUT_SECONDS)
+        orphans = family(process)
+        process.terminate()
+        assert process.wait(timeout=20) == 143
+        until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
+    done = identities(finished(unspoken))
+    assert done.items() > killed.items()
     again = unspoken.run(*command)
     assert again.returncode == 0, again.stderr
     assert f"{len(done) // 2} of " in again.stderr
@@ -76,19 +85,3 @@ def test_a_killed_repro_takes_its_stage_with_it_and_the_next_one_completes(
     assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
     assert unspoken.digests("data", "reports") == tiny_build.digests("data", "reports")
     assert unspoken.lock() == tiny_build.lock()
-
-
-def test_a_stage_told_to_stop_says_so_and_goes_on_later(tiny_build: Project, unspoken: Project) -> None:
-    command = ("python", "-m", "pipeline.synthesize")
-    with unspoken.running(*command) as process:
-        until(lambda: bool(finished(unspoken)) or process.poll() is not None, "a finished shard", TIMEOUT_SECONDS)
-        orphans = family(process)
-        process.terminate()
-        assert process.wait(timeout=20) == 143
-        until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
-    done = identities(finished(unspoken))
-    assert done
-    again = unspoken.run(*command)
-    assert again.returncode == 0, again.stderr
-    assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
-    assert unspoken.digests(*OUTPUTS) == tiny_build.digests(*OUTPUTS)
