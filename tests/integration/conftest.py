@@ -93,7 +93,7 @@ def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     paths = {f"acquire.{corpus}.path": str(real_corpora / corpus) for corpus in CORPORA}
     small = {name: value for name, value in TINY.items() if name == "models" or name.startswith(("train.", "explain."))}
     less = {**small, "train.batch_size": 16, "synthesize.recognition.share": 0.1}
-    return repro(new_project(tmp_path_factory.mktemp("real") / "project", {**paths, **less}))
+    return repro(new_project(tmp_path_factory.mktemp("real") / "project", {**paths, **less}, SIER_WORKERS="1"))
 
 
 def repro(project: Project) -> Project:
