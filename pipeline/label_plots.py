@@ -5,7 +5,7 @@ modalities          the paper's Fig. 1, right: rows per label and deciding modal
 speech_predictions  what the speech teacher says per voice, before the rule: artefacts of a voice show here
 confidence          histogram of each teacher's largest probability
 thresholds          kept rows per label, agreement and speech's share for thresholds that might be chosen
-validity            label against B-T4SA's text sentiment, a row per kept row
+validity            label against B-T4SA's text sentiment, a row per kept row (of many, evenly chosen ones)
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pipeline import rules
 from pipeline.reports import write_plot
 
 THRESHOLDS = np.round(np.arange(0.25, 0.96, 0.05), 2)
+VALIDITY_ROWS = 10_000  # of the plot, which has a row per row; label.json counts them all
 CONFIDENCE_BINS = np.round(np.arange(0.0, 1.01, 0.05), 2)
 
 
@@ -70,7 +71,8 @@ def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folde
     ]
     write_plot(folder / "confidence.csv", ("series", "confidence", "rows"), bins)
     write_plot(folder / "thresholds.csv", ("threshold", "series", "rows"), _curve(found, rule))
-    validity = zip(found.rows["sentiment"][kept], found.labels[kept], decided_by[kept], strict=True)
+    shown = np.flatnonzero(kept)[:: -(-int(kept.sum()) // VALIDITY_ROWS)]
+    validity = zip(found.rows["sentiment"].iloc[shown], found.labels[shown], decided_by[shown], strict=True)
     write_plot(folder / "validity.csv", ("sentiment", "label", "decided_by"), validity)
 
 

@@ -31,10 +31,18 @@ class Association:
 def contingency(
     labels: Sequence[str], sentiments: Sequence[str], label_names: Sequence[str], sentiment_names: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Counts, [sentiments, labels]."""
+    """Counts, [sentiments, labels].
+
+    Raises:
+        ValueError: a name that is not among those given.
+    """
     table = np.zeros((len(sentiment_names), len(label_names)), dtype=np.int64)
-    rows = [list(sentiment_names).index(sentiment) for sentiment in sentiments]
-    columns = [list(label_names).index(label) for label in labels]
+    row_of = {name: place for place, name in enumerate(sentiment_names)}
+    column_of = {name: place for place, name in enumerate(label_names)}
+    try:
+        rows, columns = [row_of[name] for name in sentiments], [column_of[name] for name in labels]
+    except KeyError as error:
+        raise ValueError(f"{error} is not among {label_names} or {sentiment_names}") from None
     np.add.at(table, (rows, columns), 1)
     return table
 
