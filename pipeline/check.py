@@ -9,7 +9,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, assemble, clean, evaluate, explain, label, nets, score, stage, synthesize, train_teacher
+from pipeline import (
+    acquire,
+    assemble,
+    audit,
+    clean,
+    evaluate,
+    explain,
+    label,
+    nets,
+    score,
+    stage,
+    synthesize,
+    train_teacher,
+)
 from pipeline.engine.environment import (
     device_from_environment,
     engine_from_environment,
@@ -30,6 +43,7 @@ SECTIONS: dict[str, type[Any]] = {
     "assemble": assemble.AssembleParams,
     "train": nets.TrainParams,
     "evaluate": evaluate.EvaluateParams,
+    "audit": audit.AuditParams,
     "explain": explain.ExplainParams,
     "models": nets.Models,
 }

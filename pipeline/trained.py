@@ -38,18 +38,25 @@ class Trained:
         folder: where it lies.
         labels: in the order of class ids.
         training: content of training.json: parameters, folds with their histories.
+        ids: of the rows.
         fold: int [rows], which fold held the row out.
         truth: class ids, int64 [rows].
-        predicted: by the network that did not train on the row, int64 [rows].
+        probabilities: of the network that did not train on the row, float32 [rows, classes].
     """
 
     name: str
     folder: Path
     labels: tuple[str, ...]
     training: dict[str, Any]
+    ids: list[str]
     fold: NDArray[np.int8]
     truth: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class ids with the largest probabilities, int64 [rows]."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
 
 def predictions_schema(labels: Sequence[str], *, fold: bool) -> pa.Schema:
@@ -110,9 +117,10 @@ def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trai
         folder=folder,
         labels=tuple(labels),
         training=training,
+        ids=frame["id"].tolist(),
         fold=frame["fold"].to_numpy(dtype=np.int8),
         truth=np.asarray(truth, dtype=np.int64),
-        predicted=frame[columns].to_numpy(dtype=np.float32).argmax(axis=1).astype(np.int64),
+        probabilities=frame[columns].to_numpy(dtype=np.float32),
     )
 
 

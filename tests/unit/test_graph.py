@@ -172,7 +172,8 @@ def whole_sections(stage: Stage) -> list[str]:
     if stage.module == "train":
         return ["train", f"models.{stage.item}"]
     own = f"{stage.module}.{stage.item}" if stage.item else stage.module
-    return [own, "models", "train"] if stage.module in {"evaluate", "explain"} else [own]
+    further = {"evaluate": ["models", "train"], "explain": ["models", "train"], "audit": ["models"]}
+    return [own, *further.get(stage.module, [])]
 
 
 @each_stage
@@ -259,6 +260,7 @@ READS = {
         "data/sier",
         "data/speech",
     },
+    "audit": {"data/checkpoints/parallelnet"},
     "explain": {"data/checkpoints/parallelnet", "data/predictions", "data/sier"},
 }
 
