@@ -1,0 +1,78 @@
+"""Pictures and waveforms to what a ParallelNet reads, where the pipeline is not installed.
+
+In   PIL pictures of any size; waveforms: floating point [samples], mono, full scale 1.0, at the network's rate
+Out  pixel_values float32 [n, 3, size, size] in [0, 1]; spectrogram float32 [n, 1, n_mels, n_frames] in [0, 1]
+
+Published beside the weights, for AutoProcessor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature, ProcessorMixin
+
+from .spectrogram import log_mel
+
+
+class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
+    """Prepares inputs as stage `train` does.
+
+    Args:
+        image_size_px: pictures are squashed to this width and height.
+        duration_seconds: of speech that a spectrogram shows.
+        n_mels: its bands.
+        n_frames: its frames.
+        sampling_rate_hz: that waveforms must have.
+    """
+
+    attributes: list[str] = []  # noqa: RUF012  # the base class's way
+
+    def __init__(
+        self,
+        image_size_px: int = 128,
+        duration_seconds: float = 10.0,
+        n_mels: int = 128,
+        n_frames: int = 128,
+        sampling_rate_hz: int = 16_000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.image_size_px = image_size_px
+        self.duration_seconds = duration_seconds
+        self.n_mels = n_mels
+        self.n_frames = n_frames
+        self.sampling_rate_hz = sampling_rate_hz
+
+    def __call__(self, images: Any = None, audio: Any = None, sampling_rate: int | None = None) -> BatchFeature:
+        """Inputs of the network; one picture or waveform, or a list of them; either may be left out.
+
+        Raises:
+            ValueError: nothing is given, or the waveform has another rate than the network listens at.
+        """
+        data: dict[str, Any] = {}
+        if images is not None:
+            given = images if isinstance(images, list | tuple) else [images]
+            data["pixel_values"] = torch.stack([self._pixels(image) for image in given])
+        if audio is not None:
+            if sampling_rate != self.sampling_rate_hz:
+                raise ValueError(
+                    f"expected a waveform at {self.sampling_rate_hz} Hz, found {sampling_rate}; resample it"
+                )
+            waves: Sequence[Any] = audio if isinstance(audio, list | tuple) else [audio]
+            found = log_mel(
+                [np.asarray(wave, dtype=np.float32) for wave in waves], duration_seconds=self.duration_seconds,
+                n_mels=self.n_mels, n_frames=self.n_frames, sampling_rate_hz=self.sampling_rate_hz,
+            )  # fmt: skip
+            data["spectrogram"] = found.half().float()  # as training reads them
+        if not data:
+            raise ValueError("expected images, audio or both, found neither")
+        return BatchFeature(data)
+
+    def _pixels(self, image: Any) -> torch.Tensor:
+        size = (self.image_size_px, self.image_size_px)
+        square = image.convert("RGB").resize(size, 2)  # 2: bilinear, of PIL
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1).float() / 255

@@ -1,0 +1,167 @@
+"""The Parquet files of a published dataset, made from data/ into a folder.
+
+In   data/sier, data/clean, data/speech; data/audit/audit.parquet where stage audit has been run
+Out  data/{train,test}-*.parquet and sentiment/{train,validation,test}-*.parquet; columns see `columns`
+
+Everything is read and written shard by shard. Equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.engine import shards
+from pipeline.publishing import audited, columns
+from pipeline.publishing.columns import Mode
+from pipeline.publishing.media import MediaSource, records
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+    from pipeline.nets import InputParams
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of the published dataset, and how much it holds."""
+
+    name: str
+    split: str
+    rows: int
+
+
+@dataclass
+class Exported:
+    """What was written, by the folder's first level: `data` and `sentiment`.
+
+    Attributes:
+        folder: where the files lie.
+        mode: of publishing.
+        features: columns of each, as Hugging Face features.
+        parts: files of each, in order.
+    """
+
+    folder: Path
+    mode: Mode
+    features: dict[str, Features] = field(default_factory=dict)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+
+
+def export(data: Path, folder: Path, mode: Mode, inputs: InputParams, *, keep_personal: bool) -> Exported:
+    """Write all files of a mode.
+
+    Args:
+        data: folder of stages' outputs.
+        folder: where to; an empty one.
+        mode: what is published of each row.
+        inputs: of the networks; mode `features` has their spectrograms.
+        keep_personal: leave @mentions and URLs in texts.
+
+    Raises:
+        UserError: a stage's output is missing or incomplete.
+    """
+    exported = Exported(folder, mode)
+    _export_sier(exported, MediaSource(data, keep_personal=keep_personal), inputs)
+    _export_sentiment(exported, MediaSource(data, keep_personal=keep_personal))
+    return exported
+
+
+def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams) -> None:
+    from datasets import Features  # noqa: PLC0415 - half a second
+
+    sier, mode = source.data / "sier", exported.mode
+    markers = shards.read_manifest(sier, "assemble")
+    kinds = Features.from_arrow_schema(pq.read_schema(sier / markers[0].part.name))
+    audit = audited.read(source.data)
+    quality = {} if audit is None else dict(zip(audit["id"], audit["label_quality"].astype(float), strict=True))
+    features = columns.dataset_features(kinds, mode, audit is not None, inputs)
+    pictures = source.index("clean", ["image_sha256"])["image_sha256"].to_dict() if mode == "no_media" else {}
+    exported.features["data"] = features
+    found = []
+    for marker in markers:
+        table = shards.read_part(sier, marker)
+        rows = table.drop_columns(["audio"] if mode == "features" else []).to_pylist()
+        heard = _spectrograms(table, inputs) if mode == "features" else None
+        for place, row in enumerate(rows):
+            row["text"] = source.text(row["text"])
+            if heard is not None:
+                row["spectrogram"] = next(heard)
+            if mode == "no_media":
+                row["audio_sha256"] = hashlib.sha256(row["audio"]["bytes"]).hexdigest()
+                row["image_sha256"] = pictures[row["id"]]
+            if audit is not None:
+                row["label_quality"] = quality.get(row["id"])
+            rows[place] = {name: row[name] for name in features}
+        found.append((marker.part.name, to_table(rows, features)))
+        if mode != "no_media":
+            write_part(exported, *found.pop())
+    for split in ("train", "test") if found else ():  # without media a file per split is small
+        tables_ = [table for name, table in found if name.startswith(f"data/{split}-")]
+        write_part(exported, f"data/{split}-00000-of-00001.parquet", pa.concat_tables(tables_))
+
+
+def _spectrograms(table: pa.Table, inputs: InputParams) -> Iterator[Any]:
+    from pipeline.audio import decode  # noqa: PLC0415
+    from pipeline.decoding import spectrogram_array  # noqa: PLC0415 - torch, for this mode only
+
+    for recording in table["audio"].to_pylist():
+        yield spectrogram_array(
+            decode(recording["bytes"]), duration_seconds=inputs.duration_seconds, n_mels=inputs.n_mels,
+            n_frames=inputs.n_frames,
+        )  # fmt: skip
+
+
+def _export_sentiment(exported: Exported, source: MediaSource) -> None:
+    features = columns.sentiment_features(exported.mode)
+    exported.features["sentiment"] = features
+    clean = source.index("clean", ["sentiment", "group_id", "source_split"])
+    rows = clean.join(source.index("speech", ["voice"]), how="inner").reset_index()
+    most = max(marker.part.rows for marker in source.markers["clean"])
+    for theirs, split in columns.SPLITS.items():
+        members = rows[rows["source_split"] == theirs].drop(columns="source_split")
+        if exported.mode == "features":
+            write_part(exported, f"sentiment/{split}-00000-of-00001.parquet", to_table(records(members), features))
+            continue
+        chunks = [members[start : start + most] for start in range(0, len(members), most)]
+        plain = []
+        for number, chunk in enumerate(chunks):
+            table = to_table(source.attach(chunk), features)
+            if exported.mode == "full":
+                write_part(exported, f"sentiment/{split}-{number:05d}-of-{len(chunks):05d}.parquet", table)
+            else:
+                plain.append(table)
+        if plain:
+            write_part(exported, f"sentiment/{split}-00000-of-00001.parquet", pa.concat_tables(plain))
+
+
+def to_table(rows: list[dict[str, Any]], features: Features) -> pa.Table:
+    """Rows in the types of `features`; class names become class ids."""
+    from datasets import ClassLabel  # noqa: PLC0415
+
+    values: dict[str, Any] = {}
+    for name, kind in features.items():
+        column = [row[name] for row in rows]
+        if isinstance(kind, ClassLabel):
+            column = [kind.str2int(value) if isinstance(value, str) else value for value in column]
+        values[name] = _array(column, features.arrow_schema.field(name).type)
+    return pa.table(values, schema=features.arrow_schema)
+
+
+def _array(column: list[Any], kind: pa.DataType) -> pa.Array:
+    if isinstance(kind, pa.ExtensionType):  # a spectrogram
+        return pa.ExtensionArray.from_storage(kind, pa.array([list(map(list, v)) for v in column], kind.storage_type))
+    return pa.array(column, kind, from_pandas=True)
+
+
+def write_part(exported: Exported, name: str, table: pa.Table) -> None:
+    """Write a table to the file `name` of the dataset, `<level>/<split>-...`."""
+    columns.write(table, exported.folder / name)
+    level, _, file = name.partition("/")
+    exported.parts.setdefault(level, []).append(Part(name, file.split("-")[0], table.num_rows))

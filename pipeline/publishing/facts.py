@@ -1,0 +1,115 @@
+"""What was measured of a build, as the cards tell it: nothing here is worked out by hand.
+
+In   reports/*.json, data/labels/rule.json, params.yaml, data/sier without its media
+Out  `Facts`; a report that is missing or tells of other rows than data/sier holds is an error
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline import tables
+from pipeline.corpora import acquired
+from pipeline.engine import shards
+from pipeline.errors import UserError
+from pipeline.params import PARAMS_FILE, read_params
+from pipeline.publishing import audited
+from pipeline.stage import Paths
+
+STAGES = {
+    "clean": "clean", "synthesize": "synthesize", "train_teacher_speech": "train_teacher@speech",
+    "train_teacher_image": "train_teacher@image", "label": "label", "assemble": "assemble",
+}  # fmt: skip
+CORPORA = ("b_t4sa", "iemocap", "fi")
+HIDDEN_SECTIONS = {"acquire"}  # it holds paths, addresses and names of accounts
+_COLUMNS = ["id", "label", "decided_by", "confidence", "agreement", "sentiment", "voice", "word_error_rate"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a card may tell.
+
+    Attributes:
+        reports: content of reports/<name>.json, by name; `evaluate` where that stage has been run.
+        rule: section `label` of the parameters, as stage label recorded it.
+        params: all parameters, without section acquire.
+        labels: of the dataset, in the order of their ids.
+        rows: of data/sier without media; `label` by name.
+        origins: of each corpus: `sample` or where it came from.
+        normalised: whether the speech teacher normalised voices.
+        audit: rows audited, and share of them whose label is doubted; None where there was no audit.
+    """
+
+    reports: Mapping[str, Any]
+    rule: Mapping[str, Any]
+    params: Mapping[str, Any]
+    labels: tuple[str, ...]
+    rows: pd.DataFrame
+    origins: Mapping[str, str]
+    normalised: bool
+    audit: Mapping[str, float] | None
+
+    @property
+    def sample_corpora(self) -> list[str]:
+        """Which corpora are the embedded sample."""
+        return [name for name, origin in self.origins.items() if origin == acquired.SAMPLE]
+
+
+def gather(paths: Paths) -> Facts:
+    """All facts of the project at `paths`.
+
+    Raises:
+        UserError: a stage has not been run, or its report belongs to another build.
+    """
+    params = read_params(paths.root / PARAMS_FILE)
+    reports = {name: _report(paths, name, stage) for name, stage in STAGES.items()}
+    if (paths.reports / "evaluate.json").is_file():
+        reports["evaluate"] = _report(paths, "evaluate", "evaluate")
+    labels = tuple(params["base"]["labels"])
+    markers = shards.read_manifest(paths.data / "sier", "assemble")
+    rows = pa.concat_tables(
+        [shards.read_part(paths.data / "sier", marker, columns=_COLUMNS) for marker in markers]
+    ).to_pandas()
+    rows["label"] = rows["label"].map(dict(enumerate(labels)))
+    for name in ("assemble", "label"):
+        told = reports[name].get("rows", reports[name].get("kept"))
+        if told != len(rows):
+            raise UserError(
+                f"{paths.reports / name}.json tells of {told} rows, data/sier holds {len(rows)}; run: dvc repro {name}"
+            )
+    rule_file = paths.data / "labels" / tables.RULE_FILE
+    try:
+        rule = json.loads(rule_file.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{rule_file}: missing or damaged; run: dvc repro label") from None
+    audit = audited.read(paths.data)
+    return Facts(
+        reports=reports,
+        rule=rule,
+        params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
+        labels=labels,
+        rows=rows,
+        origins={name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in CORPORA},
+        normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
+        audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
+    )
+
+
+def _report(paths: Paths, name: str, stage: str) -> dict[str, Any]:
+    path: Path = paths.reports / f"{name}.json"
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path}: missing or damaged, and a card is made of measured numbers; run: dvc repro {stage}"
+        ) from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: damaged; run: dvc repro {stage}")
+    return value

@@ -1,0 +1,70 @@
+"""All files of a repository, card included: of a dataset, or of a network.
+
+In   a built project
+Out  files by their path in the repository; large ones lie in a folder, small ones are bytes
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from pipeline.nets import InputParams
+from pipeline.publishing import cards, croissant, pictures
+from pipeline.publishing.columns import Mode
+from pipeline.publishing.export import export
+from pipeline.publishing.facts import Facts
+
+CARD = "README.md"
+FOLDER = Path(__file__).parent
+PROCESSOR = FOLDER.parents[1] / "models" / "processing_parallelnet.py"
+
+Files = dict[str, Path | bytes]
+
+
+def dataset_files(
+    facts: Facts, data: Path, folder: Path, mode: Mode, repo_id: str, inputs: InputParams, *, keep_personal: bool
+) -> Files:
+    """Write the Parquet files of a mode into `folder`, an empty one, and describe them.
+
+    Raises:
+        UserError: something is missing, or is not measured.
+    """
+    exported = export(data, folder, mode, inputs, keep_personal=keep_personal)
+    files: Files = {part.name: folder / part.name for parts in exported.parts.values() for part in parts}
+    files["pictures/distributions.png"] = pictures.distributions(facts.rows, facts.labels)
+    files[CARD] = cards.dataset_card(facts, exported, repo_id, keep_personal=keep_personal).encode()
+    citation = cards.CITATION.read_text(encoding="utf-8")
+    metadata = folder / "croissant.json"
+    metadata.write_bytes(croissant.croissant(facts, exported, repo_id, constants.ENDPOINT, citation))
+    croissant.check(metadata)
+    files[metadata.name] = metadata
+    return files
+
+
+def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Files:
+    """Weights, code, processor, snippet and card of the network `name`.
+
+    Raises:
+        UserError: there is no such network, or it was not evaluated.
+    """
+    from pipeline.checkpoint import expect_checkpoint  # noqa: PLC0415 - brings torch along
+
+    folder = checkpoints / name
+    expect_checkpoint(folder)
+    config = json.loads((folder / "config.json").read_bytes())
+    files: Files = {path.name: path for path in sorted(folder.glob("*.py"))}
+    files |= {name: folder / name for name in ("config.json", "model.safetensors")}
+    files[PROCESSOR.name] = PROCESSOR
+    processor = {key: config[key] for key in
+                 ("image_size_px", "duration_seconds", "n_mels", "n_frames", "sampling_rate_hz")}  # fmt: skip
+    processor |= {
+        "auto_map": {"AutoProcessor": f"{PROCESSOR.stem}.ParallelNetProcessor"},
+        "processor_class": "ParallelNetProcessor",
+    }
+    files["processor_config.json"] = (json.dumps(processor, indent=2, sort_keys=True) + "\n").encode()
+    files["predict.py"] = FOLDER / "predict.py.txt"
+    files[CARD] = cards.model_card(facts, repo_id, name, config).encode()
+    return files

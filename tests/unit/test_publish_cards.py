@@ -1,0 +1,197 @@
+"""Cards and Croissant metadata: every number is a measured one, and without it there is no card."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from datasets import Audio, ClassLabel, Features, Image, Value
+from huggingface_hub import DatasetCard, ModelCard
+
+from pipeline.errors import UserError
+from pipeline.nets import InputParams
+from pipeline.publishing import cards, columns, croissant, pictures
+from pipeline.publishing.export import Exported, Part
+from pipeline.publishing.facts import Facts
+
+LABELS = ("anger", "happy", "hate", "sad")
+COUNTS = {"anger": 2, "happy": 1, "hate": 0, "sad": 1}
+INPUTS = InputParams(image_size_px=32, n_mels=16, n_frames=16, duration_seconds=1.0)
+HELD_OUT = {"protocol": "leave one out", "rows": 17, "accuracy": 0.6543, "unweighted_average_recall": 0.4321}
+TEACHER: dict[str, Any] = {"held_out": HELD_OUT, "too_few_to_learn": ["disgust: 2 rows"]}
+VALIDITY = {"rows": 4, "cramers_v": 0.26, "low": 0.19, "high": 0.35}
+SCORES = {"accuracy": 0.5151, "macro_f1": 0.4022, "cohen_kappa": 0.3098}
+REPORTS: dict[str, Any] = {
+    "clean": {"rows_in": 11, "rows_out": 9, "rejected": {"image_bomb": 2}},
+    "synthesize": {"rows_in": 9, "rows_out": 8},
+    "train_teacher_speech": TEACHER,
+    "train_teacher_image": TEACHER,
+    "label": {
+        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.25, "agreement": {"all_rows": 0.3, "kept_rows": 0.5},
+        "validity": {"all": VALIDITY, "decided_by_speech": None, "decided_by_image": VALIDITY},
+    },
+    "assemble": {
+        "rows": 4, "labels": COUNTS, "splits": {"train": {"rows": 3, **COUNTS}, "test": {"rows": 1, **COUNTS}},
+        "fold_rows": [1, 1, 1], "leaks": 0,
+    },
+    "evaluate": {"models": {"parallelnet": {
+        "parameters": 12345,
+        "validation": {"folds": 1, **{name: {"mean": value} for name, value in SCORES.items()}},
+        "test": {**SCORES, "rows": 67, "intervals": {"accuracy": [0.37, 0.61]},
+                 "per_class": {"anger": {"recall": 0.5, "precision": None, "f1": 0.5, "support": 2}}},
+    }}},
+}  # fmt: skip
+CONFIG = {
+    "image_size_px": 32, "duration_seconds": 1.0, "sampling_rate_hz": 16_000, "image_backbone": "vgg19",
+    "speech_backbone": "vgg16", "freeze_backbone": False, "id2label": dict(enumerate(LABELS)),
+}  # fmt: skip
+TEXT = Value("string")
+SIER = Features({
+    "id": TEXT, "audio": Audio(sampling_rate=16_000), "image": Image(), "text": TEXT,
+    "label": ClassLabel(names=list(LABELS)), "decided_by": TEXT, "confidence": Value("float32"),
+    "agreement": Value("bool"), "p_speech_anger": Value("float32"), "p_image_anger": Value("float32"),
+    "sentiment": TEXT, "group_id": TEXT, "voice": TEXT, "word_error_rate": Value("float32"), "fold": Value("int8"),
+})  # fmt: skip
+
+
+@pytest.fixture
+def facts() -> Facts:
+    rows = pd.DataFrame({
+        "id": list("abcd"), "label": ["anger", "anger", "happy", "sad"], "decided_by": ["speech"] + ["image"] * 3,
+        "confidence": [0.5, 0.6, 0.7, 0.8], "agreement": [True, False, True, False], "voice": "en_US-joe-medium",
+        "sentiment": ["negative", "negative", "positive", "neutral"], "word_error_rate": [0.1, None, 0.3, None],
+    })  # fmt: skip
+    return Facts(
+        reports=copy.deepcopy(REPORTS),
+        rule={"rule": "max_probability", "threshold": 0.5, "remap": {"anger": "anger"}},
+        params={"base": {"seed": 7}, "synthesize": {"voice": {"model": "/home/me/secret/voice.onnx"}}, "train": {},
+                "models": {"parallelnet": {"rows": "sier"}}},
+        labels=LABELS,
+        rows=rows,
+        origins={"b_t4sa": "local copy", "iemocap": "local copy", "fi": "local copy"},
+        normalised=True,
+        audit=None,
+    )  # fmt: skip
+
+
+def exported(folder: Path, mode: columns.Mode) -> Exported:
+    found = Exported(folder, mode)
+    found.features = {
+        "data": columns.dataset_features(SIER, mode, True, INPUTS), "sentiment": columns.sentiment_features(mode),
+    }  # fmt: skip
+    names = {"data": ("train", "test"), "sentiment": ("train", "validation", "test")}
+    for level, splits in names.items():
+        found.parts[level] = [Part(f"{level}/{split}-00000-of-00001.parquet", split, 2) for split in splits]
+        for part in found.parts[level]:
+            (folder / part.name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / part.name).write_bytes(b"12345")
+    return found
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
+    return [path]
+
+
+# What the cards tell of counted things by name: a class or a status that is not there is not told.
+UNTOLD = {("assemble", "splits", split, name) for split in ("train", "test") for name in ("rows",)} | {
+    ("clean", "rejected", "image_bomb"), ("label", "validity", "all", "rows"),
+    ("label", "validity", "decided_by_image", "rows"),
+}  # fmt: skip
+DATASET_LEAVES = [leaf for leaf in leaves({k: v for k, v in REPORTS.items() if k != "evaluate"}) if leaf not in UNTOLD]
+MODEL_LEAVES = [
+    leaf for leaf in leaves({"evaluate": REPORTS["evaluate"]}) if leaf[-2:] != ("validation", "folds")
+]  # fmt: skip
+
+
+def without(facts: Facts, leaf: tuple[Any, ...]) -> Facts:
+    reports: Any = copy.deepcopy(facts.reports)
+    place = reports
+    for key in leaf[:-1]:
+        place = place[key]
+    del place[leaf[-1]]
+    return replace(facts, reports=reports)
+
+
+@pytest.mark.parametrize("mode", columns.MODES)
+def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
+    facts: Facts, tmp_path: Path, mode: columns.Mode
+) -> None:
+    text = cards.dataset_card(facts, exported(tmp_path, mode), "me/sier", keep_personal=False)
+    header = DatasetCard(text).data
+    assert [entry["config_name"] for entry in header["configs"]] == ["default", "full", "sentiment"]
+    assert not [name for name in header["configs"][0]["columns"] if name.startswith("p_")]
+    assert ("audio" in header["configs"][0]["columns"]) == (mode == "full")
+    assert "65.4 %" in text
+    assert "0.26 (0.19 to 0.35)" in text
+    assert "decided by speech not measured" in text
+    assert "/home/me" not in text
+    assert ("pipeline.rebuild" in text) == (mode == "no_media")
+    assert "audited" in text
+
+
+@pytest.mark.parametrize("leaf", DATASET_LEAVES, ids="/".join)
+def test_a_dataset_card_without_a_measured_number_is_not_written(
+    facts: Facts, tmp_path: Path, leaf: tuple[Any, ...]
+) -> None:
+    parts = exported(tmp_path, "no_media")
+    with pytest.raises(UserError, match="dvc repro"):
+        cards.dataset_card(without(facts, leaf), parts, "me/sier", keep_personal=False)
+
+
+@pytest.mark.parametrize("leaf", MODEL_LEAVES, ids="/".join)
+def test_a_model_card_without_a_measured_number_is_not_written(facts: Facts, leaf: tuple[Any, ...]) -> None:
+    with pytest.raises(UserError, match="dvc repro"):
+        cards.model_card(without(facts, leaf), "me/net", "parallelnet", CONFIG)
+
+
+def test_a_network_that_was_not_evaluated_has_no_card(facts: Facts) -> None:
+    with pytest.raises(UserError, match="dvc repro evaluate"):
+        cards.model_card(facts, "me/net", "ser_only", CONFIG)
+
+
+def test_the_model_card_tells_the_figures_and_how_to_use_it(facts: Facts) -> None:
+    text = cards.model_card(facts, "me/net", "parallelnet", CONFIG)
+    data: Any = ModelCard(text).data
+    assert data.library_name == "transformers"
+    assert [result.metric_value for result in data.eval_results or []] == [0.5151, 0.4022]
+    assert 'AutoModel.from_pretrained("me/net", trust_remote_code=True)' in text
+    assert "51.5 % (37.0 % to 61.0 %)" in text
+
+
+def test_one_modality_that_decides_is_told_first(facts: Facts, tmp_path: Path) -> None:
+    reports: Any = copy.deepcopy(facts.reports)
+    reports["label"]["share_decided_by_speech"] = 0.04
+    changed = replace(facts, reports=reports, audit={"rows": 3, "issues": 0.25})
+    text = cards.dataset_card(changed, exported(tmp_path, "full"), "me/sier", keep_personal=True)
+    assert text.index("**One modality decides.** 96 %") < text.index("## Configurations")
+    assert "audited 3 rows and doubts 25.0 %" in text
+
+
+@pytest.mark.parametrize("mode", columns.MODES)
+def test_croissant_is_valid_and_names_every_configuration(facts: Facts, tmp_path: Path, mode: columns.Mode) -> None:
+    path = tmp_path / "croissant.json"
+    path.write_bytes(croissant.croissant(facts, exported(tmp_path, mode), "me/sier", "https://example.org", "cite"))
+    croissant.check(path)
+    value = json.loads(path.read_bytes())
+    assert [record["@id"] for record in value["recordSet"]] == [
+        "default-train", "full-train", "default-test", "full-test", "sentiment-train", "sentiment-validation",
+        "sentiment-test",
+    ]  # fmt: skip
+    broken = copy.deepcopy(value)
+    broken["recordSet"][0]["field"][0]["source"]["fileSet"]["@id"] = "nowhere"
+    path.write_text(json.dumps(broken))
+    with pytest.raises(UserError, match="not valid"):
+        croissant.check(path)
+
+
+def test_equal_rows_give_an_equal_picture(facts: Facts) -> None:
+    first = pictures.distributions(facts.rows, LABELS)
+    assert first.startswith(b"\x89PNG")
+    assert pictures.distributions(facts.rows.copy(), LABELS) == first
