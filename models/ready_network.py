@@ -1,0 +1,132 @@
+"""A ready classifier of the transformers library: utterances or pictures in, logits for its own labels out.
+
+In   waveforms float32 [samples] at 16 kHz, or RGB pictures
+Out  logits float32 [n, labels], columns in the order of `labels`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers import (
+    AutoFeatureExtractor,
+    AutoImageProcessor,
+    AutoModelForAudioClassification,
+    AutoModelForImageClassification,
+)
+
+from pipeline.errors import RowError, UserError
+
+SAMPLING_RATE_HZ = 16_000
+
+Modality = Literal["speech", "image"]
+
+
+class ReadyNetwork:
+    """A classifier and its preprocessor, from a local folder or by the name of a Hub repository.
+
+    Only safetensors are read, and no code of the repository is run.
+
+    Attributes:
+        labels: the network's own labels, in the order of its outputs.
+        digest: sha256 over labels, preprocessing and every weight, hex.
+    """
+
+    def __init__(self, source: str, modality: Modality, *, device: str = "cpu", batch_size: int = 16) -> None:
+        """Load it.
+
+        Raises:
+            UserError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
+        """
+        speech = modality == "speech"
+        model, preprocessor = (
+            (AutoModelForAudioClassification, AutoFeatureExtractor)
+            if speech
+            else (AutoModelForImageClassification, AutoImageProcessor)
+        )
+        try:
+            self.network, loaded = model.from_pretrained(
+                source, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+            self.preprocessor = preprocessor.from_pretrained(source, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            found = " ".join(str(error).split())[:300]
+            raise UserError(f"{source}: expected a classifier of {modality} with safetensors, found: {found}") from None
+        if loaded["missing_keys"]:  # the library fills them with random numbers and goes on
+            first = min(loaded["missing_keys"])
+            raise UserError(f"{source}: expected a classifier of {modality}, found no weights for {first}")
+        rate = getattr(self.preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
+        if rate != SAMPLING_RATE_HZ:
+            raise UserError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
+        names = self.network.config.id2label
+        self.labels = tuple(names[place] for place in range(len(names)))
+        self.modality, self.device, self.batch_size = modality, device, batch_size
+        self.network.eval().to(device)
+        self.digest = self._digest()
+
+    def check(self, item: Any) -> None:
+        """Raises RowError if an utterance is too short to give one frame."""
+        lengths = getattr(self.network, "_get_feat_extract_output_lengths", None)
+        if self.modality == "speech" and lengths is not None and int(lengths(len(item))) < 1:
+            raise RowError("audio_too_short", f"{len(item)} samples give the teacher no frame")
+
+    def logits(self, items: Sequence[Any]) -> NDArray[np.float32]:
+        """Logits float32 [n, labels], in the order of the items, whatever the size of batches (within rounding)."""
+        found = np.empty((len(items), len(self.labels)), dtype=np.float32)
+        for places in self._batches(items):
+            found[places] = self._forward([items[place] for place in places])
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write network (safetensors) and preprocessor into `folder`."""
+        self.network.save_pretrained(folder)
+        self.preprocessor.save_pretrained(folder)
+
+    def _batches(self, items: Sequence[Any]) -> Iterator[list[int]]:
+        """Places of the items of each batch: by length, so that little is padded."""
+        lengths = [len(item) if self.modality == "speech" else 0 for item in items]
+        ordered = sorted(range(len(items)), key=lambda place: (lengths[place], place))
+        batch: list[int] = []
+        for place in ordered:
+            # A network that knows no mask would hear the padding.
+            other = batch and not self._masks and lengths[place] != lengths[batch[0]]
+            if other or len(batch) == self.batch_size:
+                yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
+
+    @property
+    def _masks(self) -> bool:
+        # Features of fixed length (Whisper: 30 s) are the same whatever is beside them.
+        fixed = getattr(self.preprocessor, "nb_max_frames", None) is not None
+        return fixed or bool(getattr(self.preprocessor, "return_attention_mask", False))
+
+    @torch.inference_mode()
+    def _forward(self, items: Sequence[Any]) -> NDArray[np.float32]:
+        if self.modality == "speech":
+            padding = {} if hasattr(self.preprocessor, "nb_max_frames") else {"padding": True}
+            inputs = self.preprocessor(list(items), sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt", **padding)
+        else:
+            inputs = self.preprocessor(list(items), return_tensors="pt")
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
+            found = self.network(**inputs.to(self.device)).logits
+        values: NDArray[np.float32] = found.float().cpu().numpy()
+        return values
+
+    def _digest(self) -> str:
+        preprocessing = json.loads(self.preprocessor.to_json_string())
+        digest = hashlib.sha256(json.dumps([self.labels, preprocessing], sort_keys=True).encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
+        return digest.hexdigest()
