@@ -159,6 +159,7 @@ def _metrics(
         "share_decided_by_speech": by_speech.sum() / kept.sum(),
         "dominant_modality": rules.dominant_modality(by_speech.sum() / kept.sum()),
         "agreement": {"all_rows": votes.agree.mean(), "kept_rows": votes.agree[kept].mean()},
+        "rows_by_speech_and_image_label": _agreement(votes),
         # Before the rule: a voice's artefacts show here first.
         "speech_teacher_by_voice": {
             str(voice): {
@@ -174,6 +175,17 @@ def _metrics(
         },
         "validity": _validity(context, rows["sentiment"].to_numpy(dtype=str), labels, kept, by_speech),
         "paper": PAPER,
+    }
+
+
+def _agreement(votes: rules.Votes) -> dict[str, dict[str, int]]:
+    """Rows by what the speech teacher says, then by what the image teacher says, before the rule."""
+    heard, seen = (
+        {str(name): said == name for name in np.unique(said)} for said in (votes.speech_label, votes.image_label)
+    )
+    return {
+        speech: {image: int((by_speech & by_image).sum()) for image, by_image in seen.items()}
+        for speech, by_speech in heard.items()
     }
 
 

@@ -5,6 +5,7 @@ modalities          the paper's Fig. 1, right: rows per label and deciding modal
 speech_predictions  what the speech teacher says per voice, before the rule: artefacts of a voice show here
 confidence          histogram of each teacher's largest probability
 thresholds          kept rows per label, agreement and speech's share for thresholds that might be chosen
+agreement           what both teachers say of a row, before the rule (of many rows, evenly chosen ones)
 validity            label against B-T4SA's text sentiment, a row per kept row (of many, evenly chosen ones)
 """
 
@@ -22,7 +23,7 @@ from pipeline import rules
 from pipeline.reports import write_plot
 
 THRESHOLDS = np.round(np.arange(0.25, 0.96, 0.05), 2)
-VALIDITY_ROWS = 10_000  # of the plot, which has a row per row; label.json counts them all
+SHOWN_ROWS = 10_000  # of plots that have a row per row; label.json counts them all
 CONFIDENCE_BINS = np.round(np.arange(0.0, 1.01, 0.05), 2)
 
 
@@ -39,7 +40,7 @@ class Labelled:
 
 
 def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folder: Path) -> None:
-    """Write the six files into `folder`."""
+    """Write the seven files into `folder`."""
     kept, votes = found.kept, found.votes
     decided_by = np.where(votes.speech_decides, "speech", "image")
     count = {name: int((found.labels[kept] == name).sum()) for name in found.label_names}
@@ -71,9 +72,18 @@ def write_all(found: Labelled, rule: rules.Rule, paper: Mapping[str, int], folde
     ]
     write_plot(folder / "confidence.csv", ("series", "confidence", "rows"), bins)
     write_plot(folder / "thresholds.csv", ("threshold", "series", "rows"), _curve(found, rule))
-    shown = np.flatnonzero(kept)[:: -(-int(kept.sum()) // VALIDITY_ROWS)]
+    shown = _shown(np.ones_like(kept))
+    teachers = zip(votes.speech_label[shown], votes.image_label[shown], strict=True)
+    write_plot(folder / "agreement.csv", ("speech", "image"), teachers)
+    shown = _shown(kept)
     validity = zip(found.rows["sentiment"].iloc[shown], found.labels[shown], decided_by[shown], strict=True)
     write_plot(folder / "validity.csv", ("sentiment", "label", "decided_by"), validity)
+
+
+def _shown(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Places of the chosen rows, or of `SHOWN_ROWS` of them at even distances."""
+    places = np.flatnonzero(chosen)
+    return places[:: -(-len(places) // SHOWN_ROWS)]
 
 
 def _curve(found: Labelled, rule: rules.Rule) -> list[tuple[float, str, int]]:

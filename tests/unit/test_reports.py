@@ -119,7 +119,9 @@ def records(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 def test_plots_of_labels_have_the_columns_that_dvc_is_told_to_draw(plots: dict[str, pd.DataFrame]) -> None:
     written = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
     drawn = {Path(name).stem: settings for plot in written for name, settings in plot.items()}
-    assert set(plots) == {"classes", "modalities", "speech_predictions", "confidence", "thresholds", "validity"}
+    assert set(plots) == {
+        "agreement", "classes", "confidence", "modalities", "speech_predictions", "thresholds", "validity",
+    }  # fmt: skip
     for name, table in plots.items():
         assert {drawn[name]["x"], drawn[name]["y"]} <= set(table.columns)
         own = PROJECT / ".dvc" / "plots" / f"{drawn[name]['template']}.json"
@@ -157,6 +159,19 @@ def test_speech_predictions_show_every_row_per_voice_before_the_rule(plots: dict
         ("joe", "excitement", "happy", 2, 0.7),
         ("joe", "sadness", "sad", 1, 0.6),
     ]
+
+
+def test_agreement_shows_what_both_teachers_say_of_every_row(plots: dict[str, pd.DataFrame]) -> None:
+    assert records(plots["agreement"]) == [
+        ("anger", "disgust"), ("excitement", "excitement"), ("sadness", "sadness"), ("anger", "anger"),
+        ("excitement", "anger"), ("sadness", "disgust"), ("excitement", "excitement"),
+    ]  # fmt: skip
+
+
+def test_plots_of_many_rows_show_ten_thousand_of_them_evenly() -> None:
+    assert label_plots._shown(np.arange(25_000) % 5 != 0).tolist()[:4] == [1, 3, 6, 8]
+    assert len(label_plots._shown(np.ones(25_000, dtype=bool))) == 8_334
+    assert label_plots._shown(np.array([True, False, True])).tolist() == [0, 2]
 
 
 def test_confidence_counts_every_row_of_both_teachers_once(plots: dict[str, pd.DataFrame]) -> None:
