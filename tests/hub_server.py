@@ -21,9 +21,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from tests.hub_repositories import Fault, Repo, entry, git_oid, in_lfs
+
 TOKEN = "hf_" + "ThisIsNoRealToken"
 USER = "someone"
-_LFS_BYTES = 10_000  # larger files, and Parquet, are not kept in git
 _ROUTES = {
     ("GET", r"/api/whoami-v2"): "whoami",
     ("POST", r"/api/repos/create"): "create",
@@ -37,40 +38,6 @@ _ROUTES = {
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
     ("*", r"/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"): "resolve",
 }
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one answer.
-
-    Attributes:
-        status: this one instead, with `text` and `headers`.
-        break_after: the connection breaks after so many bytes of the request.
-        lose_answer: the request is carried out, and the connection breaks.
-    """
-
-    status: int | None = None
-    text: str = "no"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    break_after: int | None = None
-    lose_answer: bool = False
-
-
-@dataclass
-class Repo:
-    """Commits, oldest first: bytes by path, and the name of each."""
-
-    private: bool
-    commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        return self.commits[-1][1]
-
-    def at(self, revision: str | None) -> tuple[str, dict[str, bytes]] | None:
-        if revision in {None, "main"}:
-            return self.commits[-1]
-        return next((commit for commit in self.commits if commit[0] == revision), None)
 
 
 @dataclass
@@ -225,9 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
         modes = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if _in_lfs(file["path"], file["size"]) else "regular",
+                "uploadMode": "lfs" if in_lfs(file["path"], file["size"]) else "regular",
                 "shouldIgnore": False,
-                "oid": _oid(file["path"], repo.files[file["path"]]) if file["path"] in repo.files else None,
+                "oid": git_oid(file["path"], repo.files[file["path"]]) if file["path"] in repo.files else None,
             }
             for file in json.loads(body)["files"]
         ]
@@ -296,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
                     folder = below + "/".join(folders[:depth])
                     entries[folder] = {"type": "directory", "path": folder, "oid": "0" * 40, "size": 0}
                 if everything or not folders:
-                    entries[path] = _entry(path, content)
+                    entries[path] = entry(path, content)
         if below and not entries:
             self._refuse(404, "no such folder", {"X-Error-Code": "EntryNotFound"})
         else:
@@ -309,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         entries = []
         for path in json.loads(body)["paths"]:
             if path in commit[1]:
-                entries.append(_entry(path, commit[1][path]))
+                entries.append(entry(path, commit[1][path]))
             elif any(name.startswith(f"{path}/") for name in commit[1]):
                 entries.append({"type": "directory", "path": path, "oid": "0" * 40, "size": 0})
         self._answer(entries)
@@ -324,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": name})
             return
         content, status = files[path], 200
-        headers = {"ETag": f'"{_oid(path, content)}"', "X-Repo-Commit": name, "Accept-Ranges": "bytes",
+        headers = {"ETag": f'"{git_oid(path, content)}"', "X-Repo-Commit": name, "Accept-Ranges": "bytes",
                    "Content-Type": "application/octet-stream"}  # fmt: skip
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if wanted:
@@ -338,20 +305,3 @@ class _Handler(BaseHTTPRequestHandler):
         if commit is None:
             self._refuse(404, "Revision not found", {"X-Error-Code": "RevisionNotFound"})
         return commit
-
-
-def _in_lfs(path: str, size: int) -> bool:
-    return size >= _LFS_BYTES or path.endswith((".parquet", ".safetensors"))
-
-
-def _oid(path: str, content: bytes) -> str:
-    if _in_lfs(path, len(content)):
-        return hashlib.sha256(content).hexdigest()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _entry(path: str, content: bytes) -> dict[str, Any]:
-    entry = {"type": "file", "path": path, "size": len(content), "oid": _oid(path, content)}
-    if _in_lfs(path, len(content)):
-        entry["lfs"] = {"oid": _oid(path, content), "size": len(content), "pointerSize": 130}
-    return entry

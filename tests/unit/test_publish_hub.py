@@ -13,7 +13,8 @@ from huggingface_hub import constants
 from pipeline.errors import UserError
 from pipeline.publishing.hub import Receipt, upload
 from tests import hub_server
-from tests.hub_server import TOKEN, USER, Fault, Hub
+from tests.hub_repositories import Fault
+from tests.hub_server import TOKEN, USER, Hub
 
 CARD = b"---\nlicense: other\n---\n# card\n"
 FILES: Mapping[str, bytes] = {
