@@ -77,30 +77,30 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
             f"this build is made of the embedded sample ({', '.join(sample)}); put your corpora into {PARAMS_FILE}, or "
             "publish it all the same with --allow-sample"
         )
+    # Not before: huggingface_hub, transformers and mlcroissant take seconds.
+    from pipeline.publishing import hub, packages  # noqa: PLC0415
+
+    repo_id = options.repo_id if options.dry_run else hub.full_name(options.repo_id)
     _verify(paths)
-    # Not before: transformers and mlcroissant take seconds.
-    from pipeline.publishing import packages  # noqa: PLC0415
 
     folder = paths.work / "publish"
     storage.remove_tree(folder)  # what a stopped run has left
     folder.mkdir(parents=True)
     kind: Kind = "model" if options.model else "dataset"
     if options.model:
-        found = packages.model_files(facts, paths.checkpoints, options.model, options.repo_id)
+        found = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
     else:
         inputs = section(read_params(paths.root / PARAMS_FILE), "train", TrainParams).inputs
         found = packages.dataset_files(
-            facts, paths.data, folder, options.mode, options.repo_id, inputs, keep_personal=options.keep_mentions
+            facts, paths.data, folder, options.mode, repo_id, inputs, keep_personal=options.keep_mentions
         )
     if options.dry_run:
         _show(found, packages.CARD)
         if sample and not options.allow_sample:
             print(f"publish: made of the embedded sample ({', '.join(sample)}): needs --allow-sample", file=sys.stderr)
     else:
-        from pipeline.publishing import hub  # noqa: PLC0415
-
         what = options.model or f"{len(facts.rows)} rows, {options.mode}"
-        receipt = hub.upload(found, options.repo_id, kind, private=options.private, message=f"Publish {what}")
+        receipt = hub.upload(found, repo_id, kind, private=options.private, message=f"Publish {what}")
         _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
         print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
     storage.remove_tree(folder)

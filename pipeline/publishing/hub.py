@@ -67,6 +67,15 @@ class Receipt:
     files: dict[str, tuple[int, str]]
 
 
+def full_name(repo_id: str, *, endpoint: str | None = None, pause_seconds: float = 2.0) -> str:
+    """`owner/name` of a repository; to be asked before hours of work whose result could not be sent.
+
+    Raises:
+        UserError: no token, or one that is not accepted.
+    """
+    return _log_in(repo_id, endpoint, pause_seconds).repo_id
+
+
 def upload(
     files: Mapping[str, Path | bytes],
     repo_id: str,
@@ -91,16 +100,8 @@ def upload(
     Raises:
         UserError: no token, no right, or a failure that did not pass; one line that says what to do.
     """
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    logging.set_verbosity(ERROR)  # its warnings hold addresses that are secret for an hour
-    token = get_token()
-    if not token:
-        raise UserError("no token for the Hugging Face Hub; set HF_TOKEN, or run: hf auth login")
-    api = HfApi(endpoint=endpoint, token=token)
-    hub = _Hub(api, repo_id, token, pause_seconds)
-    owner = str(hub.ask("who am I", api.whoami)["name"])
-    repo_id = hub.repo_id = repo_id if "/" in repo_id else f"{owner}/{repo_id}"
+    hub = _log_in(repo_id, endpoint, pause_seconds)
+    api, repo_id = hub.api, hub.repo_id
     hub.ask("create", lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True))
     info = hub.ask("look at", lambda: api.repo_info(repo_id, repo_type=kind))
     if private and not info.private:
@@ -122,6 +123,20 @@ def upload(
     sums = {path: _sum(content) for path, content in sorted(files.items())}
     _compare(hub, kind, oid, sums)
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
+
+
+def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> _Hub:
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    logging.set_verbosity(ERROR)  # its warnings hold addresses that are secret for an hour
+    token = get_token()
+    if not token:
+        raise UserError("no token for the Hugging Face Hub; set HF_TOKEN, or run: hf auth login")
+    api = HfApi(endpoint=endpoint, token=token)
+    hub = _Hub(api, repo_id, token, pause_seconds)
+    owner = str(hub.ask("who am I", api.whoami)["name"])
+    hub.repo_id = repo_id if "/" in repo_id else f"{owner}/{repo_id}"
+    return hub
 
 
 def _compare(hub: _Hub, kind: Kind, oid: str, sums: Mapping[str, tuple[int, str]]) -> None:

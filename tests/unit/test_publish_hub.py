@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import constants
 
 from pipeline.errors import UserError
-from pipeline.publishing.hub import Receipt, upload
+from pipeline.publishing.hub import Receipt, full_name, upload
 from tests import hub_server
 from tests.hub_repositories import Fault
 from tests.hub_server import TOKEN, USER, Hub
@@ -60,6 +60,15 @@ def test_one_commit_holds_the_files_and_the_receipt_names_them(hub: Hub, tmp_pat
         name: len(data) for name, data in FILES.items()
     }
     assert receipt.repo_id == f"{USER}/sier"
+
+
+def test_a_name_gets_its_owner_and_a_bad_token_is_told_before_any_work(hub: Hub) -> None:
+    assert full_name("sier", endpoint=hub.url) == f"{USER}/sier"
+    assert full_name("others/sier", endpoint=hub.url) == "others/sier"
+    hub.fail("whoami", Fault(status=401, text="Invalid token"))
+    with pytest.raises(UserError, match=r"^cannot log in at \S+: 401 .*HF_TOKEN"):
+        full_name("sier", endpoint=hub.url)
+    assert not hub.repos
 
 
 def test_the_same_again_changes_nothing_and_other_files_go(hub: Hub) -> None:
