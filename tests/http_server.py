@@ -104,16 +104,23 @@ def serve(
 ) -> Iterator[WebServer]:
     """A server of `files`, whose paths start with a slash, for as long as the `with` lasts."""
     server = WebServer(host, dict(files or {}), login, bytes_per_second)
-    handler = type("Handler", (_Handler,), {"web": server})
-    with _Threads((host, 0), handler) as listening:
-        server.port = listening.server_address[1]
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with listening(type("Handler", (_Handler,), {"web": server}), host) as server.port:
         try:
             yield server
         finally:
             server.closing.set()
-            listening.shutdown()
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1") -> Iterator[int]:
+    """A server with a thread for each connection; the port on which it listens."""
+    with _Threads((host, 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
             thread.join()
 
 
@@ -122,16 +129,21 @@ class _Threads(ThreadingHTTPServer):
     block_on_close = False
 
 
-class _Handler(BaseHTTPRequestHandler):
+class QuietHandler(BaseHTTPRequestHandler):
+    """Keeps connections open, writes no log, and takes a client that leaves for one that has seen enough."""
+
     protocol_version = "HTTP/1.1"
-    web: WebServer
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
         pass
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # the client has seen enough
+        with suppress(ConnectionError):
             super().handle()
+
+
+class _Handler(QuietHandler):
+    web: WebServer
 
     def do_GET(self) -> None:
         web, path = self.web, self.path.partition("?")[0]

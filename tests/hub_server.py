@@ -15,12 +15,12 @@ import re
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from tests.http_server import QuietHandler, listening
 from tests.hub_repositories import Fault, Repo, entry, git_oid, in_lfs
 
 TOKEN = "hf_" + "ThisIsNoRealToken"
@@ -74,37 +74,16 @@ class Hub:
 def serve() -> Iterator[Hub]:
     """A Hub without repositories, for as long as the `with` lasts."""
     hub = Hub()
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    with _Threads(("127.0.0.1", 0), handler) as listening:
-        hub.port = listening.server_address[1]
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield hub
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(type("Handler", (_Handler,), {"hub": hub})) as hub.port:
+        yield hub
 
 
-class _Threads(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     disable_nagle_algorithm = True
     hub: Hub
     lost = False
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-        pass
-
-    def handle(self) -> None:
-        with suppress(ConnectionError):  # the client has seen enough
-            super().handle()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the base class's name
         path = unquote(self.path.partition("?")[0])
         for (method, pattern), operation in _ROUTES.items():
             found = re.fullmatch(pattern, path)
