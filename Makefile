@@ -27,7 +27,7 @@ repro: .venv/installed ## build the dataset and everything about it
 test: .venv/installed ## run all tests
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-faults: .venv/installed ## crash stages in every way there is, some 20 minutes; prints a table
+test-faults: .venv/installed ## crash stages in every way there is, half an hour; prints a table
 	pytest tests/faults -m "faults or not faults" -p no:cacheprovider --override-ini tmp_path_retention_policy=none
 
 bench: .venv/installed ## measure against peers, side by side; needs the data of make repro
