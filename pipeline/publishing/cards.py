@@ -25,6 +25,7 @@ from pipeline.publishing.facts import Facts
 FOLDER = Path(__file__).parent
 CITATION = FOLDER / "citation.bib"
 DATASET_SECTIONS = ("base", "clean", "synthesize", "train_teacher", "score", "label", "assemble", "audit")
+LOCAL = ("/", "~", "\\", "./", "../", "file:")  # starts of a path on this machine; so is a drive's letter
 SPLIT_ORDER = ("train", "validation", "test")
 
 
@@ -103,16 +104,18 @@ class _Plain(yaml.SafeDumper):
 
 
 def _yaml(parameters: Mapping[str, Any]) -> str:
-    return yaml.dump(_without_paths(parameters), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100).rstrip()
+    return yaml.dump(
+        without_folders(parameters), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100
+    ).rstrip()
 
 
-def _without_paths(value: Any) -> Any:
-    """Parameters without folders of the machine that the build was made on: of a path only the name is told."""
+def without_folders(value: Any) -> Any:
+    """Parameters with files and folders of this machine, which hold names of people and hosts, by their last part."""
     if isinstance(value, Mapping):
-        return {key: _without_paths(inner) for key, inner in value.items()}
+        return {key: without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_paths(inner) for inner in value]
-    if isinstance(value, str) and (value.startswith(("/", "~", "\\")) or value[1:3] == ":\\"):
+        return [without_folders(inner) for inner in value]
+    if isinstance(value, str) and (value.startswith(LOCAL) or value[1:3] == ":\\"):
         return PurePath(value.replace("\\", "/")).name
     return value
 

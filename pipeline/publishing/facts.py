@@ -39,7 +39,7 @@ class Facts:
     Attributes:
         reports: content of reports/<name>.json, by name; `evaluate` where that stage has been run.
         rule: section `label` of the parameters, as stage label recorded it.
-        params: all parameters, without section acquire and without folders of this machine.
+        params: all parameters, without section acquire.
         labels: of the dataset, in the order of their ids.
         rows: of data/sier without media; `label` by name.
         origins: of each corpus: `sample` or where it came from.
@@ -93,23 +93,13 @@ def gather(paths: Paths) -> Facts:
     return Facts(
         reports=reports,
         rule=rule,
-        params={name: without_folders(value) for name, value in params.items() if name not in HIDDEN_SECTIONS},
+        params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
         origins={name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in CORPORA},
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )
-
-
-def without_folders(value: Any) -> Any:
-    """Parameters with files and folders of this machine, which hold names of people and hosts, by their last part."""
-    if isinstance(value, dict):
-        return {key: without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_folders(inner) for inner in value]
-    local = isinstance(value, str) and value.startswith(("/", "~", "../", "./", "file:"))
-    return value.rstrip("/").rpartition("/")[2] if local else value
 
 
 def _report(paths: Paths, name: str, stage: str) -> dict[str, Any]:
