@@ -67,6 +67,8 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
         UserError: the source cannot be had or was not published as `no_media`, data/ lacks a stage's output, no row
             of it is in the source, or `out` exists.
     """
+    from pipeline.publishing.cards import configurations  # noqa: PLC0415 - not before wrong arguments are told
+
     if out.exists():
         raise UserError(f"{out}: exists; name a new folder with --out")
     media = MediaSource(data, keep_personal=keep_personal)
@@ -97,7 +99,7 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
             f"none of the {sum(table.num_rows for table in rows.values())} rows of {source} is in {data}/clean and "
             f"{data}/speech; put the path of your B-T4SA into params.yaml and run: dvc repro synthesize"
         )
-    configs = {"configs": _configurations(exported)}
+    configs = {"configs": configurations(exported)}
     files.write_bytes(target / "README.md", f"---\n{yaml.safe_dump(configs, sort_keys=False)}---\n".encode())
     write_plot(target / REJECTS, ("id", "status", "reason"), sorted(set(rejects)))
     files.replace_folder(target, out)
@@ -160,12 +162,6 @@ def _matching(
         counts["speech_differs"] += row["audio_sha256"] != expected["audio_sha256"]
         kept.append({name: row[name] if name in columns.MEDIA else expected[name] for name in features})
     return to_table(kept, features)
-
-
-def _configurations(exported: Exported) -> list[dict[str, Any]]:
-    from pipeline.publishing.cards import configurations  # noqa: PLC0415
-
-    return configurations(exported)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,9 @@ def export(data: Path, folder: Path, mode: Mode, inputs: InputParams, *, keep_pe
         UserError: a stage's output is missing or incomplete.
     """
     exported = Exported(folder, mode)
-    _export_sier(exported, MediaSource(data, keep_personal=keep_personal), inputs)
-    _export_sentiment(exported, MediaSource(data, keep_personal=keep_personal))
+    source = MediaSource(data, keep_personal=keep_personal)
+    _export_sier(exported, source, inputs)
+    _export_sentiment(exported, source)
     return exported
 
 
