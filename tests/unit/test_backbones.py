@@ -15,6 +15,7 @@ from models import backbones
 from models.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
 from models.packaged_weights import PackagedFile, sha256_of
 from pipeline.errors import UserError
+from tests import hub_cache
 
 LITE0 = "tf_efficientnet_lite0"
 SMALL = "test_vit"  # timm's own tiny network: milliseconds to build
@@ -149,12 +150,9 @@ def test_weights_of_the_hub_come_from_its_cache_where_they_are(tmp_path: Path, m
         UserError, match=rf"^backbone {name}: cannot fetch timm/{name}\.\w+ from the Hub \(.*; go online"
     ):
         create_backbone(name, pretrained=True, weights=HUB)
-    repository = tmp_path / f"models--{timm.get_pretrained_cfg(name).hf_hub_id.replace('/', '--')}"
     whole = timm.create_model(name).state_dict()
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("0" * 40)
-    (repository / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    save_file(whole, repository / "snapshots" / ("0" * 40) / "model.safetensors")
+    repository = timm.get_pretrained_cfg(name).hf_hub_id
+    hub_cache.put(tmp_path, repository, lambda place: save_file(whole, place / "model.safetensors"))
     found = create_backbone(name, pretrained=True, weights=HUB).state_dict()
     assert len(found) > 20
     assert all(torch.equal(tensor, whole[key]) for key, tensor in found.items())
