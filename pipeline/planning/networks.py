@@ -1,0 +1,101 @@
+"""What a row costs each network of section `models`: in a step of training, and in predicting.
+
+In   the sections `models`, `train` and `base`; `SIER_DEVICE`, `SIER_THREADS`
+Out  a `Cost` per network, measured on noise in the shape of its inputs, with random weights
+
+Networks of one shape are measured once. Trainer's own share of a step is small (see `make bench`) and left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import nets
+from pipeline.engine.environment import device_from_environment, threads_from_environment
+from pipeline.params import section
+from pipeline.stage import BaseParams
+
+STEPS = 2
+CPU_BATCH = 8  # a row of a larger batch costs no less there
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one network: seconds per row, and bytes of its weights as float32."""
+
+    train_seconds_per_row: float
+    predict_seconds_per_row: float
+    weight_bytes: int
+
+
+def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
+    """A `Cost` for every key of section `models`.
+
+    Raises:
+        UserError: a parameter is wrong.
+    """
+    models = nets.read_models(dict(sections))
+    train = section(dict(sections), "train", nets.TrainParams)
+    base = section(dict(sections), "base", BaseParams)
+    known: dict[nets.ModelParams, Cost] = {}
+    costs = {}
+    for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
+        shape = replace(
+            model, rows="sier",
+            image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
+            speech_backbone=replace(model.speech_backbone, pretrained=False, weights=None),
+        )  # fmt: skip
+        if shape not in known:
+            known[shape] = _measure(shape, train, base)
+        costs[name] = known[shape]
+    return costs
+
+
+def _measure(model: nets.ModelParams, train: nets.TrainParams, base: BaseParams) -> Cost:
+    import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
+
+    device = device_from_environment()
+    torch.set_num_threads(threads_from_environment())
+    torch.manual_seed(base.seed)
+    rows = min(train.batch_size, CPU_BATCH) if device == "cpu" else train.batch_size
+    net = nets.build(model, train, base.labels).to(device)
+    size = train.inputs
+    pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
+    mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)
+    truth = torch.arange(rows, device=device) % len(base.labels)
+    optimizer = torch.optim.Adam((weight for weight in net.parameters() if weight.requires_grad), train.learning_rate)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16, None: None}[train.mixed_precision]
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device, dtype=kind) if kind else nullcontext():
+            loss = net(pixel_values=pixels, spectrogram=mels, labels=truth).loss
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    def predict() -> None:
+        with torch.inference_mode():
+            net(pixel_values=pixels, spectrogram=mels)
+
+    def seconds(action: Callable[[], None]) -> float:
+        action()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        begin = time.perf_counter()
+        for _ in range(STEPS):
+            action()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - begin) / STEPS / rows
+
+    net.train()
+    trained = seconds(step)
+    net.eval()
+    weights = sum(weight.numel() for weight in net.parameters())
+    return Cost(trained, seconds(predict), 4 * weights)

@@ -1,0 +1,243 @@
+"""Run every stage on a few rows of the sample, twice, in a folder of its own, and measure.
+
+In   all sections of a params file; how many tweets
+Out  a `Pilot`: of each stage and size, wall seconds, units of work, bytes of its outs and of `.work`
+
+Two sizes tell what a stage costs by the row from what it costs to start. The stages run as they are, with the same
+environment; only amounts (rows of the corpora, epochs, folds) are smaller.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from pipeline.engine.fingerprint import PROJECT
+from pipeline.params import PARAMS_FILE
+
+# Figures and rows of the explanations: of the first two sizes, then with more rows, then with more figures.
+EXPLAIN = ((1, 4), (1, 8), (3, 4))
+SMALL_SHARE = 3  # the small pilot has a third of the tweets
+_POLL_SECONDS = 0.1
+# They would send the pilot's shards to the run's own store, or run a part of it.
+_NOT_PASSED = ("SIER_WORK", "SIER_SHARD", "SIER_DOWNLOADS")
+CORPORA = ("b_t4sa", "iemocap", "fi")
+OUTS = {
+    "clean": "clean", "synthesize": "speech", "train_teacher@speech": "checkpoints/ser",
+    "train_teacher@image": "checkpoints/ier", "score@speech": "scores/speech", "score@image": "scores/image",
+    "label": "labels", "assemble": "sier", "evaluate": "predictions", "audit": "audit", "explain": "explanations",
+    **{f"acquire@{corpus}": f"corpora/{corpus}" for corpus in CORPORA},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stage at one size.
+
+    Attributes:
+        stage: as DVC names it.
+        seconds: from start to end of the process.
+        units: rows, or what the stage works on; see `units`.
+        shards: of its out, 0 where it has none.
+        out_bytes: of its folder below `data`.
+        work_bytes: of `.work` that are nowhere else, after the stage.
+        work_peak_bytes: most of `.work` while it ran.
+        error: its last line, where it failed.
+    """
+
+    stage: str
+    seconds: float
+    units: int = 0
+    shards: int = 0
+    out_bytes: int = 0
+    work_bytes: int = 0
+    work_peak_bytes: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """All runs, the small size first, and what the stages reported of the large one.
+
+    Attributes:
+        tweets: of the large size.
+        runs: of each stage in the order of sizes; a stage behind a failed one has none.
+        facts: counts of the large size: rows, clean_rows, distinct_texts, speech_seconds, kept_rows, sier_rows.
+    """
+
+    tweets: int
+    runs: Mapping[str, list[Run]]
+    facts: Mapping[str, float]
+
+    @property
+    def failures(self) -> list[Run]:
+        """Runs that failed, the first of each size."""
+        return [run for runs in self.runs.values() for run in runs if run.error is not None]
+
+
+def stages(sections: Mapping[str, Any]) -> list[str]:
+    """The stages that are run, in order; of the networks only the one that is explained."""
+    network = sections["explain"]["model"]
+    before = [stage for stage in OUTS if not stage.startswith(("acquire", "evaluate", "audit", "explain"))]
+    acquire = [f"acquire@{corpus}" for corpus in CORPORA]
+    return [*acquire, *before, f"train@{network}", "evaluate", "audit", "explain"]
+
+
+def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
+    """Parameters of a pilot: the given ones with fewer rows, one epoch, one fold, one network of random weights."""
+    made: dict[str, Any] = copy.deepcopy(dict(sections))
+    sizes = {"b_t4sa": tweets, "iemocap": max(40, tweets), "fi": max(6, tweets // 8)}
+    for corpus, size in sizes.items():
+        made["acquire"][corpus] = {"path": None, "url": None, "sha256": {}, "sample_size": size}
+    shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows
+    made["clean"]["shard_rows"] = min(made["clean"]["shard_rows"], shard_rows)
+    made["assemble"]["shard_rows"] = min(made["assemble"]["shard_rows"], shard_rows)
+    made["train"] |= {"epochs": 1, "folds": [0], "batch_size": min(made["train"]["batch_size"], 4)}
+    network = made["explain"]["model"]
+    model = made["models"][network]
+    made["models"] = {network: model | {side: _random(model[side]) for side in ("image_backbone", "speech_backbone")}}
+    made["audit"]["model"] = network
+    made["explain"] |= dict(zip(("figures", "corpus_rows"), EXPLAIN[0], strict=True))
+    return made
+
+
+def _random(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """Random weights compute as long as trained ones, and nothing is downloaded for a plan."""
+    return {**backbone, "pretrained": False, "weights": None}
+
+
+def measure(sections: Mapping[str, Any], tweets: int, folder: Path, wanted: Sequence[str] | None = None) -> Pilot:
+    """Run the pilot in `folder`, which must not exist; its projects stay there.
+
+    Args:
+        sections: all of a params file.
+        tweets: of the large size.
+        folder: for two projects.
+        wanted: the only stages to run, in order; such a pilot has no facts.
+    """
+    runs: dict[str, list[Run]] = {stage: [] for stage in wanted or stages(sections)}
+    with tqdm(total=2 * len(runs) + len(EXPLAIN) - 1, desc="pilot", unit="stage", disable=None) as bar:
+        for size in (max(12, tweets // SMALL_SHARE), tweets):
+            root = folder / f"tweets-{size}"
+            made = pilot_sections(sections, size)
+            _write_params(root, made)
+            for stage, done in runs.items():
+                bar.set_postfix_str(stage)
+                run = _run(root, stage, str(made["explain"]["model"]))
+                done.append(run)
+                bar.update()
+                if run.error is not None:
+                    return Pilot(tweets, runs, {})
+        if wanted:
+            return Pilot(tweets, runs, {})
+        for figures, rows in EXPLAIN[1:]:
+            made["explain"] |= {"figures": figures, "corpus_rows": rows}
+            _write_params(root, made)
+            runs["explain"].append(_run(root, "explain", ""))
+            bar.update()
+    return Pilot(tweets, runs, _facts(root))
+
+
+def _write_params(root: Path, sections: Mapping[str, Any]) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    (root / PARAMS_FILE).write_text(yaml.safe_dump(dict(sections), sort_keys=False), encoding="utf-8")
+
+
+def _run(root: Path, stage: str, network: str) -> Run:
+    module, _, item = stage.partition("@")
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
+    path = os.pathsep.join(part for part in (str(PROJECT), kept.get("PYTHONPATH", "")) if part)
+    before = _only_in_work(root)
+    ended, highest = threading.Event(), [0]
+    watcher = threading.Thread(target=_watch, args=(root, ended, highest))
+    watcher.start()
+    begin = time.perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", f"pipeline.{module}", *([item] if item else [])],
+            cwd=root, env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        seconds = time.perf_counter() - begin
+        ended.set()
+        watcher.join()
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"{stage}: exit code {done.returncode}"]
+        return Run(stage, seconds, error=lines[-1])
+    out = root / "data" / OUTS.get(stage, f"checkpoints/{network}")
+    after = _only_in_work(root)
+    peak = max(highest[0], after)
+    return Run(
+        stage, seconds, units=_units(root, stage), shards=len(list(out.glob("**/part-*.parquet"))),
+        out_bytes=_bytes(out), work_bytes=max(0, after - before), work_peak_bytes=max(0, peak - before),
+    )  # fmt: skip
+
+
+def _watch(root: Path, ended: threading.Event, highest: list[int]) -> None:
+    while not ended.wait(_POLL_SECONDS):
+        highest[0] = max(highest[0], _only_in_work(root))
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    """Of every file below; what goes away meanwhile is left out."""
+    for top, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found = Path(top, name).lstat()
+                if stat.S_ISREG(found.st_mode):
+                    yield found
+
+
+def _only_in_work(root: Path) -> int:
+    """Bytes of `.work`; finished shards are hard links to the same file in `data` and count there."""
+    return sum(found.st_size for found in _files(root / ".work") if found.st_nlink == 1)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(found.st_size for found in _files(folder))
+
+
+def _report(root: Path, name: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((root / "reports" / f"{name}.json").read_bytes())
+    return values
+
+
+def _units(root: Path, stage: str) -> int:
+    """What a stage's time grows with: rows in, distinct texts to speak, items that a teacher learns from."""
+    module, _, item = stage.partition("@")
+    if module == "acquire":
+        made = yaml.safe_load((root / PARAMS_FILE).read_text(encoding="utf-8"))
+        return int(made["acquire"][item]["sample_size"])
+    if module == "synthesize":
+        return int(_report(root, "synthesize")["distinct_texts"])
+    if module == "train_teacher":
+        return int(_report(root, f"train_teacher_{item}")["used"])
+    if module in {"clean", "score", "label"}:
+        return int(_report(root, f"{module}_{item}" if item else module)["rows_in"])
+    return int(_report(root, "assemble")["rows"])
+
+
+def _facts(root: Path) -> dict[str, float]:
+    clean, speech, label = (_report(root, name) for name in ("clean", "synthesize", "label"))
+    return {
+        "rows": clean["rows_in"],
+        "clean_rows": clean["rows_out"],
+        "distinct_texts": speech["distinct_texts"],
+        "speech_rows": speech["rows_out"],
+        "speech_seconds": speech["duration_seconds"]["total"],
+        "kept_rows": label["kept"],
+    }

@@ -1,0 +1,102 @@
+"""Print a plan as a table.
+
+In   the plan's plain values, as `--json` prints them
+Out  lines of text: a row per stage, totals, hours of speech, what is missing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
+_UNITS = {
+    "acquire": "", "clean": "rows", "synthesize": "texts", "train_teacher": "items", "score": "rows", "label": "rows",
+    "assemble": "rows", "train": "rows", "evaluate": "rows", "audit": "rows", "explain": "rows",
+}  # fmt: skip
+
+
+def duration(seconds: float | None) -> str:
+    """Two units at most: `3 d 4 h`, `2 h 5 min`, `40 s`."""
+    if seconds is None:
+        return "?"
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = round(seconds / 3600)
+    return f"{minutes // 60} h {minutes % 60:02} min" if hours < 48 else f"{hours // 24:,} d {hours % 24} h"
+
+
+def size(count: int) -> str:
+    """Decimal units, as disks are sold."""
+    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6)):
+        if count >= 10**power:
+            return f"{count / 10**power:,.1f} {unit}"
+    return f"{count / 1000:,.0f} kB" if count else "-"
+
+
+def _line(stage: Mapping[str, Any]) -> tuple[str, ...]:
+    name = str(stage["stage"])
+    unit = _UNITS[name.partition("@")[0]]
+    amount = f"{stage['units']:,} {unit}" if unit else "-"
+    shards = f"{stage['shards']:,}" if stage["shards"] else "-"
+    time = ("< " if stage["at_most"] else "") + duration(stage["seconds"])
+    sizes = (size(stage[f"{place}_bytes"]) for place in ("workspace", "work_peak", "cache"))
+    return (name, amount, shards, time, *sizes)
+
+
+def show(plan: Mapping[str, Any]) -> str:
+    """The whole plan."""
+    machine = plan["machine"]
+    head = (
+        f"{plan['params']} on {machine['cores']} cores, {machine['workers']} workers, device {machine['device']}; "
+        f"from a pilot of {plan['pilot_tweets']} tweets of the sample"
+    )
+    lines = [head]
+    if plan["stages"]:
+        lines += ["", *_table(plan), "", *_amounts(plan)]
+    fatal = [need["what"] for need in plan["needs"] if need["fatal"]]
+    notes = [need["what"] for need in plan["needs"] if not need["fatal"]]
+    for head, found in (("Missing", fatal), ("To know", notes)):
+        if found:
+            lines += ["", f"{head}:", *(f"- {what}" for what in found)]
+    lines += ["", "The run cannot succeed as things are." if fatal else "Nothing is missing."]
+    return "\n".join(lines)
+
+
+def _table(plan: Mapping[str, Any]) -> list[str]:
+    rows = [_HEAD, *(_line(stage) for stage in plan["stages"])]
+    disk = plan["disk"]
+    seconds = [stage["seconds"] for stage in plan["stages"]]
+    total = None if None in seconds else sum(seconds)
+    totals = (duration(total), size(disk["workspace_bytes"]), size(disk["work_peak_bytes"]), size(disk["cache_bytes"]))
+    rows.append(("all, one after the other", "", "", *totals))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+    return [
+        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width)
+                  for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]  # fmt: skip
+
+
+def _amounts(plan: Mapping[str, Any]) -> list[str]:
+    rows, share, disk = plan["rows"], plan["kept_share"], plan["disk"]
+    cache = "holds links, no bytes of its own" if plan["cache_is_linked"] else "copies all outputs: no hard links here"
+    amounts = (
+        f"{rows['rows']:,} rows in, {rows['clean_rows']:,} clean, {rows['distinct_texts']:,} distinct texts to speak, "
+        f"{rows['speech_seconds'] / 3600:,.1f} hours of speech in the rows"
+    )
+    kept = (
+        f"{rows['sier_rows']:,} rows kept: {share['used']:.1%} of those with speech (the paper: {share['paper']:.1%} "
+        "of all); --kept-share sets another"
+    )
+    lines = [amounts, kept, f"Disk: {size(disk['required_bytes'])} in all; the DVC cache {cache}"]
+    if disk["downloads_bytes"]:
+        lines.append(f"Downloads besides: {size(disk['downloads_bytes'])} of B-T4SA; other sizes are not known before")
+    lines.append(
+        "Times are of this machine, for all epochs (early stopping may spare some) and texts as long as the sample's; "
+        "those with < are too short to measure in so small a pilot."
+    )
+    return lines
