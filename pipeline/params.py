@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PARAMS_FILE = "params.yaml"
 
@@ -82,18 +87,69 @@ def _refuse_foreign(name: str, value: Any) -> None:
         raise UserError(f"{PARAMS_FILE}: {name} = {value}: expected text, a number, true, false or null")
 
 
-def _first_problem(name: str, kind: type[Any], error: ValidationError) -> str:
+def _first_problem(name: str, kind: Any, error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
-    key = ".".join([name, *(str(part) for part in problem["loc"])])
+    keys, owner = _located(kind, problem["loc"])
+    key = ".".join([name, *keys])
     if problem["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return f"{key} is missing"
     if problem["type"] == HIDDEN:
         return f"{key}: expected {problem['msg']}"
+    if problem["type"] in {"union_tag_not_found", "union_tag_invalid"}:
+        return _wrong_tag(key, problem)
     value = json.dumps(problem["input"])
     if problem["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        for part in problem["loc"][:-1]:
-            kind = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[str(part)]
-        known = ", ".join(field.name for field in fields(kind))
+        known = ", ".join(field.name for field in fields(owner))
         return f"{key} = {value}: not a known key; expected {known}"
     message = re.sub(r"^(Input should be|[A-Z]\w+ should have|Value error,) ", "", problem["msg"])
     return f"{key} = {value}: expected {message}"
+
+
+def _located(kind: Any, location: Sequence[int | str]) -> tuple[list[str], Any]:
+    """Keys that lead to a fault, and the dataclass in which the last of them stands (as far as types tell).
+
+    pydantic's location names the tag of a union that a discriminator tells apart, where params.yaml has no key.
+    """
+    keys: list[str] = []
+    owner, inner = kind, kind
+    for part in location:
+        members = _members(inner)
+        if len(members) > 1 and isinstance(part, str) and part in members:
+            inner = members[part]
+            continue
+        keys.append(str(part))
+        owner = next(iter(members.values()), inner)
+        inner = _inner(owner, str(part))
+    return keys, owner
+
+
+def _members(kind: Any) -> dict[str, Any]:
+    """The dataclasses that a type may be, by the tag of each; one alone without."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    found = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    members: list[Any] = [member for member in found if is_dataclass(member)]
+    return {tag: member for member in members for tag in (_tags(member) if len(members) > 1 else [""])}
+
+
+def _tags(member: Any) -> list[str]:
+    """Values of the one-valued keys of a dataclass (`kind: Literal["probe"]`)."""
+    types = [found for found in get_type_hints(member).values() if get_origin(found) is Literal]
+    return [str(get_args(found)[0]) for found in types if len(get_args(found)) == 1]
+
+
+def _inner(kind: Any, part: str) -> Any:
+    """The type of a key of a dataclass, or of what a mapping or a list holds; None if there is none."""
+    if is_dataclass(kind):
+        return get_type_hints(kind).get(part)
+    arguments = get_args(kind)
+    return arguments[-1 if get_origin(kind) is dict else 0] if arguments else None
+
+
+def _wrong_tag(key: str, problem: ErrorDetails) -> str:
+    """`pydantic` reports a tag at the section that it belongs to."""
+    tag = str(problem["ctx"]["discriminator"]).strip("'")
+    if problem["type"] == "union_tag_not_found":
+        return f"{key}.{tag} is missing"
+    expected = str(problem["ctx"]["expected_tags"]).replace(", ", " or ")
+    return f"{key}.{tag} = {json.dumps(problem['input'][tag])}: expected {expected}"

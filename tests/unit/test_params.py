@@ -4,7 +4,7 @@ import copy
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
@@ -266,7 +266,8 @@ def test_a_bad_engine_setting_is_found_before_anything_runs(
 def test_every_section_of_the_sample_is_one_that_check_knows() -> None:
     sections = read_params(SAMPLE)
     for name, kind in check.SECTIONS.items():
-        assert isinstance(section(sections, name, kind), get_origin(kind) or kind)
+        union = get_args(get_args(kind)[0]) if get_origin(kind) is Annotated else (get_origin(kind) or kind,)
+        assert isinstance(section(sections, name, kind), union)
         top, _, inner = name.partition(".")
         without = copy.deepcopy(sections)
         del (without[top] if inner else without)[inner or top]
@@ -301,6 +302,64 @@ def test_a_section_of_a_section_is_named_in_full() -> None:
         UserError, match=r"^params\.yaml: a\.b\.inner\.size = 3: not a known key; expected sizes, share$"
     ):
         section({"a": {"b": {"inner": {"size": 3, "sizes": [], "share": 1}}}}, "a.b", Outer)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Knife:
+    kind: Literal["knife"]
+    inner: Inner
+
+
+@dataclass(frozen=True, config=STRICT)
+class Fork:
+    kind: Literal["fork"]
+    held: Literal["knife", "spoon"]
+    prongs: dict[str, Inner | None]
+
+
+Tool = Annotated[Knife | Fork, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Drawer:
+    tool: Tool
+
+
+KNIFE = {"kind": "knife", "inner": {"sizes": [], "share": 1}}
+FORK = {"kind": "fork", "held": "knife", "prongs": {"left": None}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, " = 3: expected an object"),
+        ({"held": "knife"}, ".kind is missing"),
+        ({"kind": "spoon"}, ".kind = \"spoon\": expected 'knife' or 'fork'"),
+        ({"kind": None}, ".kind = null: expected 'knife' or 'fork'"),
+        ({**KNIFE, "held": "knife"}, '.held = "knife": not a known key; expected kind, inner'),
+        ({**FORK, "inner": 1}, ".inner = 1: not a known key; expected kind, held, prongs"),
+        ({**FORK, "held": "x"}, ".held = \"x\": expected 'knife' or 'spoon'"),
+        ({**KNIFE, "inner": {"sizes": [1.5], "share": 1}}, ".inner.sizes.0 = 1.5: expected a valid integer"),
+        ({**KNIFE, "inner": {"sizes": []}}, ".inner.share is missing"),
+        ({**FORK, "prongs": {"a": {"z": 2}}}, ".prongs.a.sizes is missing"),
+        (
+            {**FORK, "prongs": {"a": {"sizes": [], "share": 1, "z": 2}}},
+            ".prongs.a.z = 2: not a known key; expected sizes, share",
+        ),
+    ],
+)
+def test_a_section_of_several_kinds_is_spoken_of_without_naming_its_kind_as_a_key(value: Any, expected: str) -> None:
+    kinds: Any = Tool
+    for name, kind, found in (("tool", kinds, value), ("drawer", Drawer, {"tool": value})):
+        with pytest.raises(UserError) as refused:
+            section({name: found}, name, kind)
+        where = "drawer.tool" if name == "drawer" else "tool"
+        assert str(refused.value) == f"params.yaml: {where}{expected}"
+
+
+def test_a_section_of_several_kinds_becomes_the_dataclass_of_its_kind() -> None:
+    assert section({"drawer": {"tool": KNIFE}}, "drawer", Drawer) == Drawer(Knife("knife", Inner((), 1.0)))
+    assert section({"drawer": {"tool": FORK}}, "drawer", Drawer) == Drawer(Fork("fork", "knife", {"left": None}))
 
 
 @pytest.mark.parametrize(
