@@ -24,19 +24,21 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import measure
-from pipeline import synthesize
+from pipeline import recordings, synthesize, tables
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, run_shards
 from pipeline.errors import UserError
 from pipeline.params import PARAMS_FILE, read_params, section
+from pipeline.speakers import Cast
 from pipeline.voices import load_voice
 from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
 
 SHARD_TEXTS = 20
 ONE_THREAD_TEXTS = 60  # shares of the bare model settle early; processes need many texts to outweigh their start
 OF_BARE_MODEL = 0.95
+SCRIPT = recordings.Script(Cast("one", ()), None)
 
 
 def params(share: float) -> synthesize.SynthesizeParams:
@@ -52,7 +54,12 @@ def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
     found = list(dict.fromkeys(pa.concat_tables(parts)["spoken_text"].to_pylist()))[:texts]
     made = []
     for index, start in enumerate(range(0, len(found), SHARD_TEXTS)):
-        table = pa.table({"spoken_text": found[start : start + SHARD_TEXTS]})
+        rows = [
+            dict.fromkeys(recordings.SPOKEN_COLUMNS, "") | {"spoken_text": text} for text in found[start:][:SHARD_TEXTS]
+        ]
+        table = pa.Table.from_pylist(
+            rows, schema=pa.schema([tables.CLEAN.field(name) for name in recordings.SPOKEN_COLUMNS])
+        )
         made.append(shards.commit(folder / "made", shards.Task(index, len(table), None), shards.Output(table), ""))
     shards.publish(folder / "made", made, folder / "clean")
     return found
@@ -61,8 +68,16 @@ def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
 def tasks_of(folder: Path) -> list[shards.Task]:
     """The work of the stage's first pass over `folder`/clean."""
     sources = shards.read_manifest(folder / "clean", "clean")
-    owned = synthesize._find_owners(folder / "clean", sources, folder / "places.parquet")
+    owned = recordings.find_owners(folder / "clean", sources, SCRIPT, folder / "places.parquet")
     return [shards.Task(index, owned[index], marker) for index, marker in enumerate(sources)]
+
+
+def worker(share: float, folder: Path) -> partial[recordings.Recorder]:
+    """A worker of that pass, which listens to a share of the recordings."""
+    chosen = params(share)
+    return partial(
+        recordings.Recorder, chosen.voice, chosen.limits, share, folder / "clean", SCRIPT, folder / "places.parquet"
+    )
 
 
 def in_one_thread(folder: Path, texts: list[str], rounds: int) -> dict[str, list[float]]:
@@ -80,12 +95,12 @@ def in_one_thread(folder: Path, texts: list[str], rounds: int) -> dict[str, list
         for ids in ready:
             engine.phoneme_ids_to_audio(ids, settings)
 
-    def work(recorder: synthesize.Recorder) -> None:
+    def work(recorder: recordings.Recorder) -> None:
         for task in tasks:
             recorder(task)
 
     workers = {
-        name: partial(work, synthesize.Recorder(params(share), folder / "clean", folder / "places.parquet"))
+        name: partial(work, worker(share, folder)())
         for name, share in (("worker", 0.0), ("worker and recogniser", 1.0))
     }
     return measure.by_turns({"bare model": bare, **workers}, rounds)
@@ -99,7 +114,7 @@ def _settings(length_scale: float) -> Any:
 
 def run_stage(folder: Path) -> None:
     """All texts on all cores, as `pipeline.synthesize` does in its first pass, into an empty folder."""
-    recorder = partial(synthesize.Recorder, params(0.0), folder / "clean", folder / "places.parquet")
+    recorder = worker(0.0, folder)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         run_shards(LocalEngine(measure.cores()), Work("synthesize", Path(out), "benchmark", recorder, tasks_of(folder)))
 

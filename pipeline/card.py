@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
-from pipeline import rules
+from pipeline import rules, tables
 from pipeline.corpora import acquired
 from pipeline.engine.shards import Marker
 
@@ -28,6 +28,14 @@ VOICE_TERMS = {
         "lessac, whose terms differ."
     ),
 }
+
+
+def voice_terms(voice: str) -> str:
+    """What is known about the terms of a value of the column `voice`."""
+    model, _, speaker = voice.partition(tables.SPEAKER_MARK)
+    if model not in VOICE_TERMS:
+        return f"{voice}."
+    return f"Speaker {speaker}. {VOICE_TERMS[model]}" if speaker else VOICE_TERMS[model]
 
 
 def render(
@@ -69,7 +77,7 @@ def render(
         confidence=float(rows["confidence"].median()),
         transcribed=int(rows["word_error_rate"].notna().sum()),
         word_error_rate=float(rows["word_error_rate"].mean()),
-        voices={voice: VOICE_TERMS.get(voice, f"{voice}.") for voice in sorted(rows["voice"].unique())},
+        voices={voice: voice_terms(voice) for voice in sorted(rows["voice"].unique())},
     )
 
 

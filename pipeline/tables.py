@@ -16,6 +16,7 @@ SENTIMENTS = ("negative", "neutral", "positive")
 MODALITIES = ("speech", "image")
 CHECKPOINTS = {"speech": "ser", "image": "ier"}  # folder of each modality's teacher in data/checkpoints
 VOICE_STATISTICS_FILE = "voice_statistics.parquet"  # in data/scores/speech, where the teacher normalises voices
+SPEAKER_MARK = ":"  # in the column `voice`, between the model and its speaker
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -47,8 +48,10 @@ SPEECH = pa.schema(
         _required("sampling_rate_hz", pa.int32()),
         _required("duration_seconds", pa.float32()),
         pa.field("word_error_rate", pa.float32()),  # of what a recogniser hears; null where nothing was transcribed
-        _required("voice", pa.string()),
+        _required("voice", pa.string()),  # model, or model:speaker
         _required("voice_digest", pa.string()),
+        _required("rate", pa.float32()),  # pace relative to the voice's; 2 is twice as fast
+        _required("energy_db", pa.float32()),  # level relative to the voice's
     ]
 )
 

@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
 from pipeline import rules
-from pipeline.card import VOICE_TERMS, _size_category
+from pipeline.card import _size_category, voice_terms
 from pipeline.errors import UserError
 from pipeline.publishing import columns
 from pipeline.publishing.export import Exported
@@ -73,7 +73,7 @@ def _values(facts: Facts, repo_id: str) -> dict[str, Any]:
         "sample": facts.sample_corpora,
         "dominant": rules.dominant_modality(share),
         "dominant_share": max(share, 1 - share),
-        "voices": {voice: VOICE_TERMS.get(voice, f"{voice}.") for voice in sorted(facts.rows["voice"].unique())},
+        "voices": {voice: voice_terms(voice) for voice in sorted(facts.rows["voice"].unique())},
         "transcribed": int(facts.rows["word_error_rate"].notna().sum()),
         "word_error_rate": float(facts.rows["word_error_rate"].mean()),
         "confidence": float(facts.rows["confidence"].median()),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine.files import sha256_of
 from pipeline.errors import RowError, UserError
-from pipeline.voices import VoiceParams
+from pipeline.voices import PiperParams, Voice
 
 INSTALL_HINT = "install it with: pip install -c constraints.txt '.[piper]'"
 
@@ -43,7 +43,7 @@ _DOTTED_LETTERS = re.compile(r"(?:(?:[^\w.]|_)*+(?:[^\W\d_](?:[^\w.]|_)*+)?\.){1
 PEAK = 0.8
 
 
-class PiperVoice:
+class PiperVoice(Voice):
     """One Piper model on one thread; the engine runs a process per core instead."""
 
     def __init__(self, model: Path, config: Path, *, name: str, digest: str, length_scale: float) -> None:
@@ -72,10 +72,18 @@ class PiperVoice:
         self.digest = digest
         self.sampling_rate_hz = int(settings.sample_rate)
         self.length_scale = length_scale
+        # Some models of several speakers give them no names.
+        numbers = {str(number): number for number in range(settings.num_speakers if settings.num_speakers > 1 else 0)}
+        self._speaker_ids = dict(settings.speaker_id_map or numbers)
+        self.speakers = tuple(self._speaker_ids)
 
-    def speak(self, text: str, length_scale: float | None = None) -> NDArray[np.float32]:
+    def speak(
+        self, text: str, speaker: str | None = None, rate: float = 1.0, *, length_scale: float | None = None
+    ) -> NDArray[np.float32]:
         """See `Voice.speak`; `length_scale` overrides the voice's own pace for this text."""
-        chunks = [chunk.audio_float_array for chunk in self._sentences(text, length_scale or self.length_scale)]
+        pace = (length_scale or self.length_scale) / rate
+        number = None if speaker is None else self._speaker_ids[speaker]
+        chunks = [chunk.audio_float_array for chunk in self._sentences(text, pace, number)]
         if not chunks or not sum(map(len, chunks)):
             raise RowError("speech_empty", "the voice found nothing to pronounce")
         return np.concatenate(chunks).astype(np.float32)
@@ -85,7 +93,7 @@ class PiperVoice:
         sentences = self._engine.phonemize(_without_marks(text))
         return [len(self._engine.phonemes_to_ids(sentence)) for sentence in sentences]
 
-    def _sentences(self, text: str, length_scale: float) -> Iterator[Any]:
+    def _sentences(self, text: str, length_scale: float, speaker_id: int | None) -> Iterator[Any]:
         from piper import SynthesisConfig  # noqa: PLC0415
 
         longest = max(self.phoneme_counts(text), default=0)
@@ -93,7 +101,9 @@ class PiperVoice:
             raise RowError(
                 "speech_too_long", f"a sentence of {longest:,} phoneme ids, at most {MAX_PHONEME_IDS:,} are spoken"
             )
-        settings = SynthesisConfig(length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK)
+        settings = SynthesisConfig(
+            speaker_id=speaker_id, length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK
+        )
         yield from self._engine.synthesize(_without_marks(text), settings)
 
 
@@ -104,7 +114,7 @@ def _without_marks(text: str) -> str:
     return _DOTTED_LETTERS.sub(lambda match: match[0].replace(".", " "), plain)
 
 
-def load(params: VoiceParams) -> PiperVoice:
+def load(params: PiperParams) -> PiperVoice:
     """The packaged voice of that name, or the `.onnx` file at that path with its `.onnx.json` beside it.
 
     Raises:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RowError
 from pipeline.text import MOST_CHARACTERS, TextOptions, comparison_text, spoken_text
-from pipeline.voices import VoiceParams, piper
+from pipeline.voices import PiperParams, piper
 from tests.hostile import in_little_memory, outcome
 
 OPTIONS = TextOptions(emoji="words", max_characters=300)
@@ -67,7 +67,7 @@ def test_what_is_looked_at_of_a_text_has_a_limit() -> None:
 
 def phonemise(seed: str) -> int:
     """Runs apart, for espeak-ng dies without an exception: sentences found in hostile texts."""
-    voice = piper.load(VoiceParams(engine="piper", model="en_US-joe-medium", length_scale=1.0))
+    voice = piper.load(PiperParams(engine="piper", model="en_US-joe-medium", length_scale=1.0))
     draw = random.Random(int(seed))
     planes = ((0x20, 0x250), (0x250, 0x2000), (0x300, 0x370), (0x2000, 0xD7FF), (0xF900, 0xFFFF), (0x10000, 0x10FFFF))
     texts = [unit * 400 for unit in UNITS]
@@ -102,7 +102,7 @@ def test_a_sentence_that_would_take_gigabytes_is_refused_before_it_is_spoken() -
 
 def speak_monsters() -> list[str]:
     """Runs in little memory."""
-    voice = piper.load(VoiceParams(engine="piper", model="en_US-joe-medium", length_scale=1.0))
+    voice = piper.load(PiperParams(engine="piper", model="en_US-joe-medium", length_scale=1.0))
     monsters = ("漢 " * 149, "9999999999999 " * 21, "A.B." * 6, "e" + "\u0301" * 299)
     return [outcome(lambda text=text: voice.speak(text)) for text in monsters]  # type: ignore[misc]
 

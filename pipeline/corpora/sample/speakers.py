@@ -34,7 +34,7 @@ class Reader(Protocol):
 
     sampling_rate_hz: int
 
-    def speak(self, text: str, length_scale: float | None = None) -> NDArray[np.float32]:
+    def speak(self, text: str, *, length_scale: float | None = None) -> NDArray[np.float32]:
         """Mono waveform in [-1, 1], shape [samples], at `sampling_rate_hz`."""
         ...
 
