@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,35 +12,33 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import Request, Spoken, TransformersVitsParams, load_voice, vits
+from pipeline.voices import Request, Spoken, vits
 from pipeline.voices.vits import VitsVoice
-from tests.vits import write_transformers_vits
+from tests.vits import TEXTS, voice_at, write_coqui_vits, write_transformers_vits
 
-TEXTS = ("so happy today", "the rain is falling on the old town and nobody goes out", "no", "what a day it has been")
 TAIL_SAMPLES = 256
 TOLERANCE = 5e-5  # peaks are at 0.8
 
 
+WRITERS = {"transformers_vits": write_transformers_vits, "coqui": write_coqui_vits}
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of each library one voice of one speaker, one of three."""
+    if request.param == "coqui":
+        pytest.importorskip("TTS", reason="the extra coqui is not installed")
+    root = tmp_path_factory.mktemp(request.param)
+    write = WRITERS[request.param]
+    return {"one": write(root / "one"), "three": write(root / "three", speakers=3, stochastic=False)}
+
+
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One voice of one speaker, one of three."""
-    root = tmp_path_factory.mktemp("vits")
-    return {
-        "one": write_transformers_vits(root / "one"),
-        "three": write_transformers_vits(root / "three", speakers=3, stochastic=False),
-    }
-
-
-def voice_at(folder: Path, noise: float | None = 0.0, **more: Any) -> VitsVoice:
-    voice = load_voice(
-        TransformersVitsParams("transformers_vits", str(folder), noise_scale=noise, noise_scale_duration=noise, **more)
-    )
-    assert isinstance(voice, VitsVoice)
-    return voice
+def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_transformers_vits(tmp_path_factory.mktemp("transformers") / "one")
 
 
 def requests_for(voice: VitsVoice) -> list[Request]:
@@ -76,32 +72,59 @@ def test_a_batch_says_what_its_texts_say_alone(kind: str, folders: dict[str, Pat
         assert_same_to_the_last_sample(found, voice.speak(request.text, request.speaker, request.rate))
 
 
-def test_alone_the_voice_says_what_its_library_says(folders: dict[str, Path]) -> None:
+Library = Callable[[Request], Any]
+
+
+def transformers_itself(folder: Path) -> Library:
     from transformers import VitsModel, VitsTokenizer
 
-    model = VitsModel.from_pretrained(folders["three"]).eval()
+    model = VitsModel.from_pretrained(folder).eval()
     model.noise_scale = model.noise_scale_duration = 0.0
-    tokenizer = VitsTokenizer.from_pretrained(folders["three"])
-    voice = voice_at(folders["three"])
-    for request in requests_for(voice):
+    tokenizer = VitsTokenizer.from_pretrained(folder)
+
+    def speak(request: Request) -> Any:
         inputs = tokenizer(request.text, return_tensors="pt")
         with torch.inference_mode():
-            expected = model(**inputs, speaker_id=int(request.speaker or 0), speaking_rate=request.rate).waveform[0]
-        scaled = expected.numpy() * vits.PEAK / np.abs(expected.numpy()).max()
+            return model(**inputs, speaker_id=int(request.speaker or 0), speaking_rate=request.rate).waveform[0].numpy()
+
+    return speak
+
+
+def coqui_itself(folder: Path) -> Library:
+    from TTS.utils.synthesizer import PAD_SILENCE_SAMPLES, Synthesizer
+
+    library = Synthesizer(tts_checkpoint=folder / "model_file.pth", tts_config_path=folder / "config.json")
+    library.tts_model.inference_noise_scale = library.tts_model.inference_noise_scale_dp = 0.0
+
+    def speak(request: Request) -> Any:
+        library.tts_model.length_scale = 1 / request.rate
+        said = library.tts(request.text, speaker_name=request.speaker, split_sentences=False)
+        return np.array(said[:-PAD_SILENCE_SAMPLES], dtype=np.float32)
+
+    return speak
+
+
+def test_alone_the_voice_says_what_its_library_says(folders: dict[str, Path]) -> None:
+    voice = voice_at(folders["three"])
+    speak = (coqui_itself if type(voice).__name__ == "CoquiVoice" else transformers_itself)(folders["three"])
+    for request in requests_for(voice):
+        expected = speak(request)
+        scaled = expected * vits.PEAK / np.abs(expected).max()
         assert_same_to_the_last_sample(voice.speak(request.text, request.speaker, request.rate), scaled)
 
 
 def test_speakers_and_rates_are_heard(folders: dict[str, Path]) -> None:
     voice = voice_at(folders["three"])
-    assert voice.speakers == ("0", "1", "2")
+    assert voice.speakers in {("0", "1", "2"), ("p225", "p226", "p227")}
     said = [voice.speak(TEXTS[1], speaker) for speaker in voice.speakers]
     shortest = min(map(len, said))
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(said[one][:shortest] - said[other][:shortest]).max() > 0.05
     assert np.array_equal(voice.speak(TEXTS[1]), said[0])
-    assert len(voice.speak(TEXTS[1], "0", 0.5)) > len(said[0]) > len(voice.speak(TEXTS[1], "0", 2.0))
+    slower, faster = (voice.speak(TEXTS[1], None, rate) for rate in (0.5, 2.0))
+    assert len(slower) > len(said[0]) > len(faster)
     slow = voice_at(folders["three"], length_scale=2.0)
-    assert np.array_equal(slow.speak(TEXTS[1], "0"), voice.speak(TEXTS[1], "0", 0.5))
+    assert np.array_equal(slow.speak(TEXTS[1]), slower)
 
 
 def test_noise_follows_from_the_batch_alone(folders: dict[str, Path]) -> None:
@@ -137,8 +160,8 @@ def test_speech_without_end_is_a_reject(folders: dict[str, Path], monkeypatch: p
     assert not isinstance(answers[1], RowError)
 
 
-def test_tokens_that_a_tweet_writes_are_letters(folders: dict[str, Path], tmp_path: Path) -> None:
-    voice = voice_at(folders["one"])
+def test_tokens_that_a_tweet_writes_are_letters(transformers_folder: Path) -> None:
+    voice = voice_at(transformers_folder)
     assert len(voice.ids_of("_a_")) == len(voice.ids_of("a")) + 4
     assert all(number < 30 for number in voice.ids_of("a <unk> <pad> 7 b"))
 
@@ -150,7 +173,7 @@ def test_memory_of_the_vocoder_is_bounded_and_changes_nothing(
     requests = requests_for(voice)
     usual = voice.speak_batch(requests)
     sizes = []
-    monkeypatch.setattr(voice.vocoder, "max_frames", 300)
+    monkeypatch.setattr(voice.vocoder, "max_frames", 450)
     run = voice.vocoder._run
 
     def listening(latents: torch.Tensor, *rest: Any) -> Any:
@@ -161,21 +184,7 @@ def test_memory_of_the_vocoder_is_bounded_and_changes_nothing(
     for one, other in zip(usual, voice.speak_batch(requests), strict=True):
         np.testing.assert_allclose(one, other, atol=TOLERANCE)  # type: ignore[arg-type]
     assert len(sizes) > len(TEXTS)
-    assert max(sizes) <= 300
-
-
-def test_weights_under_the_names_of_older_versions_are_read(folders: dict[str, Path], tmp_path: Path) -> None:
-    """As in facebook/mms-tts-eng."""
-    folder = copy_of(folders["one"], tmp_path)
-    weights = load_file(folder / "model.safetensors")
-    old = {"original0": "weight_g", "original1": "weight_v"}
-    renamed = {
-        name.replace(f"parametrizations.weight.{new}", old[new]) if (new := name[-9:]) in old else name: values
-        for name, values in weights.items()
-    }
-    assert set(renamed) != set(weights)
-    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
-    assert np.array_equal(voice_at(folder).speak(TEXTS[0]), voice_at(folders["one"]).speak(TEXTS[0]))
+    assert max(sizes) <= 450
 
 
 def test_the_digest_follows_from_files_and_sound(folders: dict[str, Path]) -> None:
@@ -184,83 +193,6 @@ def test_the_digest_follows_from_files_and_sound(folders: dict[str, Path]) -> No
     assert voice.digest == voice_at(folders["one"]).digest
     others = [voice_at(folders["three"]), voice_at(folders["one"], 0.5), voice_at(folders["one"], length_scale=1.1)]
     assert len({voice.digest, *(other.digest for other in others)}) == 4
-
-
-def copy_of(folder: Path, target: Path) -> Path:
-    return Path(shutil.copytree(folder, target / "voice"))
-
-
-def _without_weights(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-
-
-def _of_another_kind(folder: Path) -> None:
-    _edit(folder, model_type="bert")
-
-
-def _no_json(folder: Path) -> None:
-    (folder / "config.json").write_text("[")
-
-
-def _no_weights(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(b"no weights")
-
-
-def _wider(folder: Path) -> None:
-    _edit(folder, vocab_size=50)
-
-
-def _deeper(folder: Path) -> None:
-    _edit(folder, num_hidden_layers=2)
-
-
-def _of_phonemes(folder: Path) -> None:
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"phonemize": True}))
-
-
-def _edit(folder: Path, **changes: Any) -> None:
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(settings | changes))
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (_without_weights, "model.safetensors not found; expected a folder or a model of the Hub with"),
-        (_of_another_kind, "config.json has model_type bert; expected vits"),
-        (_no_json, "config.json is not a config: "),
-        (_no_weights, "not a VITS of transformers: "),
-        (_wider, "text_encoder.embed_tokens.weight"),
-        (_deeper, "weights that its config asks for are not in model.safetensors"),
-        (_of_phonemes, "its texts are prepared by phonemizer, which is not installed; install it, or choose a model"),
-    ],
-)
-def test_a_folder_that_is_no_voice_is_one_line(
-    damage: Callable[[Path], None], message: str, folders: dict[str, Path], tmp_path: Path
-) -> None:
-    if damage is _of_phonemes and __import__("transformers").utils.is_phonemizer_available():
-        pytest.skip("phonemizer is installed")
-    folder = copy_of(folders["one"], tmp_path)
-    damage(folder)
-    with pytest.raises(UserError) as caught:
-        voice_at(folder)
-    assert str(caught.value).startswith("synthesize.voice.model = ")
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["no/such/model/anywhere", "nobody-here/no-such-voice"])
-def test_a_name_that_cannot_be_had_says_what_to_give(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError) as caught:
-        voice_at(Path(name))
-    assert str(caught.value).startswith(f"synthesize.voice.model = {name}: neither a folder here nor to be had from")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_gpu_that_is_not_there_is_one_line(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
