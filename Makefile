@@ -32,6 +32,7 @@ test-faults: .venv/installed ## crash stages in every way there is, half an hour
 
 bench: .venv/installed ## measure against peers, side by side; needs the data of make repro
 	python -m benchmarks.synthesis
+	python -m benchmarks.synthesis_batched
 	python -m benchmarks.scoring
 	python -m benchmarks.overhead
 	python -m benchmarks.training_step

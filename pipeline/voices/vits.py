@@ -6,7 +6,8 @@ Out  for each a waveform, float32 [samples], or why there is none
 Texts of about the same length are encoded together; the libraries mask padding there. They do not in the vocoder
 (HiFi-GAN), so the end of a shorter clip would hear its padding: `Vocoder` masks it, and at noise 0 a batch gives what
 its texts give alone. Where noise is drawn, it is seeded by the batch's requests, which follow from the shard.
-Durations are found in full precision; the vocoder, which is most of the work, runs in half precision on a GPU.
+Durations are found in full precision; the vocoder, which is most of the work, runs in half precision on a GPU, and clip
+by clip on a CPU, where a batch of clips outgrows the caches and is slower (see benchmarks/synthesis_batched.py).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from pipeline.voices import Request, Spoken, VitsParams, Voice
 MAX_IDS = 1_600  # of a text; about 40 s
 MAX_BATCH_IDS = 6_400  # padding included
 MAX_SECONDS = 60.0
-# Padding included. It bounds the memory of the vocoder, 1 GB, and changes no result.
+# Of clips that a GPU's vocoder makes at once, padding included. It bounds memory, 1 GB, and changes no result.
 MAX_VOCODER_SECONDS = 48.0
 REQUESTS_AT_ONCE = 256
 
@@ -68,7 +69,8 @@ class Vocoder:
             part.register_forward_pre_hook(self._mask)
         # Only where a convolution keeps or multiplies the length does a sample know its frame.
         whole = all(map(_keeps_length, convolutions))
-        self.max_frames = int(MAX_VOCODER_SECONDS * sampling_rate_hz / samples_per_frame) if whole else 1
+        on_gpu = next(network.parameters()).is_cuda
+        self.max_frames = int(MAX_VOCODER_SECONDS * sampling_rate_hz / samples_per_frame) if whole and on_gpu else 1
         self._frames: torch.Tensor | None = None
         self._longest = 0
 
