@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
+from pipeline.params import section
 from pipeline.prosody import PLAIN, Prosody, ProsodyParams
 from pipeline.recordings import Script, Utterance
 from pipeline.speakers import Cast, SpeakerParams, cast_of
+from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import voice_of
 
 KNOWN = ("ann", "bob", "cat")
@@ -123,6 +128,17 @@ def test_utterances_have_the_same_key_if_they_are_the_same(one: Utterance, other
 def test_a_plain_utterance_is_known_by_the_sha256_of_its_text() -> None:
     """So what earlier versions chose to transcribe is chosen still."""
     assert Utterance("abc").key == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_example_of_the_readme_is_valid() -> None:
+    shown = re.search(r"## Voices.*?```yaml\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown
+    sections = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    sections["synthesize"] |= yaml.safe_load(shown[1])["synthesize"]
+    params = section(sections, "synthesize", SynthesizeParams)
+    assert params.speakers == SpeakerParams("by_tweet", ("p225", "p226", "p227"))
+    assert params.prosody is not None
+    assert params.prosody.of("negative") == Prosody(0.9, -3.0)
 
 
 def test_the_column_voice_names_model_and_speaker() -> None:
