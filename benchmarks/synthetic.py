@@ -175,6 +175,8 @@ def _speech(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
             "word_error_rate": pa.array(rate, from_pandas=True),
             "voice": ["en_US-joe-medium"] * n,
             "voice_digest": [_digest("voice")] * n,
+            "rate": np.ones(n, np.float32),
+            "energy_db": np.zeros(n, np.float32),
         },
         schema=tables.SPEECH,
     )
