@@ -162,10 +162,12 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     shards.publish(stored / "joined", markers, out)
     finish(work, stored)
     write_plot(context.paths.reports / "plots" / "word_error_rate.csv", ("series", "word_error_rate", "texts"), plot)
-    return _report(sum(owned), counts, out, markers, metrics, context)
+    texts = {utterance.text for marker in sources for _, utterance in utterances_of(clean, marker, script)}
+    return _report(len(texts), sum(owned), counts, out, markers, metrics, context)
 
 
 def _report(
+    texts: int,
     utterances: int,
     counts: dict[str, int],
     out: Path,
@@ -184,6 +186,7 @@ def _report(
         "rows_in": sum(counts.values()),
         "rows_out": counts[shards.OK],
         "rejected": rejected,
+        "distinct_texts": texts,
         "distinct_utterances": utterances,
         "duration_seconds": {
             "total": durations.sum(),

@@ -150,7 +150,8 @@ def test_prosody_by_sentiment_is_heard_and_recorded(tmp_path: Path) -> None:
     assert [row["energy_db"] for row in rows] == [-6.0, 0.0, -6.0]
     assert [row["voice"] for row in rows] == ["en_US-joe-medium"] * 3
     assert rows[0]["audio"] == rows[2]["audio"] != rows[1]["audio"]
-    assert json.loads((tmp_path / "reports" / "synthesize.json").read_text())["distinct_utterances"] == 2
+    written = json.loads((tmp_path / "reports" / "synthesize.json").read_text())
+    assert (written["distinct_texts"], written["distinct_utterances"]) == (1, 2)
     peaks = [float(np.abs(decode(row["audio"])).max()) for row in rows[:2]]
     assert peaks[0] / peaks[1] == pytest.approx(10 ** (-6 / 20), rel=0.1)
     assert rows[0]["duration_seconds"] / rows[1]["duration_seconds"] > 1.2  # of 1.56: durations are rounded up
