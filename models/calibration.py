@@ -6,7 +6,7 @@ Out  a temperature; a table with one row per confidence bin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -38,11 +38,18 @@ def fit_temperature(logits: NDArray[np.float64], labels: Sequence[str], classes:
     if not known.any() or (logits[known].argmax(axis=1) == columns[known]).all():
         return 1.0
 
-    def loss(log_temperature: float) -> float:
-        temperature = np.exp(log_temperature)
+    def loss(temperature: float) -> float:
         return float(np.mean(logsumexp(logits[known] / temperature, axis=1) - true[known] / temperature))
 
-    best = minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-6})
+    return best_temperature(loss)
+
+
+def best_temperature(loss: Callable[[float], float]) -> float:
+    """The temperature with the least loss, from a hundredth to a hundred."""
+    best = minimize_scalar(
+        lambda log_temperature: loss(float(np.exp(log_temperature))),
+        bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-6},
+    )  # fmt: skip
     return float(np.exp(best.x))
 
 

@@ -1,4 +1,4 @@
-"""The teacher that comes ready: a classifier of the transformers library behind `models.classifier.Teacher`.
+"""The teacher that is one network, ready or fine-tuned: a classifier of transformers as a `models.classifier.Teacher`.
 
 In   waveforms or pictures
 Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `keep`
@@ -13,13 +13,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.class_map import ClassMap
-from models.classifier import TEACHER_FILE, Normalise
+from models.classifier import TEACHER_FILE, Normalise, expect_statistics
 from models.ready_network import ReadyNetwork
 from models.standardise import Statistics
 from pipeline.errors import UserError
@@ -27,7 +27,7 @@ from pipeline.errors import UserError
 
 @dataclass(frozen=True)
 class CheckpointTeacher:
-    """A ready network and a map from its labels to classes.
+    """A network and a map from its labels to classes.
 
     Attributes:
         network: gives the logits.
@@ -35,6 +35,7 @@ class CheckpointTeacher:
         label_classes: label -> class or null, as in params.yaml.
         normalise: `voice`: logits are standardised per voice; `none`: taken as they are.
         temperature: divides the logits; 1 if not calibrated.
+        kind: `checkpoint`: taken as it came; `finetune`: trained by this project, so that labels are classes.
     """
 
     network: ReadyNetwork
@@ -42,6 +43,7 @@ class CheckpointTeacher:
     label_classes: Mapping[str, str | None]
     normalise: Normalise
     temperature: float = 1.0
+    kind: Literal["checkpoint", "finetune"] = "checkpoint"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -69,9 +71,7 @@ class CheckpointTeacher:
         Raises:
             ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
         """
-        if (statistics is None) == (self.normalise == "voice"):
-            given = "missing" if statistics is None else "given"
-            raise ValueError(f"normalise is {self.normalise}: statistics {given}")
+        expect_statistics(self.normalise, statistics)
         logits = representation if statistics is None else statistics.apply(representation)
         return self.class_map.probabilities(logits, self.temperature)
 
@@ -79,12 +79,17 @@ class CheckpointTeacher:
         """Probabilities float32 [n, classes] of a batch of items."""
         return self.classify(self.represent(batch), statistics)
 
+    @property
+    def by_length(self) -> bool:
+        """Whether it is quicker on batches of items of like length: it pads."""
+        return self.network.modality == "speech"
+
     def save(self, folder: Path) -> None:
         """Write `teacher.json`, the network's safetensors and its preprocessor into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.network.save(folder)
         card = {
-            "kind": "checkpoint",
+            "kind": self.kind,
             "modality": self.network.modality,
             "classes": self.classes,
             "label_classes": dict(self.label_classes),
@@ -93,10 +98,14 @@ class CheckpointTeacher:
             "temperature": self.temperature,
             "digest": self.digest,
         }
+        for path in folder.iterdir():
+            path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches
         (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", batch_size: int = 16) -> CheckpointTeacher:
+    def load(
+        cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
+    ) -> CheckpointTeacher:
         """The teacher that `save` wrote.
 
         Raises:
@@ -104,9 +113,11 @@ class CheckpointTeacher:
         """
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
-            network = ReadyNetwork(str(folder), card["modality"], device=device, batch_size=batch_size)
+            network = ReadyNetwork.load(
+                str(folder), card["modality"], device=device, batch_size=batch_size, compiled=compiled
+            )
             chosen = ClassMap.of(network.labels, card["label_classes"], card["outside_classes"], str(folder))
-            teacher = cls(network, chosen, card["label_classes"], card["normalise"], card["temperature"])
+            teacher = cls(network, chosen, card["label_classes"], card["normalise"], card["temperature"], card["kind"])
             saved = card["digest"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             found = f"{type(error).__name__}: {error}"

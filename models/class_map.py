@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
+from models.calibration import best_temperature
 from pipeline.errors import UserError
 
 OutsideClasses = Literal["renormalise", "keep"]
@@ -55,6 +56,26 @@ class ClassMap:
             raise UserError(f"{where} keeps the classes {list(names)}; expected two or more")
         weights = np.array([[classes[label] == name for name in names] for label in labels], dtype=np.float64)
         return cls(tuple(labels), names, weights, outside_classes)
+
+    def fit_temperature(self, logits: NDArray[np.floating], truth: Sequence[str]) -> float:
+        """The temperature that makes the true classes of held-out rows most likely, see `models.calibration`.
+
+        Args:
+            logits: [n, labels].
+            truth: the n classes.
+        """
+        columns = np.array([self.classes.index(name) for name in truth], dtype=np.int64)
+        inside = self.weights.any(axis=1) if self.outside_classes == "renormalise" else np.ones(len(self.labels), bool)
+        exact = logits.astype(np.float64)
+        # Labels of the true class have weight 1, others 0; the log of a probability that is too small for a float.
+        members = self.weights[:, columns].T
+
+        def loss(temperature: float) -> float:
+            likely = logsumexp(exact / temperature, axis=1, b=members)
+            return float(np.mean(logsumexp(exact[:, inside] / temperature, axis=1) - likely))
+
+        right = self.probabilities(exact).argmax(axis=1) == columns
+        return 1.0 if right.all() else best_temperature(loss)
 
     def probabilities(self, logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes] of logits [n, labels]."""

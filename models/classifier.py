@@ -1,7 +1,7 @@
 """Teachers: models that give an utterance or a picture one probability per emotion.
 
 In   a batch of items (waveforms or pictures, see `models.encoders`)
-Out  float32 [n, classes], columns in the order of `classes`, rows sum to 1
+Out  float32 [n, classes], columns in the order of `classes`, rows sum to 1 (see `models.class_map` for `keep`)
 
 A teacher works in two steps, so that a voice's statistics can be taken over representations before any row is
 classified: items -> `represent` -> [n, d] -> `classify` -> probabilities.
@@ -50,6 +50,11 @@ class Teacher(Protocol):
         """`voice`: `classify` needs the statistics of the voice; `none`: it has its own."""
         ...
 
+    @property
+    def by_length(self) -> bool:
+        """Whether batches should hold items of like length, since it pads."""
+        ...
+
     def check(self, item: Any) -> None:
         """Raises RowError if this item cannot be scored."""
         ...
@@ -69,6 +74,12 @@ class Teacher(Protocol):
     def save(self, folder: Path) -> None:
         """Writes everything but the frozen encoder into `folder`."""
         ...
+
+
+def expect_statistics(normalise: Normalise, statistics: Statistics | None) -> None:
+    """Raises ValueError if statistics are missing where `normalise` is `voice`, or given where it is `none`."""
+    if (statistics is None) == (normalise == "voice"):
+        raise ValueError(f"normalise is {normalise}: statistics {'missing' if statistics is None else 'given'}")
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,11 @@ class Probe:
             digest.update(f"{name}{tensor.shape}".encode() + tensor.astype("<f8").tobytes())
         return digest.hexdigest()
 
+    @property
+    def by_length(self) -> bool:
+        """No: encoders pad nothing."""
+        return False
+
     def check(self, item: Any) -> None:
         """Raises RowError if the encoder cannot take this item."""
         self.encoder.check(item)
@@ -123,10 +139,7 @@ class Probe:
         Raises:
             ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
         """
-        if (statistics is None) == (self.normalise == "voice"):
-            raise ValueError(
-                f"normalise is {self.normalise}: statistics {'missing' if statistics is None else 'given'}"
-            )
+        expect_statistics(self.normalise, statistics)
         used = statistics or self.statistics
         assert used is not None  # by __post_init__
         return self.model.logits(used.apply(representation))

@@ -30,6 +30,28 @@ SAMPLING_RATE_HZ = 16_000
 Modality = Literal["speech", "image"]
 
 
+def load_preprocessor(source: str, modality: Modality) -> Any:
+    """The feature extractor or image processor of a folder or a repository.
+
+    Raises:
+        UserError: there is none, or it wants another sampling rate.
+    """
+    kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
+    try:
+        preprocessor = kind.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(_refusal(source, modality, error)) from None
+    rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
+    if rate != SAMPLING_RATE_HZ:
+        raise UserError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
+    return preprocessor
+
+
+def _refusal(source: str, modality: str, error: Exception) -> str:
+    found = " ".join(str(error).split())[:300]
+    return f"{source}: expected a classifier of {modality} with safetensors, found: {found}"
+
+
 class ReadyNetwork:
     """A classifier and its preprocessor, from a local folder or by the name of a Hub repository.
 
@@ -40,37 +62,49 @@ class ReadyNetwork:
         digest: sha256 over labels, preprocessing and every weight, hex.
     """
 
-    def __init__(self, source: str, modality: Modality, *, device: str = "cpu", batch_size: int = 16) -> None:
-        """Load it.
+    def __init__(
+        self, network: Any, preprocessor: Any, modality: Modality, *, device: str = "cpu", batch_size: int = 16
+    ) -> None:
+        """Of a network and a preprocessor that are there."""
+        self.network, self.preprocessor = network, preprocessor
+        names = network.config.id2label
+        self.labels = tuple(names[place] for place in range(len(names)))
+        self.modality, self.device, self.batch_size = modality, device, batch_size
+        self.network.eval().to(device)
+        self.forward = self.network
+        self.digest = self._digest()
+
+    @classmethod
+    def load(
+        cls, source: str, modality: Modality, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
+    ) -> ReadyNetwork:
+        """From a folder or the Hub.
+
+        Args:
+            source: a folder, or the name of a repository.
+            modality: `speech` or `image`.
+            device: `cpu` or `cuda`.
+            batch_size: items at once.
+            compiled: whether torch compiles the network; the last bits of logits change.
 
         Raises:
             UserError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
         """
-        speech = modality == "speech"
-        model, preprocessor = (
-            (AutoModelForAudioClassification, AutoFeatureExtractor)
-            if speech
-            else (AutoModelForImageClassification, AutoImageProcessor)
-        )
+        model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
         try:
-            self.network, loaded = model.from_pretrained(
+            network, loaded = model.from_pretrained(
                 source, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
-            self.preprocessor = preprocessor.from_pretrained(source, trust_remote_code=False)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            found = " ".join(str(error).split())[:300]
-            raise UserError(f"{source}: expected a classifier of {modality} with safetensors, found: {found}") from None
+            raise UserError(_refusal(source, modality, error)) from None
         if loaded["missing_keys"]:  # the library fills them with random numbers and goes on
             first = min(loaded["missing_keys"])
             raise UserError(f"{source}: expected a classifier of {modality}, found no weights for {first}")
-        rate = getattr(self.preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
-        if rate != SAMPLING_RATE_HZ:
-            raise UserError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
-        names = self.network.config.id2label
-        self.labels = tuple(names[place] for place in range(len(names)))
-        self.modality, self.device, self.batch_size = modality, device, batch_size
-        self.network.eval().to(device)
-        self.digest = self._digest()
+        preprocessor = load_preprocessor(source, modality)
+        ready = cls(network, preprocessor, modality, device=device, batch_size=batch_size)
+        if compiled:
+            ready.forward = torch.compile(network, dynamic=True)
+        return ready
 
     def check(self, item: Any) -> None:
         """Raises RowError if an utterance is too short to give one frame."""
@@ -119,7 +153,7 @@ class ReadyNetwork:
         else:
             inputs = self.preprocessor(list(items), return_tensors="pt")
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
-            found = self.network(**inputs.to(self.device)).logits
+            found = self.forward(**inputs.to(self.device)).logits
         values: NDArray[np.float32] = found.float().cpu().numpy()
         return values
 

@@ -21,7 +21,7 @@ from pipeline import (
     score,
     stage,
     synthesize,
-    train_teacher,
+    teacher_params,
 )
 from pipeline.engine.environment import (
     device_from_environment,
@@ -37,7 +37,7 @@ SECTIONS: dict[str, type[Any]] = {
     **dict.fromkeys(("acquire.b_t4sa", "acquire.iemocap", "acquire.fi"), acquire.AcquireParams),
     "clean": clean.CleanParams,
     "synthesize": synthesize.SynthesizeParams,
-    **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), train_teacher.TeacherParams),
+    **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), teacher_params.SECTION),
     **dict.fromkeys(("score.speech", "score.image"), score.ScoreParams),
     "label": label.LabelParams,
     "assemble": assemble.AssembleParams,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
 from functools import partial
@@ -28,9 +27,9 @@ from PIL import Image
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from models.classifier import TEACHER_FILE, Probe, Teacher
-from models.encoders import create_encoder
+from models.classifier import TEACHER_FILE, Teacher
 from models.standardise import Statistics
+from models.teachers import load_teacher, read_card
 from pipeline import audio, tables
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
@@ -47,12 +46,14 @@ class ScoreParams:
     """Section `score.<modality>`.
 
     Attributes:
-        batch_size: items handed to the teacher at once; bounds memory, changes no score.
+        batch_size: items handed to the teacher at once; bounds memory, changes no score beyond the last bits.
         voice_statistics_rows: per voice, those with the lowest sha256 of their ids.
+        compile: whether torch compiles the teacher's network (none in a probe): minutes at the start, then faster.
     """
 
     batch_size: Annotated[int, Field(ge=1)]
     voice_statistics_rows: Annotated[int, Field(ge=2)]
+    compile: bool = False
 
 
 @plain_dataclass(frozen=True)
@@ -83,23 +84,31 @@ SOURCES = {
 class Scorer:
     """Worker: scores the rows of a shard; rows with equal media are scored once."""
 
-    def __init__(self, modality: str, data: Path, checkpoint: Path, statistics: Path | None, batch_size: int) -> None:
+    def __init__(
+        self, modality: str, data: Path, checkpoint: Path, statistics: Path | None, params: ScoreParams
+    ) -> None:
         self.source = SOURCES[modality]
         self.folder = data / self.source.folder
-        self.teacher = load_teacher(checkpoint)
+        self.teacher = _teacher(checkpoint, params)
         self.statistics = read_statistics(statistics) if statistics else None
-        self.batch_size = batch_size
+        self.batch_size = params.batch_size
 
     def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of `tables.scores`, and a reject for each item that cannot be scored."""
+        """Rows of `tables.scores`, and a reject for each item that cannot be scored; in the order of the shard."""
         table = shards.read_part(self.folder, task.payload, columns=list(self.source.columns))
         rows = table.to_pylist()
+        place = {row["id"]: position for position, row in enumerate(rows)}
+        if self.teacher.by_length:
+            # Encoded bytes grow with length; what is decoded at once stays a batch.
+            rows.sort(key=lambda row: (len(row[self.source.columns[1]]), place[row["id"]]))
         batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
         rejects: list[tuple[str, str, str]] = []
         scored: list[dict[str, Any]] = []
         known: dict[bytes, NDArray[np.float32]] = {}
         for batch in batches:
             scored += self._score(batch, known, rejects)
+        scored.sort(key=lambda row: place[row["id"]])
+        rejects.sort(key=lambda reject: place[reject[0]])
         return shards.Output(pa.Table.from_pylist(scored, schema=tables.scores(self.teacher.classes)), rejects)
 
     def _score(
@@ -157,7 +166,7 @@ def run(params: ScoreParams, context: Context) -> Report:
         code=code_version(__file__), statistics=files.sha256_of(statistics) if statistics else None,
     )  # fmt: skip
     work = work_folder(context.paths.shards, f"score.{modality}", mark)
-    scorer = partial(Scorer, modality, data, checkpoint, statistics, params.batch_size)
+    scorer = partial(Scorer, modality, data, checkpoint, statistics, params)
     tasks = [shards.Task(index, marker.part.rows, marker) for index, marker in enumerate(sources)]
     markers = run_shards(context.engine, Work(f"score {modality}", work, mark, scorer, tasks))
     counts = shards.total_counts(markers)
@@ -178,19 +187,16 @@ def read_teacher_card(checkpoint: Path, modality: str) -> dict[str, Any]:
     Raises:
         UserError: there is no teacher in `checkpoint`.
     """
-    path = checkpoint / TEACHER_FILE
     try:
-        card: dict[str, Any] = json.loads(path.read_bytes())
+        return read_card(checkpoint)
     except (OSError, ValueError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro train_teacher@{modality}") from None
-    return card
+        where = checkpoint / TEACHER_FILE
+        raise UserError(f"{where}: missing or damaged; run: dvc repro train_teacher@{modality}") from None
 
 
-def load_teacher(checkpoint: Path) -> Teacher:
-    """The teacher saved in `checkpoint`, on the device that SIER_DEVICE names (default cpu)."""
-    card = read_teacher_card(checkpoint, checkpoint.name)
-    encoder = create_encoder(card["encoder"]["name"], device=device_from_environment())
-    return Probe.load(checkpoint, encoder)
+def _teacher(checkpoint: Path, params: ScoreParams) -> Teacher:
+    device = device_from_environment()
+    return load_teacher(checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile)
 
 
 def choose_rows(ids: Sequence[str], voices: Sequence[str], rows_per_voice: int) -> dict[str, list[str]]:
@@ -206,20 +212,28 @@ def choose_rows(ids: Sequence[str], voices: Sequence[str], rows_per_voice: int) 
 def _write_statistics(
     params: ScoreParams, source: Source, folder: Path, sources: list[shards.Marker], checkpoint: Path, target: Path
 ) -> None:
-    teacher = load_teacher(checkpoint)
+    teacher = _teacher(checkpoint, params)
+    # One by one for a probe, whose vectors then do not depend on their neighbours by a bit.
+    size = params.batch_size if teacher.by_length else 1
     names = pa.concat_tables([shards.read_part(folder, marker, columns=["id", "voice"]) for marker in sources])
     chosen = choose_rows(names["id"].to_pylist(), names["voice"].to_pylist(), params.voice_statistics_rows)
     wanted = pa.array([identity for ids in chosen.values() for identity in ids])
     vectors: dict[str, NDArray[np.float32]] = {}
     for marker in sources:
         part = shards.read_part(folder, marker, columns=list(source.columns))
-        for row in part.filter(pc.is_in(part["id"], value_set=wanted)).to_pylist():
-            try:
-                item = source.item(row)
-                teacher.check(item)
-            except RowError:
-                continue  # the scorer lists it as a reject
-            vectors[row["id"]] = teacher.represent([item])[0]
+        rows = part.filter(pc.is_in(part["id"], value_set=wanted)).to_pylist()
+        rows.sort(key=lambda row: len(row[source.columns[1]]))
+        for start in range(0, len(rows), size):
+            items = {}
+            for row in rows[start : start + size]:
+                try:
+                    item = source.item(row)
+                    teacher.check(item)
+                except RowError:
+                    continue  # the scorer lists it as a reject
+                items[row["id"]] = item
+            if items:
+                vectors |= zip(items, teacher.represent(list(items.values())), strict=True)
     found = []
     for voice, ids in chosen.items():
         usable = [vectors[identity] for identity in ids if identity in vectors]

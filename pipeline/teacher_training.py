@@ -1,4 +1,4 @@
-"""Train a teacher and measure it on rows that it has not seen, by the protocol of its corpus.
+"""Train a probe and measure it on rows that it has not seen, by the protocol of its corpus.
 
 speech  leave one session out; the teacher that is kept is trained on all sessions
 image   80/5/15, stratified; the teacher that is kept is the one that was measured
@@ -7,18 +7,24 @@ image   80/5/15, stratified; the teacher that is kept is the one that was measur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.classifier import Normalise, Probe
-from models.encoders import Encoder
+from models.encoders import Encoder, create_encoder
 from models.linear import softmax
 from models.probe_training import fit_probe, validation_speakers
 from models.teacher_evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
+from pipeline.engine.environment import device_from_environment
+from pipeline.engine.fingerprint import code_version
+from pipeline.errors import UserError
 from pipeline.teacher_corpora import Item
+from pipeline.teacher_material import Material, Trained
+from pipeline.teacher_params import ProbeParams
+from pipeline.teacher_vectors import Representer, vectors_of
 
 # With fewer validation pictures the choice of C is a lottery: over ten seeds of 5 pictures it ran from 0.001 to 1, and
 # with it the share of labels that images decide. Then five folds of train and validation choose.
@@ -44,23 +50,32 @@ class Examples:
     classes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A teacher and what it, or its stand-ins trained on other sessions, said about held-out rows.
+def train_probe(params: ProbeParams, material: Material) -> Trained:
+    """The teacher for `kind: probe`.
 
-    Attributes:
-        probe: the teacher that is kept.
-        held_out: figures for the metrics file.
-        probabilities: float32 [held-out rows, classes].
-        truth: the classes of those rows.
-        further: more figures, by name.
+    Raises:
+        UserError: no such encoder, or the corpus is too small.
     """
+    try:
+        encoder = create_encoder(params.encoder)
+    except UserError as error:
+        raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None
+    vectors = vectors_of(
+        material.context, material.items, material.folder, partial(_representer, params.encoder), material.rejects,
+        code=code_version(__file__), facts=params.encoder,
+    )  # fmt: skip
+    items = material.usable(vectors)
+    labels = [material.label(item) for item in items]
+    examples = Examples(encoder, np.stack([vectors[item.id] for item in items]), items, labels, material.classes)
+    cs, calibrate, seed = params.regularisation, params.calibrate, material.context.base.seed
+    if material.modality == "speech":
+        return train_speech(examples, cs=cs, normalise=params.normalise, calibrate=calibrate, seed=seed)
+    return train_image(examples, cs=cs, calibrate=calibrate, seed=seed)
 
-    probe: Probe
-    held_out: dict[str, Any]
-    probabilities: NDArray[np.float32]
-    truth: Sequence[str]
-    further: dict[str, Any] = field(default_factory=dict)
+
+def _representer(encoder: str) -> Representer:
+    made = create_encoder(encoder, device=device_from_environment())
+    return Representer(made.check, made.encode)
 
 
 def train_speech(
@@ -82,7 +97,7 @@ def train_speech(
         cs=cs, speakers=speakers if normalise == "voice" else None, calibrate=calibrate,
     )  # fmt: skip
     held_out = {"protocol": "leave one session out", **evaluate(labels, found.predictions, classes)}
-    return Trained(probe, held_out, softmax(found.logits, probe.temperature), labels)
+    return Trained(probe, examples.items, held_out, softmax(found.logits, probe.temperature), labels, _record(probe))
 
 
 def train_image(examples: Examples, *, cs: Sequence[float], calibrate: bool, seed: int) -> Trained:
@@ -106,4 +121,9 @@ def train_image(examples: Examples, *, cs: Sequence[float], calibrate: bool, see
     held_out = {"protocol": "80/5/15 stratified", **evaluate(truth, predictions, classes)}
     # 15 % of a small corpus is a handful of pictures; this figure is steadier.
     steadier = cross_validate(examples.vectors, examples.labels, classes, c=probe.regularisation, seed=seed)
-    return Trained(probe, held_out, probabilities, truth, {"cross_validation": steadier})
+    further = {"cross_validation": steadier, **_record(probe)}
+    return Trained(probe, examples.items, held_out, probabilities, truth, further)
+
+
+def _record(probe: Probe) -> dict[str, float]:
+    return {"regularisation": probe.regularisation, "temperature": probe.temperature}

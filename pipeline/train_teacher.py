@@ -12,79 +12,24 @@ teacher that is kept is the one that was measured.
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-from pydantic import Field
-from pydantic.dataclasses import dataclass
+from typing import Any
 
 from models.calibration import reliability_bins
-from models.classifier import Normalise, Probe
-from models.encoders import Encoder, create_encoder
+from models.classifier import Teacher
 from pipeline import tables, teacher_corpora
-from pipeline.engine import files, shards
-from pipeline.engine.environment import device_from_environment
-from pipeline.engine.fingerprint import code_version, fingerprint
-from pipeline.engine.work import Work, finish, run_shards, work_folder
-from pipeline.errors import RowError, UserError
-from pipeline.params import STRICT
+from pipeline.engine import files
+from pipeline.errors import UserError
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main
-from pipeline.teacher_training import Examples, Trained, train_image, train_speech
+from pipeline.teacher_material import Material, Trained
+from pipeline.teacher_params import SECTION, ProbeParams, TeacherParams
+from pipeline.teacher_vectors import Reject
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
-SHARD_ITEMS = 100
 RELIABILITY_BINS = 10
 # Fewer training rows than this and a class's figures say little; the metrics name such classes.
 FEW_ROWS = 20
-
-VECTORS = pa.schema([("id", pa.string()), ("content_sha256", pa.string()), ("vector", pa.list_(pa.float32()))])
-
-
-@dataclass(frozen=True, config=STRICT)
-class TeacherParams:
-    """Section `train_teacher.<modality>`.
-
-    Attributes:
-        kind: of teacher; see `models.classifier`.
-        encoder: see `models.encoders.create_encoder`.
-        classes: label of the corpus -> class of the teacher, or null to leave it out; every label must be named.
-        normalise: see `models.classifier.Probe`.
-        regularisation: values of scikit-learn's C to choose from on validation rows.
-        calibrate: whether to fit a temperature on validation rows.
-    """
-
-    kind: Literal["probe"]
-    encoder: Annotated[str, Field(min_length=1)]
-    classes: dict[str, str | None]
-    normalise: Normalise
-    regularisation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    calibrate: bool
-
-
-class Embedder:
-    """Worker: items of a corpus to vectors; a task's payload is a list of `teacher_corpora.Item`."""
-
-    def __init__(self, modality: str, encoder: str) -> None:
-        self.decode = teacher_corpora.DECODE[modality]
-        self.encoder = create_encoder(encoder, device=device_from_environment())
-
-    def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of `VECTORS`, and a reject for each item that cannot be decoded or encoded."""
-        rows, rejects = [], []
-        for item in task.payload:
-            try:
-                content, sha256 = self.decode(item.path)
-                self.encoder.check(content)
-                vector = self.encoder.encode([content])[0]
-                rows.append({"id": item.id, "content_sha256": sha256, "vector": vector})
-            except RowError as error:
-                rejects.append((item.id, error.status, error.reason))
-        return shards.Output(pa.Table.from_pylist(rows, schema=VECTORS), rejects)
 
 
 def run(params: TeacherParams, context: Context) -> Report:
@@ -102,26 +47,16 @@ def run(params: TeacherParams, context: Context) -> Report:
     wanted = [item for item in corpus.items if params.classes[item.label] is not None]
     if not wanted:
         raise UserError(f"{folder}: no item has a label that train_teacher.{modality}.classes keeps")
-    encoder = _encoder(params, modality)
-    rejects = list(corpus.rejects)
-    vectors = _embed(params, context, wanted, folder, rejects)
-    items = [item for item in wanted if item.id in vectors]
-    labels = [str(params.classes[item.label]) for item in items]
-    if not items:
-        raise UserError(
-            f"{folder}: none of {len(wanted)} items can be read: {dict(Counter(row[1] for row in rejects))}"
-        )
-    examples = Examples(encoder, np.stack([vectors[item.id] for item in items]), items, labels, classes)
-    cs, calibrate, seed = params.regularisation, params.calibrate, context.base.seed
-    if modality == "speech":
-        trained = train_speech(examples, cs=cs, normalise=params.normalise, calibrate=calibrate, seed=seed)
-    else:
-        trained = train_image(examples, cs=cs, calibrate=calibrate, seed=seed)
-    _save(trained.probe, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
+    material = Material(context, folder, wanted, params.classes, classes, list(corpus.rejects))
+    trained = _train(params, material)
+    items, rejects, classes = trained.items, material.rejects, trained.teacher.classes
+    labels = [material.label(item) for item in items]
+    _save(trained.teacher, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
 
     support = Counter(labels)
     few = [f"{name}: {support[name]} rows" for name in classes if support[name] < FEW_ROWS]
     metrics = {
+        "kind": params.kind,
         "rows_in": corpus.rows_in,
         "used": len(items),
         "left_out_by_the_class_map": len(corpus.items) - len(wanted),
@@ -130,10 +65,8 @@ def run(params: TeacherParams, context: Context) -> Report:
         "too_few_to_learn": few,
         "held_out": trained.held_out,
         **trained.further,
-        "regularisation": trained.probe.regularisation,
-        "temperature": trained.probe.temperature,
         "corpus_warnings": corpus.warnings,
-        "digest": trained.probe.digest,
+        "digest": trained.teacher.digest,
     }
     _write_reports(metrics, trained, classes, modality, context.paths.reports)
     accuracy, recall = trained.held_out["accuracy"], trained.held_out["unweighted_average_recall"]
@@ -155,47 +88,21 @@ def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tupl
     return tuple(sorted(classes))
 
 
-def _encoder(params: TeacherParams, modality: str) -> Encoder:
-    try:
-        return create_encoder(params.encoder)
-    except UserError as error:
-        raise UserError(f"train_teacher.{modality}.encoder = {params.encoder}: {error}") from None
+def _train(params: TeacherParams, material: Material) -> Trained:
+    # Each kind needs libraries that take seconds to import.
+    if isinstance(params, ProbeParams):
+        from pipeline.teacher_training import train_probe  # noqa: PLC0415
+
+        return train_probe(params, material)
+    from pipeline.teacher_checkpoint import measure_checkpoint  # noqa: PLC0415
+
+    return measure_checkpoint(params, material)
 
 
-def _embed(
-    params: TeacherParams,
-    context: Context,
-    items: list[teacher_corpora.Item],
-    folder: Path,
-    rejects: list[tuple[str, str, str]],
-) -> dict[str, NDArray[np.float32]]:
-    """Vectors by id; extends `rejects` by items that cannot be used or repeat another."""
-    modality = context.item
-    mark = fingerprint(
-        encoder=params.encoder, items=[item.id for item in items], code=code_version(__file__),
-        input=files.sha256_of(folder / "manifest.json"),
-    )  # fmt: skip
-    work = work_folder(context.paths.shards, f"train_teacher.{modality}", mark)
-    chunks = [items[start : start + SHARD_ITEMS] for start in range(0, len(items), SHARD_ITEMS)]
-    tasks = [shards.Task(index, len(chunk), chunk) for index, chunk in enumerate(chunks)]
-    embedder = partial(Embedder, modality, params.encoder)
-    markers = run_shards(context.engine, Work(f"train_teacher {modality}: encode", work, mark, embedder, tasks))
-    finish(work)
-    rows = [row for marker in markers for row in shards.read_part(work, marker, VECTORS).to_pylist()]
-    rejects += shards.read_rejects(work, markers)
-    if modality == "image":
-        label_of = {item.id: item.label for item in items}
-        repeated = teacher_corpora.repeated_pictures({row["id"]: row["content_sha256"] for row in rows}, label_of)
-        rejects += repeated
-        dropped = {identity for identity, _, _ in repeated}
-        rows = [row for row in rows if row["id"] not in dropped]
-    return {row["id"]: np.array(row["vector"], dtype=np.float32) for row in rows}
-
-
-def _save(probe: Probe, rejects: list[tuple[str, str, str]], target: Path) -> None:
+def _save(teacher: Teacher, rejects: list[Reject], target: Path) -> None:
     new = target.with_name(f".{target.name}.new")
     files.remove_tree(new)
-    probe.save(new)
+    teacher.save(new)
     write_plot(new / "rejects.csv", ("id", "status", "reason"), sorted(rejects))
     files.replace_folder(new, target)
 
@@ -214,4 +121,4 @@ def _write_reports(
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train_teacher", dict.fromkeys(tables.MODALITIES, TeacherParams), run, sharded=True))
+    raise SystemExit(stage_main("train_teacher", dict.fromkeys(tables.MODALITIES, SECTION), run, sharded=True))

@@ -79,12 +79,18 @@ def check_scores(where: Path, rows: pd.DataFrame, checkpoint: Path) -> Iterator[
     values = rows[columns].to_numpy(dtype=np.float64)
     possible = (np.isfinite(values) & (values >= 0) & (values <= 1)).all(axis=1)
     yield from frame_fault(where, "probabilities", rows, ~possible, "a probability is not between 0 and 1")
-    off = possible & (np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE)
-    yield from frame_fault(where, "probabilities", rows, off, "its probabilities do not sum to 1")
     try:
-        digest = json.loads((checkpoint / "teacher.json").read_bytes())["digest"]
-    except (OSError, ValueError, KeyError):
+        card = json.loads((checkpoint / "teacher.json").read_bytes())
+        digest = card["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        card, digest = {}, None
         yield Fault(checkpoint / "teacher.json", "teacher", "missing or damaged; it says which teacher scored")
+    sums = values.sum(axis=1)
+    # A teacher that keeps the probability of classes outside leaves it out of its columns.
+    low = np.zeros(len(rows), dtype=bool) if card.get("outside_classes") == "keep" else sums < 1 - SUM_TOLERANCE
+    off = possible & (low | (sums > 1 + SUM_TOLERANCE))
+    yield from frame_fault(where, "probabilities", rows, off, "its probabilities do not sum to 1")
+    if digest is None:
         return
     yield from frame_fault(
         where, "teacher", rows, rows["teacher_digest"] != digest, f"scored by another teacher than {checkpoint} holds"

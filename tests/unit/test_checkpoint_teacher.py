@@ -17,7 +17,7 @@ from tests.unit.test_ready_network import LABELS, MAP, save_speech, waveforms
 
 
 def teacher_of(folder: Path, normalise: Normalise = "none") -> CheckpointTeacher:
-    network = ReadyNetwork(save_speech(folder, norm="layer", mask=True), "speech")
+    network = ReadyNetwork.load(save_speech(folder, norm="layer", mask=True), "speech")
     return CheckpointTeacher(network, ClassMap.of(LABELS, MAP, "renormalise", "classes"), MAP, normalise, 2.0)
 
 

@@ -51,21 +51,21 @@ def waveforms() -> list[np.ndarray]:
 @pytest.mark.parametrize(("norm", "mask"), [("layer", True), ("group", False)])
 def test_logits_do_not_depend_on_the_batch_and_keep_the_order_of_rows(tmp_path: Path, norm: str, mask: bool) -> None:
     source = save_speech(tmp_path, norm=norm, mask=mask)
-    together = ReadyNetwork(source, "speech", batch_size=4).logits(waveforms())
-    alone = ReadyNetwork(source, "speech", batch_size=1)
+    together = ReadyNetwork.load(source, "speech", batch_size=4).logits(waveforms())
+    alone = ReadyNetwork.load(source, "speech", batch_size=1)
     np.testing.assert_allclose(together, np.concatenate([alone.logits([item]) for item in waveforms()]), atol=1e-5)
     assert np.ptp(together, axis=0).max() > 1e-4
 
 
 def test_labels_follow_the_outputs_not_the_order_in_the_file(tmp_path: Path) -> None:
-    assert ReadyNetwork(save_speech(tmp_path, norm="layer", mask=True), "speech").labels == LABELS
+    assert ReadyNetwork.load(save_speech(tmp_path, norm="layer", mask=True), "speech").labels == LABELS
 
 
 def test_a_saved_network_is_the_same_and_a_changed_weight_changes_the_digest(tmp_path: Path) -> None:
-    network = ReadyNetwork(save_speech(tmp_path / "a", norm="layer", mask=True), "speech")
+    network = ReadyNetwork.load(save_speech(tmp_path / "a", norm="layer", mask=True), "speech")
     network.save(tmp_path / "b")
     assert {path.suffix for path in (tmp_path / "b").iterdir()} == {".json", ".safetensors"}
-    again = ReadyNetwork(str(tmp_path / "b"), "speech")
+    again = ReadyNetwork.load(str(tmp_path / "b"), "speech")
     assert again.digest == network.digest
     np.testing.assert_array_equal(again.logits(waveforms()), network.logits(waveforms()))
     again.network.classifier.bias.data += 1
@@ -73,7 +73,7 @@ def test_a_saved_network_is_the_same_and_a_changed_weight_changes_the_digest(tmp
 
 
 def test_an_utterance_without_a_frame_is_a_bad_row(tmp_path: Path) -> None:
-    network = ReadyNetwork(save_speech(tmp_path, norm="layer", mask=True), "speech")
+    network = ReadyNetwork.load(save_speech(tmp_path, norm="layer", mask=True), "speech")
     with pytest.raises(RowError):
         network.check(np.zeros(5, dtype=np.float32))
     network.check(np.zeros(100, dtype=np.float32))
@@ -84,12 +84,12 @@ def test_pickled_weights_another_rate_and_nothing_at_all_are_refused(tmp_path: P
     (source / "model.safetensors").unlink()
     torch.save({}, source / "pytorch_model.bin")
     with pytest.raises(UserError, match="safetensors"):
-        ReadyNetwork(str(source), "speech")
+        ReadyNetwork.load(str(source), "speech")
     with pytest.raises(UserError, match="8000 Hz"):
-        ReadyNetwork(save_speech(tmp_path / "slow", norm="layer", mask=True, rate=8_000), "speech")
+        ReadyNetwork.load(save_speech(tmp_path / "slow", norm="layer", mask=True, rate=8_000), "speech")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="expected a classifier of image"):
-        ReadyNetwork(str(tmp_path / "empty"), "image")
+        ReadyNetwork.load(str(tmp_path / "empty"), "image")
 
 
 def test_a_network_without_a_head_or_with_half_a_file_is_refused(tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_a_network_without_a_head_or_with_half_a_file_is_refused(tmp_path: Path)
     Wav2Vec2ForSequenceClassification.from_pretrained(source).wav2vec2.save_pretrained(tmp_path / "headless")
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "headless")
     with pytest.raises(UserError, match=r"expected a classifier of speech, found no weights for \w+"):
-        ReadyNetwork(str(tmp_path / "headless"), "speech")
+        ReadyNetwork.load(str(tmp_path / "headless"), "speech")
     weights = tmp_path / "whole" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"expected a classifier of speech with safetensors, found"):
-        ReadyNetwork(source, "speech")
+        ReadyNetwork.load(source, "speech")
 
 
 def test_a_picture_classifier_gives_the_same_logits_in_any_batch(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_picture_classifier_gives_the_same_logits_in_any_batch(tmp_path: Path)
     ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     generator = np.random.default_rng(0)
     pictures = [Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)) for _ in range(3)]
-    network = ReadyNetwork(str(tmp_path), "image", batch_size=2)
+    network = ReadyNetwork.load(str(tmp_path), "image", batch_size=2)
     assert network.labels == LABELS
     alone = np.concatenate([network.logits([picture]) for picture in pictures])
     np.testing.assert_allclose(network.logits(pictures), alone, atol=1e-5)
@@ -130,7 +130,7 @@ def test_a_whisper_classifier_gives_the_same_logits_in_any_batch(tmp_path: Path)
     )  # fmt: skip
     WhisperForAudioClassification(config).save_pretrained(tmp_path)
     WhisperFeatureExtractor(feature_size=20, chunk_length=1).save_pretrained(tmp_path)
-    network = ReadyNetwork(str(tmp_path), "speech", batch_size=4)
+    network = ReadyNetwork.load(str(tmp_path), "speech", batch_size=4)
     network.check(waveforms()[0])
     alone = np.concatenate([network.logits([item]) for item in waveforms()])
     np.testing.assert_allclose(network.logits(waveforms()), alone, atol=1e-5)
