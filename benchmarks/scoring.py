@@ -155,7 +155,8 @@ def measure_modality(data: Path, folder: Path, modality: str, rows: int, rounds:
     copy_rows(data, folder, modality, rows)
     checkpoint = data / "checkpoints" / CHECKPOINTS[modality]
     voices = data / "scores" / modality / VOICE_STATISTICS_FILE
-    scorer = score.Scorer(modality, folder, checkpoint, voices if voices.is_file() else None, BATCH)
+    params = score.ScoreParams(BATCH, 100)
+    scorer = score.Scorer(modality, folder, checkpoint, voices if voices.is_file() else None, params)
     voice = next(iter(scorer.statistics.values())) if scorer.statistics else None
     source = score.SOURCES[modality]
     (marker,) = shards.read_manifest(folder / source.folder, source.stage)

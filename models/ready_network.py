@@ -17,17 +17,37 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoFeatureExtractor,
     AutoImageProcessor,
     AutoModelForAudioClassification,
     AutoModelForImageClassification,
 )
+from transformers.utils import logging
 
 from pipeline.errors import RowError, UserError
 
 SAMPLING_RATE_HZ = 16_000
 
+# What the library raises for a folder that does not hold what it expects.
+LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+
 Modality = Literal["speech", "image"]
+
+
+def load_config(source: str, **changes: Any) -> Any:
+    """The configuration of a folder or a repository, with some values changed.
+
+    Raises:
+        OSError, ValueError and more of `LOADING_ERRORS`: there is none.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False, **changes)
+    # timm writes the number of classes twice, which the wrapper of transformers does not bear.
+    arguments = getattr(config, "model_args", None) or {}
+    arguments.pop("num_classes", None)
+    return config
 
 
 def load_preprocessor(source: str, modality: Modality) -> Any:
@@ -39,12 +59,59 @@ def load_preprocessor(source: str, modality: Modality) -> Any:
     kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
     try:
         preprocessor = kind.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except LOADING_ERRORS as error:
         raise UserError(_refusal(source, modality, error)) from None
     rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
     if rate != SAMPLING_RATE_HZ:
         raise UserError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
     return preprocessor
+
+
+def load_pretrained(source: str, modality: Modality, classes: Sequence[str]) -> tuple[Any, Any]:
+    """A network to fine-tune and its preprocessor: pretrained, with a new head for `classes` (drawn by torch's seed).
+
+    Raises:
+        UserError: it is not there, has no safetensors, does not fit the modality or lacks weights below its head.
+    """
+    model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
+    names = dict(enumerate(classes))
+    label2id = {name: place for place, name in names.items()}
+    try:
+        config = load_config(source, num_labels=len(names), id2label=names, label2id=label2id)
+        network, loaded = model.from_pretrained(
+            source, config=config, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            ignore_mismatched_sizes=True, dtype=torch.float32,
+        )  # fmt: skip
+    except LOADING_ERRORS as error:
+        raise UserError(_refusal(source, modality, error)) from None
+    # timm's own configuration, which the wrapper keeps, has the old names in a second place.
+    network.config.id2label, network.config.label2id = names, label2id
+    if hasattr(network.config, "label_names"):
+        network.config.label_names = list(classes)
+    missing = sorted(key for key in loaded["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
+    if missing:
+        raise UserError(f"{source}: expected a network of {modality}, found no weights for {missing[0]}")
+    return network, load_preprocessor(source, modality)
+
+
+def features(preprocessor: Any, modality: Modality, items: Sequence[Any]) -> Any:
+    """What the network takes, for waveforms or pictures: a BatchFeature of tensors."""
+    if modality == "image":
+        return preprocessor(list(items), return_tensors="pt")
+    padding = {} if hasattr(preprocessor, "nb_max_frames") else {"padding": True}
+    return preprocessor(list(items), sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt", **padding)
+
+
+def digest_of(network: Any, preprocessor: Any) -> str:
+    """sha256 over labels, preprocessing and every weight, hex."""
+    names = network.config.id2label
+    labels = [names[place] for place in range(len(names))]
+    preprocessing = json.loads(preprocessor.to_json_string())
+    digest = hashlib.sha256(json.dumps([labels, preprocessing], sort_keys=True).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _refusal(source: str, modality: str, error: Exception) -> str:
@@ -72,7 +139,7 @@ class ReadyNetwork:
         self.modality, self.device, self.batch_size = modality, device, batch_size
         self.network.eval().to(device)
         self.forward = self.network
-        self.digest = self._digest()
+        self.digest = digest_of(network, preprocessor)
 
     @classmethod
     def load(
@@ -93,9 +160,10 @@ class ReadyNetwork:
         model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
         try:
             network, loaded = model.from_pretrained(
-                source, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+                source, config=load_config(source), use_safetensors=True, trust_remote_code=False,
+                output_loading_info=True,
+            )  # fmt: skip
+        except LOADING_ERRORS as error:
             raise UserError(_refusal(source, modality, error)) from None
         if loaded["missing_keys"]:  # the library fills them with random numbers and goes on
             first = min(loaded["missing_keys"])
@@ -108,9 +176,14 @@ class ReadyNetwork:
 
     def check(self, item: Any) -> None:
         """Raises RowError if an utterance is too short to give one frame."""
+        if self.modality == "speech":
+            self.check_samples(len(item))
+
+    def check_samples(self, samples: int) -> None:
+        """Raises RowError if an utterance of so many samples is too short to give one frame."""
         lengths = getattr(self.network, "_get_feat_extract_output_lengths", None)
-        if self.modality == "speech" and lengths is not None and int(lengths(len(item))) < 1:
-            raise RowError("audio_too_short", f"{len(item)} samples give the teacher no frame")
+        if self.modality == "speech" and lengths is not None and int(lengths(samples)) < 1:
+            raise RowError("audio_too_short", f"{samples} samples give the teacher no frame")
 
     def logits(self, items: Sequence[Any]) -> NDArray[np.float32]:
         """Logits float32 [n, labels], in the order of the items, whatever the size of batches (within rounding)."""
@@ -147,20 +220,8 @@ class ReadyNetwork:
 
     @torch.inference_mode()
     def _forward(self, items: Sequence[Any]) -> NDArray[np.float32]:
-        if self.modality == "speech":
-            padding = {} if hasattr(self.preprocessor, "nb_max_frames") else {"padding": True}
-            inputs = self.preprocessor(list(items), sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt", **padding)
-        else:
-            inputs = self.preprocessor(list(items), return_tensors="pt")
+        inputs = features(self.preprocessor, self.modality, items).to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
-            found = self.forward(**inputs.to(self.device)).logits
+            found = self.forward(**inputs).logits
         values: NDArray[np.float32] = found.float().cpu().numpy()
         return values
-
-    def _digest(self) -> str:
-        preprocessing = json.loads(self.preprocessor.to_json_string())
-        digest = hashlib.sha256(json.dumps([self.labels, preprocessing], sort_keys=True).encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
-            value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
-        return digest.hexdigest()

@@ -51,6 +51,15 @@ class OutOfFold:
         return [self.classes[place] for place in self.logits.argmax(axis=1)]
 
 
+def expect_sessions(speakers: Sequence[str], sessions: Sequence[str]) -> None:
+    """Raises UserError unless there are two sessions or more and each speaker is in one of them."""
+    if len(set(sessions)) < 2:
+        raise UserError(f"speech: expected at least 2 sessions to hold one out, found {sorted(set(sessions))}")
+    for speaker, count in Counter(speaker for speaker, _ in set(zip(speakers, sessions, strict=True))).items():
+        if count > 1:
+            raise UserError(f"speech: speaker {speaker} is in {count} sessions; held-out speakers must be unseen")
+
+
 def leave_one_group_out(
     representation: NDArray[np.float32],
     labels: Sequence[str],
@@ -81,11 +90,7 @@ def leave_one_group_out(
         UserError: fewer than two sessions, a speaker in two of them, or too few speakers or classes to train on.
     """
     names, voices, groups = np.asarray(labels), np.asarray(speakers), np.asarray(sessions)
-    if len(set(sessions)) < 2:
-        raise UserError(f"speech: expected at least 2 sessions to hold one out, found {sorted(set(sessions))}")
-    for speaker, count in Counter(speaker for speaker, _ in set(zip(speakers, sessions, strict=True))).items():
-        if count > 1:
-            raise UserError(f"speech: speaker {speaker} is in {count} sessions; held-out speakers must be unseen")
+    expect_sessions(speakers, sessions)
     logits = np.empty((len(names), len(classes)))
     chosen: dict[str, float] = {}
     by_voice = standardise_by_group(representation, speakers) if normalise == "voice" else None

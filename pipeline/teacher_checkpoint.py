@@ -62,8 +62,8 @@ def measure_checkpoint(params: CheckpointParams, material: Material) -> Trained:
     temperature = 1.0
     if params.calibrate:
         validation = validation_rows(modality, items, labels, material.context.base.seed)
-        known = [label for label, chosen in zip(labels, validation, strict=True) if chosen]
-        temperature = class_map.fit_temperature(logits[validation], known)
+        chosen_labels = [label for label, chosen in zip(labels, validation, strict=True) if chosen]
+        temperature = class_map.fit_temperature(logits[validation], chosen_labels)
     teacher = CheckpointTeacher(network, class_map, params.label_classes, params.normalise, temperature)
     truth = [label for label, chosen in zip(labels, validation, strict=True) if not chosen]
     probabilities = class_map.probabilities(logits[~validation], temperature)

@@ -61,7 +61,38 @@ class CheckpointParams:
     calibrate: bool
 
 
-TeacherParams = Annotated[ProbeParams | CheckpointParams, Field(discriminator="kind")]
+@dataclass(frozen=True, config=STRICT)
+class FinetuneParams:
+    """A pretrained network of the transformers library or of timm, trained on the corpus.
+
+    Attributes:
+        kind: of teacher.
+        checkpoint: a folder, or the name of a repository of the Hub; it must hold safetensors.
+        classes: label of the corpus -> class of the teacher, or null to leave it out; every label must be named.
+        normalise: `voice`: logits are standardised per speaker of the corpus, and per voice in scoring.
+        held_out_sessions: of speech, how many are left out in turn, a training each; null: all. Pictures: null.
+        epochs: at most; validation rows choose which of them is kept.
+        learning_rate: at its highest.
+        batch_size: items at once.
+        mixed_precision: of training.
+        class_weights: whether rare classes weigh more.
+        calibrate: whether to fit a temperature on validation rows.
+    """
+
+    kind: Literal["finetune"]
+    checkpoint: Name
+    classes: ClassMapping
+    normalise: Normalise
+    held_out_sessions: Annotated[int, Field(ge=1)] | None
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(ge=1)]
+    mixed_precision: Literal["bf16", "fp16"] | None
+    class_weights: bool
+    calibrate: bool
+
+
+TeacherParams = Annotated[ProbeParams | CheckpointParams | FinetuneParams, Field(discriminator="kind")]
 
 # What `pipeline.params.section` reads; no class, and so of no type that a checker knows.
 SECTION: Any = TeacherParams

@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main
 from pipeline.teacher_material import Material, Trained
-from pipeline.teacher_params import SECTION, ProbeParams, TeacherParams
+from pipeline.teacher_params import SECTION, FinetuneParams, ProbeParams, TeacherParams
 from pipeline.teacher_vectors import Reject
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
@@ -94,6 +94,10 @@ def _train(params: TeacherParams, material: Material) -> Trained:
         from pipeline.teacher_training import train_probe  # noqa: PLC0415
 
         return train_probe(params, material)
+    if isinstance(params, FinetuneParams):
+        from pipeline.teacher_finetune import finetune  # noqa: PLC0415
+
+        return finetune(params, material)
     from pipeline.teacher_checkpoint import measure_checkpoint  # noqa: PLC0415
 
     return measure_checkpoint(params, material)

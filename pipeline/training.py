@@ -24,20 +24,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import transformers
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, f1_score
 from torch.utils.data import Dataset
-from transformers import EarlyStoppingCallback, EvalPrediction, PrinterCallback, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import EarlyStoppingCallback, EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 
 from models.losses import CombinedLoss
 from models.parallelnet import ParallelNet
-from pipeline import nets, tables
+from pipeline import nets, tables, trainers
 from pipeline.balance import BalancedSampler, class_weights
 from pipeline.curves import CurvesCallback, history
 from pipeline.engine import files
-from pipeline.engine.environment import threads_from_environment
 from pipeline.errors import UserError
 from pipeline.inputs import Inputs, collate
 from pipeline.stage import BaseParams
@@ -134,12 +131,12 @@ def arguments(job: Job) -> TrainingArguments:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if train.batch_size % processes:
         raise UserError(f"train.batch_size = {train.batch_size}: expected a multiple of the {processes} processes")
-    if job.device == "cpu" and train.mixed_precision == "fp16":
-        raise UserError("train.mixed_precision = fp16 needs SIER_DEVICE=cuda; on a cpu expected bf16 or null")
-    if job.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("SIER_DEVICE = cuda, but torch finds no such device")
+    shared = trainers.shared_arguments(
+        job.folder / CHECKPOINTS_FOLDER, section="train", seed=job.seed, device=job.device,
+        mixed_precision=train.mixed_precision,
+    )  # fmt: skip
     return TrainingArguments(
-        output_dir=str(job.folder / CHECKPOINTS_FOLDER),
+        **shared,
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.batch_size // processes,
         per_device_eval_batch_size=train.batch_size // processes,
@@ -147,26 +144,7 @@ def arguments(job: Job) -> TrainingArguments:
         lr_scheduler_type="reduce_lr_on_plateau",
         lr_scheduler_kwargs={"factor": train.plateau_factor, "patience": train.plateau_patience},
         max_grad_norm=0.0,  # the paper clips nothing
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        save_total_limit=1,  # besides the best
-        load_best_model_at_end=True,
-        metric_for_best_model="loss",
-        greater_is_better=False,
-        restore_callback_states_from_checkpoint=True,  # or early stopping counts anew after a resume
-        seed=job.seed,
-        data_seed=job.seed,
-        bf16=train.mixed_precision == "bf16",
-        fp16=train.mixed_precision == "fp16",
-        use_cpu=job.device == "cpu",
         ddp_backend="gloo" if job.device == "cpu" and processes > 1 else None,
-        dataloader_num_workers=2 if job.device == "cuda" else 0,
-        dataloader_pin_memory=job.device == "cuda",
-        remove_unused_columns=False,
-        report_to="none",
-        disable_tqdm=not os.isatty(2),
-        log_level="error",
     )
 
 
@@ -208,37 +186,19 @@ def train_fold(job: Job, inputs: Inputs) -> None:
     Raises:
         UserError: see `make_trainer`; or weights are missing, or the loss is no number.
     """
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()  # of writing weights, which takes no time
-    # Set here, since stages that ran in this process may have left another number; it decides in which order sums are
-    # taken, and so a weight's last bits.
-    torch.set_num_threads(threads_from_environment())
-    set_seed(job.seed)
+    trainers.start(job.seed)
     net = nets.build(job.model, job.train, inputs.labels)
     trainer = make_trainer(job, net, inputs)
     with warnings.catch_warnings():
         # A GPU's pinned memory, and a scheduler that has not stepped yet: nothing that a user could act on.
         warnings.simplefilter("ignore", UserWarning)
-        trainer.train(resume_from_checkpoint=_last_checkpoint(job.folder / CHECKPOINTS_FOLDER))
+        trainer.train(resume_from_checkpoint=trainers.last_checkpoint(job.folder / CHECKPOINTS_FOLDER))
         prediction = trainer.predict(trainer.eval_dataset)
     epochs = history(trainer.state.log_history)
     if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
         raise UserError(f"{job.name}, fold {job.fold}: the loss is no number; lower train.learning_rate")
     if trainer.is_world_process_zero():
         _save(job, net, inputs, np.asarray(prediction.predictions), epochs)
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; torn ones, which lack the file that Trainer writes last, are removed."""
-    if not folder.is_dir():
-        return None
-    for checkpoint in folder.glob("checkpoint-*"):
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_bytes())
-        except (OSError, ValueError):
-            files.remove_tree(checkpoint)
-    found: str | None = get_last_checkpoint(str(folder))
-    return found
 
 
 def _save(job: Job, net: ParallelNet, inputs: Inputs, logits: np.ndarray, epochs: list[dict[str, float]]) -> None:

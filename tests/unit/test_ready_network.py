@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from models.class_map import ClassMap
-from models.ready_network import ReadyNetwork
+from models.ready_network import ReadyNetwork, digest_of
 from pipeline.errors import RowError, UserError
 
 LABELS = ("sad", "neu", "ang", "hap")
@@ -69,7 +69,7 @@ def test_a_saved_network_is_the_same_and_a_changed_weight_changes_the_digest(tmp
     assert again.digest == network.digest
     np.testing.assert_array_equal(again.logits(waveforms()), network.logits(waveforms()))
     again.network.classifier.bias.data += 1
-    assert again._digest() != network.digest
+    assert digest_of(again.network, again.preprocessor) != network.digest
 
 
 def test_an_utterance_without_a_frame_is_a_bad_row(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""Tiny corpora for teachers and tiny, randomly initialised networks in each library's own format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from transformers import (
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForSequenceClassification,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForAudioClassification,
+    WhisperForConditionalGeneration,
+)
+
+from pipeline.engine.local import LocalEngine
+from pipeline.params import section
+from pipeline.stage import BaseParams, Context, Paths
+from tests.builders_fi import build_fi
+from tests.builders_iemocap import build_iemocap, plain_turns
+
+SPEECH_LABELS = ("sad", "neu", "ang", "hap")
+SPEECH_MAP = {"ang": "anger", "hap": "excitement", "neu": None, "sad": "sadness"}
+SPEECH_CLASSES: dict[str, str | None] = {
+    "ang": "anger", "exc": "excitement", "hap": "excitement", "sad": "sadness", "dis": None, "neu": None, "fru": None,
+    "sur": None, "fea": None, "oth": None, "xxx": None,
+}  # fmt: skip
+IMAGE_LABELS = ("sadness", "anger", "cat")
+IMAGE_MAP = {"sadness": "sadness", "anger": "anger", "cat": None}
+IMAGE_CLASSES: dict[str, str | None] = {
+    "anger": "anger", "sadness": "sadness", "excitement": None, "disgust": None, "amusement": None, "awe": None,
+    "contentment": None, "fear": None,
+}  # fmt: skip
+
+
+def labelled(names: Sequence[str]) -> dict[str, Any]:
+    """id2label and label2id; the ids are written out of order on purpose."""
+    places = [*range(1, len(names)), 0]
+    return {"id2label": {place: names[place] for place in places}, "label2id": {names[p]: p for p in places}}
+
+
+def save_wav2vec2(folder: Path, names: Sequence[str] = SPEECH_LABELS, *, norm: str = "layer", mask: bool = True) -> str:
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=(8, 8),
+        conv_kernel=(10, 3), conv_stride=(5, 4), num_feat_extract_layers=2, num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2, feat_extract_norm=norm, classifier_proj_size=8, mask_time_length=2,
+        **labelled(names),
+    )  # fmt: skip
+    Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(return_attention_mask=mask).save_pretrained(folder)
+    return str(folder)
+
+
+def whisper_config(**changes: Any) -> WhisperConfig:
+    return WhisperConfig(
+        d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=16, decoder_layers=1,
+        decoder_attention_heads=2, decoder_ffn_dim=16, max_source_positions=50, vocab_size=10, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, classifier_proj_size=8, num_mel_bins=20, **changes,
+    )  # fmt: skip
+
+
+def save_whisper(folder: Path, names: Sequence[str] = SPEECH_LABELS) -> str:
+    torch.manual_seed(0)
+    WhisperForAudioClassification(whisper_config(**labelled(names))).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=20, chunk_length=1).save_pretrained(folder)
+    return str(folder)
+
+
+def save_whisper_transcriber(folder: Path) -> str:
+    """As Whisper is published: no classifier, but encoder and decoder."""
+    torch.manual_seed(0)
+    WhisperForConditionalGeneration(whisper_config()).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=20, chunk_length=1).save_pretrained(folder)
+    return str(folder)
+
+
+def save_vit(folder: Path, names: Sequence[str] = IMAGE_LABELS) -> str:
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=16,
+        **labelled(names),
+    )  # fmt: skip
+    ViTForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return str(folder)
+
+
+def save_timm(folder: Path, names: Sequence[str] = IMAGE_LABELS) -> str:
+    """As a repository of timm on the Hub: its own config.json and model.safetensors."""
+    torch.manual_seed(0)
+    network = timm.create_model("test_vit")
+    network.reset_classifier(len(names))
+    config = {"num_classes": len(names), "label_names": list(names)}
+    timm.models.save_for_hf(network, str(folder), model_config=config, safe_serialization=True)
+    return str(folder)
+
+
+def context(root: Path, modality: str, workers: int = 1) -> Context:
+    base = section({"base": {"seed": 7, "labels": ["anger", "happy", "sad", "hate"]}}, "base", BaseParams)
+    return Context(base, Paths(root), LocalEngine(workers=workers), modality, {})
+
+
+def write_corpora(root: Path) -> None:
+    """IEMOCAP of three sessions and FI of six pictures a class, as stage acquire leaves them."""
+    corpora = root / "data" / "corpora"
+    build_iemocap(corpora / "iemocap" / "files", plain_turns(("ang", "exc", "sad"), range(1, 4)))
+    build_fi(corpora / "fi" / "files", per_class=6)
+    for name in ("iemocap", "fi"):
+        (corpora / name / "manifest.json").write_text(json.dumps({"origin": "sample"}), encoding="utf-8")
