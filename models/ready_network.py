@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -143,7 +144,14 @@ class ReadyNetwork:
 
     @classmethod
     def load(
-        cls, source: str, modality: Modality, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
+        cls,
+        source: str,
+        modality: Modality,
+        *,
+        device: str = "cpu",
+        batch_size: int = 16,
+        threads: int = 1,
+        compiled: bool = False,
     ) -> ReadyNetwork:
         """From a folder or the Hub.
 
@@ -152,11 +160,14 @@ class ReadyNetwork:
             modality: `speech` or `image`.
             device: `cpu` or `cuda`.
             batch_size: items at once.
+            threads: of the CPU, for the whole process. The last bits of logits depend on them, so the default is the
+                same on every machine.
             compiled: whether torch compiles the network; the last bits of logits change.
 
         Raises:
             UserError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
         """
+        torch.set_num_threads(threads)
         model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
         try:
             network, loaded = model.from_pretrained(
@@ -221,7 +232,11 @@ class ReadyNetwork:
     @torch.inference_mode()
     def _forward(self, items: Sequence[Any]) -> NDArray[np.float32]:
         inputs = features(self.preprocessor, self.modality, items).to(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
+        with (
+            warnings.catch_warnings(),
+            torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"),
+        ):
+            warnings.simplefilter("ignore", UserWarning)  # of what the networks' own code does
             found = self.forward(**inputs).logits
         values: NDArray[np.float32] = found.float().cpu().numpy()
         return values

@@ -23,11 +23,6 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def sums_to_one(card: dict[str, Any]) -> bool:
-    """Whether rows of probabilities sum to 1; else to 1 at most, since classes outside keep their share."""
-    return bool(card.get("outside_classes") != "keep")
-
-
 def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Teacher:
     """The teacher saved in `folder`.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,10 @@ def _fit(job: Fit) -> None:
         data_collator=collate,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=trainers.last_checkpoint(checkpoints))
+    with warnings.catch_warnings():
+        # A GPU's pinned memory, and what the networks' own code is warned of: nothing that a user could act on.
+        warnings.simplefilter("ignore", UserWarning)
+        trainer.train(resume_from_checkpoint=trainers.last_checkpoint(checkpoints))
     losses = {
         name: [entry[logged] for entry in trainer.state.log_history if logged in entry]
         for name, logged in (("training_loss", "loss"), ("validation_loss", "eval_loss"))

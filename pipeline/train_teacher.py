@@ -70,7 +70,9 @@ def run(params: TeacherParams, context: Context) -> Report:
     }
     _write_reports(metrics, trained, classes, modality, context.paths.reports)
     accuracy, recall = trained.held_out["accuracy"], trained.held_out["unweighted_average_recall"]
-    notes = [f"held-out accuracy {accuracy:.1%}, unweighted recall {recall:.1%} on {len(trained.truth)} rows"]
+    seen = ", which the checkpoint may have been trained on" if params.kind == "checkpoint" else ""
+    what = "accuracy" if seen else "held-out accuracy"
+    notes = [f"{what} {accuracy:.1%}, unweighted recall {recall:.1%} on {len(trained.truth)} rows{seen}"]
     notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.checkpoint_teacher import CheckpointTeacher
-from models.class_map import ClassMap
+from models.class_map import ClassMap, OutsideClasses
 from models.classifier import Normalise, Teacher
 from models.ready_network import ReadyNetwork
 from models.standardise import Statistics
@@ -49,3 +49,34 @@ def test_another_network_in_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b" / "teacher.json").unlink()
     with pytest.raises(UserError, match="run train_teacher again"):
         CheckpointTeacher.load(tmp_path / "b")
+
+
+def test_the_temperature_of_classes_that_several_labels_share_is_that_which_makes_them_likeliest() -> None:
+    """Against a search over all temperatures; scaling all logits scales the temperature."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(300, 4)) * 3
+    cases: list[tuple[dict[str, str | None], OutsideClasses]] = [
+        ({**MAP, "neu": "anger"}, "renormalise"), (MAP, "renormalise"), (MAP, "keep"),
+    ]  # fmt: skip
+    for mapping, outside in cases:
+        chosen = ClassMap.of(LABELS, mapping, outside, "classes")
+        likely = chosen.probabilities(logits, 2.0)
+        exact = likely.astype(np.float64) / likely.sum(axis=1, keepdims=True, dtype=np.float64)
+        truth = [chosen.classes[generator.choice(len(row), p=row)] for row in exact]
+        columns = [chosen.classes.index(name) for name in truth]
+
+        def loss(temperature: float, chosen: ClassMap = chosen, columns: list[int] = columns) -> float:
+            return -float(np.log(chosen.probabilities(logits, temperature)[np.arange(300), columns]).mean())
+
+        found = chosen.fit_temperature(logits, truth)
+        grid = np.geomspace(0.2, 20, 400)
+        best = grid[np.argmin([loss(temperature) for temperature in grid])]
+        assert found == pytest.approx(best, rel=0.02)
+        assert chosen.fit_temperature(logits * 5, truth) == pytest.approx(5 * found, rel=0.02)
+        assert 1.0 < found < 4.0 or outside == "keep"
+
+
+def test_a_checkpoint_that_is_always_right_keeps_its_temperature() -> None:
+    chosen = ClassMap.of(LABELS, MAP, "renormalise", "classes")
+    logits = np.array([[5.0, 0, 0, 0], [0, 0, 5.0, 0]])
+    assert chosen.fit_temperature(logits, ["sadness", "anger"]) == 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
-from safetensors.numpy import load_file
+import yaml
+from safetensors.numpy import load_file, save_file
 from torch.nn.functional import cross_entropy
+from transformers import WhisperForConditionalGeneration
 
 from models.checkpoint_teacher import CheckpointTeacher
+from models.ready_network import load_pretrained
 from models.teachers import load_teacher
 from pipeline import audio, score, teacher_corpora, train_teacher
+from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards
+from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.params import section
 from pipeline.teacher_params import SECTION
@@ -180,6 +186,17 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
     source = tiny.save_whisper_transcriber(root / "base")
     params = {**FINETUNE, "checkpoint": source, "classes": tiny.SPEECH_CLASSES, "held_out_sessions": 1, "epochs": 1}
     assert train(root, "speech", params)["held_out"]["rows"] == 6
+    network, _ = load_pretrained(source, "speech", ("anger", "sadness"))
+    published = WhisperForConditionalGeneration.from_pretrained(source).model.encoder.state_dict()
+    for name, tensor in network.encoder.state_dict().items():
+        torch.testing.assert_close(tensor, published[name])
+    other = Path(tiny.save_wav2vec2(root / "torn"))
+    tensors = load_file(other / "model.safetensors")
+    save_file(
+        {name: tensors[name] for name in tensors if ".attention.q_proj." not in name}, other / "model.safetensors"
+    )
+    with pytest.raises(UserError, match=r"expected a network of speech, found no weights for wav2vec2\.encoder"):
+        load_pretrained(str(other), "speech", ("anger", "sadness"))
 
 
 @pytest.mark.parametrize("save", [tiny.save_vit, tiny.save_timm])
@@ -232,6 +249,16 @@ def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             train(root, "image", {**params, **changes})
+
+
+def test_the_kinds_that_the_readme_shows_are_valid() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    (block,) = (text for text in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "train_teacher:" in text)
+    shown = yaml.safe_load(block)
+    for modality, labels in (("speech", iemocap.EMOTIONS), ("image", fi.EMOTIONS)):
+        params = section(shown, f"train_teacher.{modality}", SECTION)
+        assert set(params.classes) == set(labels)
+    assert [shown["train_teacher"][modality]["kind"] for modality in ("speech", "image")] == ["checkpoint", "finetune"]
 
 
 def test_a_probe_cannot_be_compiled(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from pipeline.text import TextOptions, comparison_text, spoken_text
-from pipeline.verify_rows import Source, check_clean, check_join, check_splits
+from pipeline.verify_rows import Source, check_clean, check_join, check_scores, check_splits
 
 HERE = Path("data/clean")
 OPTIONS = TextOptions(emoji="words", max_characters=280)
@@ -82,3 +83,18 @@ def test_a_group_that_is_torn_between_folds_is_a_fault() -> None:
     (fault,) = check_splits(HERE, rows)
     assert fault.what == "row a-1: its group is torn between several folds, and 1 more rows"
     assert list(check_splits(HERE, rows.assign(group_id=["a-1", "b-1"]))) == []
+
+
+def test_only_a_teacher_that_keeps_what_is_outside_may_leave_probability_out(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"id": ["1-0", "2-0", "3-0"], "p_a": [0.5, 0.2, 0.7], "p_b": [0.5, 0.2, 0.7], "teacher_digest": "d"}
+    )
+    for card, wrong in (
+        ({"digest": "d"}, "2-0: its probabilities do not sum to 1, and 1 more"),
+        ({"digest": "d", "outside_classes": "renormalise"}, "2-0: its probabilities do not sum to 1, and 1 more"),
+        ({"digest": "d", "outside_classes": "keep"}, "3-0: its probabilities do not sum to 1"),
+    ):
+        (tmp_path / "teacher.json").write_text(json.dumps(card))
+        (fault,) = check_scores(Path("scores"), rows, tmp_path)
+        assert wrong in fault.what
+        assert ("more" in fault.what) == ("more" in wrong)
