@@ -38,7 +38,7 @@ def measure_checkpoint(params: CheckpointParams, material: Material) -> Trained:
     try:
         network = ReadyNetwork.load(params.checkpoint, modality, batch_size=params.batch_size)
     except UserError as error:
-        raise UserError(f"{material.section}.checkpoint = {params.checkpoint}: {error}") from None
+        raise UserError(f"{material.section}.checkpoint: {error}") from None
     where = f"{material.section}.label_classes"
     class_map = ClassMap.of(network.labels, params.label_classes, params.outside_classes, where)
     for name in material.classes:

@@ -140,7 +140,7 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     try:
         network, preprocessor = load_pretrained(params.checkpoint, modality, material.classes)
     except UserError as error:
-        raise UserError(f"{material.section}.checkpoint = {params.checkpoint}: {error}") from None
+        raise UserError(f"{material.section}.checkpoint: {error}") from None
     untrained = ReadyNetwork(network, preprocessor, modality)
     sizes = vectors_of(
         material.context, material.items, material.folder, _sizes, material.rejects,

@@ -141,7 +141,7 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
     for changes, message in (
         (
             {"checkpoint": str(root / "nowhere")},
-            r"image\.checkpoint = .*nowhere: .*expected a classifier",
+            r"image\.checkpoint: .*nowhere: expected a classifier",
         ),
         (
             {"label_classes": {"sadness": "sadness", "anger": "anger"}},
@@ -243,7 +243,7 @@ def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
     params = {**FINETUNE, "checkpoint": tiny.save_vit(root / "base"), "classes": tiny.IMAGE_CLASSES}
     for changes, message in (
         ({"held_out_sessions": 2}, r"train_teacher\.image\.held_out_sessions = 2: pictures have no sessions"),
-        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint = .*: expected a classifier of image"),
+        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected a classifier of image"),
         ({"mixed_precision": "fp16"}, r"train_teacher\.image\.mixed_precision = fp16 needs SIER_DEVICE=cuda"),
         ({"learning_rate": 1e30}, "the loss is no number; lower train_teacher.image.learning_rate"),
     ):
