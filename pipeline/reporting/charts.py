@@ -1,0 +1,168 @@
+"""Lines and histograms as inline SVG, whose colours are variables of the page's style sheet.
+
+In   points by series
+Out  `Chart`: SVG text without width and height, and the same numbers as a table; equal inputs give equal bytes
+
+Series differ by colour, dashes and marks. Text stays text, so that it can be searched, read aloud and enlarged.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+Points = Sequence[tuple[float, float]]
+
+WIDTH_INCHES, HEIGHT_INCHES = 5.6, 3.5
+INK, GRID = "#010101", "#020202"  # stand-ins, which become var(--ink) and var(--line)
+SERIES = tuple(f"#0a00{number:02d}" for number in range(1, 9))  # become var(--series-1) and so on
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "sier", "font.family": "sans-serif", "font.size": 12.5,
+    "axes.edgecolor": GRID, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "grid.color": GRID, "grid.linewidth": 0.7,
+    "legend.frameon": False, "legend.fontsize": 11.5, "axes.linewidth": 0.8, "path.simplify": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart and what stands in it.
+
+    Attributes:
+        title: heading.
+        svg: inline SVG.
+        columns: heading of the table.
+        rows: of the table, as text.
+        note: what to see or to beware of; may be empty.
+    """
+
+    title: str
+    svg: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one axis is labelled.
+
+    Attributes:
+        label: with unit.
+        percent: whether values in [0, 1] are shown as percentages.
+        limits: of the axis; None to fit the values.
+    """
+
+    label: str
+    percent: bool = False
+    limits: tuple[float, float] | None = None
+
+    def text(self, value: float) -> str:
+        """A value in a table."""
+        if self.percent:
+            return f"{value:.1%}"
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+
+
+@dataclass(frozen=True)
+class Style:
+    """What else is drawn.
+
+    Attributes:
+        steps: as a histogram, each point at the lower edge of its bin.
+        diagonal: a line where x equals y.
+        marked: a vertical line at this x, and what it is called.
+        marks: a mark at each point.
+    """
+
+    steps: bool = False
+    diagonal: bool = False
+    marked: tuple[float, str] | None = None
+    marks: bool = field(default=True)
+
+
+def chart(
+    title: str, lines: Mapping[str, Points], x: Axis, y: Axis, style: Style | None = None, note: str = ""
+) -> Chart:  # fmt: skip
+    """A chart of lines by name, with its table: a row for each x, a column for each line."""
+    style = style or Style()
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        _draw(axes, lines, style)
+        _decorate(axes, x, y)
+        if len(lines) > 1 or style.marked or style.diagonal:
+            figure.legend(loc="outside upper left", ncols=3, handlelength=2.4, columnspacing=1.2, borderaxespad=0.1)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    places = sorted({place for points in lines.values() for place, _ in points})
+    at = {name: dict(points) for name, points in lines.items()}
+    rows = [
+        (x.text(place), *(y.text(at[name][place]) if place in at[name] else "–" for name in lines)) for place in places
+    ]
+    heads = (x.label, *(name or y.label for name in lines))
+    return Chart(title, _inline(buffer.getvalue().decode(), title), heads, rows, note)
+
+
+def _draw(axes: Axes, lines: Mapping[str, Points], style: Style) -> None:
+    if style.diagonal:
+        axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2, linestyle=(0, (3, 3)), label="as sure as right")
+    if style.marked:
+        axes.axvline(style.marked[0], color=INK, linewidth=1.2, linestyle=(0, (2, 2)), label=style.marked[1])
+    for number, (name, points) in enumerate(lines.items()):
+        colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
+        xs, ys = [place for place, _ in points], [value for _, value in points]
+        if style.steps:
+            axes.step(xs, ys, where="post", color=colour, linestyle=dash, linewidth=2, label=name)
+            continue
+        mark = MARKS[number % len(MARKS)] if style.marks else None
+        axes.plot(xs, ys, color=colour, linestyle=dash, linewidth=2, marker=mark, markersize=5, label=name)
+
+
+def _decorate(axes: Axes, x: Axis, y: Axis) -> None:
+    axes.set(xlabel=x.label, ylabel=y.label)
+    for axis, limits, setting in ((axes.xaxis, x.limits, axes.set_xlim), (axes.yaxis, y.limits, axes.set_ylim)):
+        if limits:
+            setting(*limits)
+        elif axis is axes.yaxis and axes.get_ylim()[0] >= 0:
+            axes.set_ylim(bottom=0)
+    for axis, told in ((axes.xaxis, x), (axes.yaxis, y)):
+        if told.percent:
+            axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
+        elif axis is axes.yaxis:
+            axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,g}"))
+    axes.grid(True, axis="y")
+    axes.set_axisbelow(True)
+    axes.tick_params(length=3)
+
+
+def _inline(svg: str, title: str) -> str:
+    """Without prologue and size; ids of its own; colours as variables; not read aloud, for there is a table."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg ', _opening, svg, count=1)
+    svg = re.sub(r' height="[\d.]+pt"| width="[\d.]+pt"| version="1.1"| xmlns(:xlink)?="[^"]*"', "", svg)
+    prefix = re.sub(r"\W+", "-", title).strip("-").lower()
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'(xlink:href=")#|(url\()#', lambda found: f"{found[1] or found[2]}#{prefix}-", svg)
+    svg = svg.replace("xlink:href", "href")
+    for colour, name in ((INK, "ink"), (GRID, "line"), *((c, f"series-{n}") for n, c in enumerate(SERIES, 1))):
+        svg = svg.replace(colour, f"var(--{name})")
+    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
+
+
+def _opening(found: re.Match[str]) -> str:
+    return f'<svg aria-hidden="true" focusable="false" {found[1] or ""}'

@@ -1,0 +1,75 @@
+"""The page itself: one HTML file with everything in it.
+
+In   a mapping of all that the templates show
+Out  HTML text: style, script, pictures and recordings inside; nothing is fetched from anywhere
+
+Texts of tweets are hostile: every value is escaped by jinja2, and the page's own policy lets no script run but ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.reporting.charts import Chart
+
+TEMPLATE, MACROS, STYLE, SCRIPT = "page.html.j2", "macros.html.j2", "style.css", "page.js"
+HERE = Path(__file__).parent
+
+
+def render(values: Mapping[str, Any]) -> str:
+    """The page as text.
+
+    Raises:
+        jinja2.UndefinedError: a template names what is not in `values`; a defect of ours.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"percent": percent, "number": number, "size": size, "svg": _svg, "signed": signed}
+    script = (HERE / SCRIPT).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = (HERE / STYLE).read_text(encoding="utf-8")
+    return environment.get_template(TEMPLATE).render(
+        **values,
+        macros=MACROS,
+        style=Markup(style),
+        script=Markup(script),
+        script_digest=digest,  # noqa: S704 - ours
+    )
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as text."""
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number as text; whole ones without decimals."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def signed(value: float) -> str:
+    """A number with its sign."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def size(value: int | None) -> str:
+    """Bytes as text."""
+    if value is None:
+        return "–"
+    return f"{value / 1e6:,.1f} MB" if value >= 1e5 else f"{value / 1e3:,.1f} kB"
+
+
+def _svg(found: Chart) -> Markup:
+    """Drawn by us from numbers; names of series were escaped by matplotlib."""
+    return Markup(found.svg)  # noqa: S704
