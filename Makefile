@@ -24,8 +24,14 @@ repro: .venv/installed ## build the dataset and everything about it
 	dvc repro
 	@python -m pipeline.summary
 
-test: .venv/installed ## run all tests
+test: .venv/installed chromium ## run all tests
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Of use where apt and the right to install are at hand; elsewhere the browser tests are skipped and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || test "$$(id -u)" != 0 || \
+	  ! command -v apt-get >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium) >/dev/null 2>&1 || true
 
 test-faults: .venv/installed ## crash stages in every way there is, half an hour; prints a table
 	pytest tests/faults -m "faults or not faults" -p no:cacheprovider --override-ini tmp_path_retention_policy=none

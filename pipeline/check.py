@@ -18,6 +18,7 @@ from pipeline import (
     explain,
     label,
     nets,
+    report,
     score,
     stage,
     synthesize,
@@ -46,6 +47,7 @@ SECTIONS: dict[str, type[Any]] = {
     "audit": audit.AuditParams,
     "explain": explain.ExplainParams,
     "models": nets.Models,
+    "report": report.ReportParams,
 }
 
 

@@ -47,6 +47,7 @@ TINY: Mapping[str, Any] = {
     "explain.times": 1,
     "explain.deletion_steps": 2,
     "explain.bootstrap_samples": 100,
+    "report.rows": 6,
     "models": {"parallelnet": dict(TINY_MODEL), "parallelnet_sentiment": {**TINY_MODEL, "rows": "clean"}},
 }
 TIMEOUT_SECONDS = 600  # of a process; of use where one hangs

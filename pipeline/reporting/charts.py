@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.ticker
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from matplotlib.figure import Figure
 Points = Sequence[tuple[float, float]]
 
 WIDTH_INCHES, HEIGHT_INCHES = 5.6, 3.5
-INK, GRID = "#010101", "#020202"  # stand-ins, which become var(--ink) and var(--line)
+INK, GRID, SOFT = "#010101", "#020202", "#030303"  # stand-ins, which become var(--ink) and so on
 SERIES = tuple(f"#0a00{number:02d}" for number in range(1, 9))  # become var(--series-1) and so on
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -30,8 +31,17 @@ SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "sier", "font.family": "sans-serif", "font.size": 12.5,
     "axes.edgecolor": GRID, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "grid.color": GRID, "grid.linewidth": 0.7,
-    "legend.frameon": False, "legend.fontsize": 11.5, "axes.linewidth": 0.8, "path.simplify": False,
+    "axes.linewidth": 0.8, "path.simplify": False,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend: name, CSS colour, `stroke-dasharray`."""
+
+    name: str
+    colour: str
+    dashes: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Chart:
     Attributes:
         title: heading.
         svg: inline SVG.
+        legend: which the page writes, so that it flows.
         columns: heading of the table.
         rows: of the table, as text.
         note: what to see or to beware of; may be empty.
@@ -48,6 +59,7 @@ class Chart:
 
     title: str
     svg: str
+    legend: list[Key]
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
     note: str = ""
@@ -61,11 +73,13 @@ class Axis:
         label: with unit.
         percent: whether values in [0, 1] are shown as percentages.
         limits: of the axis; None to fit the values.
+        whole: whether only whole numbers are marked.
     """
 
     label: str
     percent: bool = False
     limits: tuple[float, float] | None = None
+    whole: bool = False
 
     def text(self, value: float) -> str:
         """A value in a table."""
@@ -104,8 +118,6 @@ def chart(
         axes = figure.add_subplot()
         _draw(axes, lines, style)
         _decorate(axes, x, y)
-        if len(lines) > 1 or style.marked or style.diagonal:
-            figure.legend(loc="outside upper left", ncols=3, handlelength=2.4, columnspacing=1.2, borderaxespad=0.1)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     places = sorted({place for points in lines.values() for place, _ in points})
@@ -114,22 +126,38 @@ def chart(
         (x.text(place), *(y.text(at[name][place]) if place in at[name] else "–" for name in lines)) for place in places
     ]
     heads = (x.label, *(name or y.label for name in lines))
-    return Chart(title, _inline(buffer.getvalue().decode(), title), heads, rows, note)
+    return Chart(title, _inline(buffer.getvalue().decode(), title), _keys(lines, style), heads, rows, note)
+
+
+def _keys(lines: Mapping[str, Points], style: Style) -> list[Key]:
+    keys = [Key(name, f"var(--series-{n % len(SERIES) + 1})", _dash(n)) for n, name in enumerate(lines)]
+    keys = keys if len(lines) > 1 or style.diagonal else []
+    if style.diagonal:
+        keys.append(Key("as sure as right", "var(--soft)", "3 3"))
+    if style.marked:
+        keys.append(Key(style.marked[1], "var(--ink)", "2 2"))
+    return keys
+
+
+def _dash(number: int) -> str:
+    dash = DASHES[number % len(DASHES)]
+    return "none" if isinstance(dash, str) else " ".join(f"{2 * part:g}" for part in dash[1])
 
 
 def _draw(axes: Axes, lines: Mapping[str, Points], style: Style) -> None:
     if style.diagonal:
-        axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2, linestyle=(0, (3, 3)), label="as sure as right")
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.4, linestyle=(0, (3, 3)))
     if style.marked:
-        axes.axvline(style.marked[0], color=INK, linewidth=1.2, linestyle=(0, (2, 2)), label=style.marked[1])
-    for number, (name, points) in enumerate(lines.items()):
+        axes.axvline(style.marked[0], color=INK, linewidth=1.2, linestyle=(0, (2, 2)))
+    for number, points in enumerate(lines.values()):
         colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
         xs, ys = [place for place, _ in points], [value for _, value in points]
         if style.steps:
-            axes.step(xs, ys, where="post", color=colour, linestyle=dash, linewidth=2, label=name)
+            xs, ys = [*xs, 2 * xs[-1] - xs[-2]] if len(xs) > 1 else xs, [*ys, ys[-1]] if len(xs) > 1 else ys
+            axes.step(xs, ys, where="post", color=colour, linestyle=dash, linewidth=2)
             continue
         mark = MARKS[number % len(MARKS)] if style.marks else None
-        axes.plot(xs, ys, color=colour, linestyle=dash, linewidth=2, marker=mark, markersize=5, label=name)
+        axes.plot(xs, ys, color=colour, linestyle=dash, linewidth=2, marker=mark, markersize=5, clip_on=False)
 
 
 def _decorate(axes: Axes, x: Axis, y: Axis) -> None:
@@ -144,6 +172,8 @@ def _decorate(axes: Axes, x: Axis, y: Axis) -> None:
             axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
         elif axis is axes.yaxis:
             axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,g}"))
+        if told.whole:
+            axis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
     axes.grid(True, axis="y")
     axes.set_axisbelow(True)
     axes.tick_params(length=3)
@@ -159,7 +189,12 @@ def _inline(svg: str, title: str) -> str:
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(xlink:href=")#|(url\()#', lambda found: f"{found[1] or found[2]}#{prefix}-", svg)
     svg = svg.replace("xlink:href", "href")
-    for colour, name in ((INK, "ink"), (GRID, "line"), *((c, f"series-{n}") for n, c in enumerate(SERIES, 1))):
+    for colour, name in (
+        (INK, "ink"),
+        (GRID, "line"),
+        (SOFT, "soft"),
+        *((c, f"series-{n}") for n, c in enumerate(SERIES, 1)),
+    ):
         svg = svg.replace(colour, f"var(--{name})")
     return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
 

@@ -51,7 +51,7 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
         model: whose accuracy by confidence is shown.
     """
     plots = reports.plots
-    rows = Axis("rows")
+    rows = Axis("rows", whole=True)
     share = Axis("confidence", percent=True, limits=(0.0, 1.0))
     found = {
         "thresholds": chart(
@@ -59,8 +59,10 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
             Style(marked=(threshold, f"chosen: {threshold:g}"), marks=False),
         ),
         "confidence": chart(
-            "Largest probability of each teacher", series(plots["confidence"], "confidence", "rows"), share, rows,
-            Style(steps=True), note="Before the label rule; each step begins at the lower edge of its bin.",
+            "Largest probability of each teacher",
+            {_named(name): points for name, points in series(plots["confidence"], "confidence", "rows").items()},
+            share, rows, Style(steps=True),
+            note="Before the label rule; each step begins at the lower edge of its bin.",
         ),
         "label_quality": chart(
             "Label quality", series(plots["label_quality"], "label_quality", "rows"),
@@ -68,7 +70,7 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
         ),
         "word_error_rate": chart(
             "Word error rate of the speech", series(plots["word_error_rate"], "word_error_rate", "texts"),
-            Axis("word error rate", percent=True), Axis("texts"), Style(steps=True),
+            Axis("word error rate", percent=True), Axis("texts", whole=True), Style(steps=True),
             note="What a speech recogniser hears, against what should have been said.",
         ),
         "accuracy_by_confidence": chart(
@@ -78,8 +80,8 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
             note=f"{model}, test rows, by bins of confidence.",
         ),
         "curves": chart(
-            "Validation loss by epoch", _first(series(plots["curves"], "epoch", "validation_loss")), Axis("epoch"),
-            Axis("validation loss"),
+            "Validation loss by epoch", _first(series(plots["curves"], "epoch", "validation_loss")),
+            Axis("epoch", whole=True), Axis("validation loss"),
         ),
     }  # fmt: skip
     for modality in ("speech", "image"):
@@ -91,8 +93,9 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
         )  # fmt: skip
         for kind, moved in (("deletion", "go, best first"), ("insertion", "come, best first")):
             name = f"{kind}_{modality}"
+            lines = _first(series(plots[name], "share", "change"))
             found[name] = chart(
-                f"{kind.capitalize()}, {_named(modality)}: parts {moved}", _first(series(plots[name], "share", "change")),
+                f"{kind.capitalize()}, {_named(modality)}: parts {moved}", lines,
                 Axis("share of parts", percent=True), Axis("change of the answer"), Style(marks=False),
             )  # fmt: skip
     return found
@@ -113,8 +116,9 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     for modality in ("speech", "image"):
         teacher = metrics[f"train_teacher_{modality}"]
         classes = list(teacher["held_out"]["per_class"])
+        held_out = "utterances" if modality == "speech" else "pictures"
         found[f"{modality}_confusion"] = Matrix(
-            f"{_named(modality).capitalize()} teacher on held-out {'utterances' if modality == 'speech' else 'pictures'}",
+            f"{_named(modality).capitalize()} teacher on held-out {held_out}",
             "true class", "answer", classes, classes, teacher["held_out"]["confusion_matrix"],
             f"{teacher['held_out']['protocol']}, {teacher['held_out']['rows']:,} rows.",
         )  # fmt: skip
@@ -137,8 +141,8 @@ def _agreement(found: dict[str, dict[str, int]]) -> Matrix:
     classes = sorted({*found, *(name for row in found.values() for name in row)})
     counts = [[found.get(speech, {}).get(image, 0) for image in classes] for speech in classes]
     return Matrix(
-        "What both teachers say of a row, before the rule", "speech teacher", "image teacher", classes, classes, counts,
-        "On the diagonal they agree.",
+        "What both teachers say of a row, before the rule", "speech teacher", "picture teacher", classes, classes,
+        counts, "On the diagonal they agree.",
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from pipeline.errors import UserError
 
 METRICS = (
-    "clean", "synthesize", "train_teacher_speech", "train_teacher_image", "score_speech", "score_image", "label",
-    "assemble", "evaluate", "audit", "explain",
+    "clean", "synthesize", "train_teacher_speech", "train_teacher_image", "label", "assemble", "evaluate", "audit",
+    "explain",
 )  # fmt: skip
 PLOTS = (
     "accuracy_by_agreement", "accuracy_by_confidence", "classes", "confidence", "curves", "deletion_image",

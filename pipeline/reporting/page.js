@@ -43,13 +43,13 @@
   form.hidden = false;
   apply();
 
-  // A link to a row that is filtered out shows it all the same.
+  // A link to a row that is filtered out shows it all the same; one to a reason opens it.
   const reveal = () => {
-    const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (row && row.hidden) {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.hidden) {
       form.reset();
-      setTimeout(() => row.scrollIntoView());
-    }
+      setTimeout(() => target.scrollIntoView());
+    } else if (target instanceof HTMLDetailsElement) target.open = true;
   };
   addEventListener("hashchange", reveal);
   reveal();

@@ -16,7 +16,7 @@ from tests.project import Project
 STAGES = [
     "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "clean", "synthesize", "train_teacher@speech",
     "train_teacher@image", "score@speech", "score@image", "label", "assemble", "train@parallelnet",
-    "train@parallelnet_sentiment", "evaluate", "audit", "explain",
+    "train@parallelnet_sentiment", "evaluate", "audit", "explain", "report",
 ]  # fmt: skip
 FOLDERS = {
     "clean": "data/clean",

@@ -17,6 +17,7 @@ from dvc.repo import Repo
 
 from pipeline.check import SECTIONS
 from pipeline.engine.fingerprint import PROJECT, imported_modules
+from pipeline.reporting import inputs
 
 # Their files change together with what all stages share, or are all read by one stage.
 UNITS = ("pipeline/engine", "pipeline/corpora")
@@ -48,7 +49,7 @@ class Stage:
 
     @property
     def code(self) -> set[str]:
-        return {dep for dep in self.deps if not dep.startswith("data/")}
+        return {dep for dep in self.deps if not dep.startswith(("data/", "reports/"))}
 
     @property
     def data(self) -> set[str]:
@@ -171,6 +172,8 @@ def whole_sections(stage: Stage) -> list[str]:
     """A stage's own section, and those of others that it reads."""
     if stage.module == "train":
         return ["train", f"models.{stage.item}"]
+    if stage.module == "report":  # which prints them all
+        return ["report", *(name for name in SECTIONS if name not in {"base", "report"})]
     own = f"{stage.module}.{stage.item}" if stage.item else stage.module
     further = {"evaluate": ["models", "train"], "explain": ["models", "train"], "audit": ["models"]}
     return [own, *further.get(stage.module, [])]
@@ -194,7 +197,7 @@ def test_every_network_has_a_stage() -> None:
 def test_nothing_persists_and_only_small_files_and_corpora_are_kept_out_of_the_cache(stage: Stage) -> None:
     for name, out in stage.outs.items():
         assert not out.persist
-        assert out.use_cache == (not name.startswith(("reports/", "data/corpora/")))
+        assert out.use_cache == (name == "reports/index.html" or not name.startswith(("reports/", "data/corpora/")))
 
 
 def test_no_stage_declares_metrics_or_plots_of_its_own() -> None:
@@ -262,11 +265,34 @@ READS = {
     },
     "audit": {"data/checkpoints/parallelnet"},
     "explain": {"data/checkpoints/parallelnet", "data/predictions", "data/sier"},
+    "report": {
+        "data/audit",
+        "data/checkpoints/ier/rejects.csv",
+        "data/checkpoints/ser/rejects.csv",
+        "data/clean",
+        "data/corpora/b_t4sa/manifest.json",
+        "data/corpora/fi/manifest.json",
+        "data/corpora/iemocap/manifest.json",
+        "data/explanations",
+        "data/labels",
+        "data/predictions",
+        "data/scores/image",
+        "data/scores/speech",
+        "data/sier",
+        "data/speech",
+    },
 }
 
 
 def test_stages_read_what_the_design_says() -> None:
     assert {stage.name: stage.data for stage in STAGES} == READS
+
+
+def test_the_report_reads_every_report_that_it_names_and_no_other() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "report")
+    named = [f"{name}.json" for name in inputs.METRICS] + [f"{name}.csv" for name in inputs.TABLES]
+    named += [f"plots/{name}.csv" for name in inputs.PLOTS]
+    assert {dep for dep in stage.deps if dep.startswith("reports/")} == {f"reports/{name}" for name in named}
 
 
 @each_stage
