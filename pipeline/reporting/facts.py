@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
@@ -29,11 +30,24 @@ PACKAGES = (
 
 
 def parameters(sections: Mapping[str, Any]) -> dict[str, str]:
-    """Each section as YAML."""
+    """Each section as YAML; of paths the last part, and addresses without log-ins, for pages are passed on."""
     return {
-        name: yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip()
+        name: yaml.safe_dump(_told(value), sort_keys=False, allow_unicode=True, width=100).rstrip()
         for name, value in sections.items()
     }
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _told(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_told(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if "://" in value:
+        parts = urlsplit(value)
+        return urlunsplit((parts.scheme, parts.hostname or "", parts.path, "", ""))
+    return f"…/{Path(value).name}" if value.startswith(("/", "~", "..")) else value
 
 
 def versions() -> list[tuple[str, str]]:

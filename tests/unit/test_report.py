@@ -1,0 +1,219 @@
+"""The report page from small data: what stands in it, and what must not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import report
+from pipeline.errors import UserError
+from pipeline.params import section
+from pipeline.reporting import facts, inputs, left_out, overlays, rows
+from pipeline.reporting.charts import Axis, Style, chart
+from pipeline.reporting.figures import Matrix
+from tests import builders_report as builder
+from tests.builders_sier import LABELS
+
+LIMIT_BYTES = 20_000_000
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("report")
+    builder.write_project(root)
+    made(root)
+    return root
+
+
+def made(root: Path, changes: dict[str, Any] | None = None, **params: Any) -> str:
+    values = {"rows": 10, "rejects": 1, "model": "parallelnet", **params}
+    report.run(section({"report": values}, "report", report.ReportParams), builder.context(root, **(changes or {})))
+    return (root / "reports" / report.PAGE).read_text(encoding="utf-8")
+
+
+def page_of(project: Path) -> str:
+    return (project / "reports" / report.PAGE).read_text(encoding="utf-8")
+
+
+def folders(root: Path) -> rows.Folders:
+    remap = dict(zip(builder.CLASSES, LABELS, strict=True))
+    return rows.Folders(root / "data", "parallelnet", LABELS, remap, 0.05)
+
+
+def test_equal_inputs_give_equal_bytes(project: Path) -> None:
+    before = page_of(project)
+    assert made(project) == before
+
+
+def test_a_tweet_stays_text(project: Path) -> None:
+    page = made(project, rows=14)
+    assert builder.SCRIPT_TEXT not in page
+    assert "&lt;script&gt;document.title = &#39;owned&#39;" in page
+    assert page.count("<script>") == 1
+    assert builder.REJECTED not in made(project, rejects=3)
+    assert "&lt;b&gt;&amp;lt;hostile&lt;/b&gt;" in page_of(project)
+    made(project)
+
+
+def test_nothing_is_asked_of_a_network(project: Path) -> None:
+    page = page_of(project)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) > 30
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert "url(" not in re.sub(r"url\(#", "", page)
+    assert "default-src 'none'" in page
+
+
+def test_every_id_is_there_once_and_every_link_leads_somewhere(project: Path) -> None:
+    page = page_of(project)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_no_text_stays_in_stand_in_colours(project: Path) -> None:
+    assert re.findall(r"#0a00\d\d|#01010|#02020|#03030", page_of(project)) == []
+
+
+def test_rows_with_words_come_first_then_each_label_and_split_by_turns(project: Path) -> None:
+    found, total = rows.sample(folders(project), 10, seed=7)
+    assert total == builder.TRAIN_ROWS + builder.TEST_ROWS
+    assert [row.id for row in found[:2]] == list(builder.EXPLAINED)
+    assert len({row.id for row in found}) == 10
+    assert {(row.columns["label"], row.split) for row in found[2:]} == {
+        (label, split) for label in LABELS for split in ("train", "test")
+    }
+    assert [row.id for row in found] == [row.id for row in rows.sample(folders(project), 10, seed=7)[0]]
+    assert [row.id for row in found] != [row.id for row in rows.sample(folders(project), 10, seed=8)[0]]
+
+
+def test_a_row_has_all_that_is_known_of_it(project: Path) -> None:
+    found = {row.id: row for row in rows.sample(folders(project), 500, seed=7)[0]}
+    assert len(found) == builder.TRAIN_ROWS + builder.TEST_ROWS
+    train, explained = found["900-0"], found[builder.EXPLAINED[0]]
+    assert train.split == "train"
+    assert train.prediction is None
+    assert train.audit is not None
+    assert train.audit["suggested_label"] == "sad"
+    assert [one.value for one in train.speech] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert [one.name for one in train.speech if one.largest] == ["sadness"]
+    assert [one.label for one in train.speech if one.largest] == ["sad"]
+    assert explained.explanation is not None
+    assert explained.explanation.words == [("a<b", -1.0, 1.0)]
+    test = found["891-0"]
+    assert test.prediction == {"label": "happy", "p": 1.0, "correct": test.columns["label"] == "happy"}
+
+
+def test_media_are_left_out_where_they_would_fill_the_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = rows.sample(folders(project), 10, seed=7)[0]
+    size = sum(len(row.photo) + len(row.recording) for row in whole[:4])
+    monkeypatch.setattr(rows, "MEDIA_BYTES", size * 3 / 4 + 1)
+    assert [row.id for row in rows.sample(folders(project), 10, seed=7)[0]] == [row.id for row in whole[:4]]
+
+
+def test_the_page_with_most_media_is_below_its_limit() -> None:
+    assert rows.MEDIA_BYTES * 4 / 3 < LIMIT_BYTES - 3_000_000
+
+
+def test_rejects_of_all_stages_are_counted_and_the_first_are_named(project: Path) -> None:
+    found = left_out.read(project / "data", 1)
+    assert [(one.stage, one.status, one.rows) for one in found] == [
+        ("clean", "text_empty", 2), ("clean", "image_bomb", 1), ("label", "below_threshold", 1),
+        ("train_teacher@image", "image_truncated", 1),
+    ]  # fmt: skip
+    assert found[0].examples == [("1-0", builder.REJECTED)]
+    assert found[2].examples == [("4-0", "speech: anger 0.40; picture: sadness 0.30")]
+
+
+def test_a_chart_tells_its_numbers_and_says_what_its_colours_mean() -> None:
+    lines = {"a": [(0.0, 1.0), (0.5, 2.0)], "b & c": [(0.5, 1234.0)]}
+    found = chart("A title", lines, Axis("share", percent=True), Axis("rows"), Style(marked=(0.5, "chosen")))
+    assert found.columns == ("share", "a", "b & c")
+    assert found.rows == [("0.0%", "1", "–"), ("50.0%", "2", "1,234")]
+    assert [key.name for key in found.legend] == ["a", "b & c", "chosen"]
+    assert found.svg.startswith('<svg aria-hidden="true"')
+    assert "var(--series-1)" in found.svg
+    assert ">share</text>" in found.svg
+
+
+def test_shares_of_a_matrix_are_of_its_rows() -> None:
+    assert Matrix("t", "d", "a", ["x", "y"], ["x", "y"], [[1, 3], [0, 0]]).shares == [[0.25, 0.75], [0.0, 0.0]]
+
+
+def test_a_waveform_is_cut_where_segments_end_and_its_padding_is_left_out() -> None:
+    players = np.array([0, 0, 1, 1, -1], dtype=np.int16)
+    waveform = np.sin(np.arange(3500) / 10).astype(np.float32)
+    found = overlays.stretches(waveform, 1000, players, np.array([-2.0, 1.0]), 1.0)
+    assert [(one.start_seconds, one.end_seconds, one.value, one.strength) for one in found] == [
+        (0.0, 2.0, -2.0, 1.0), (2.0, 3.5, 1.0, 0.5),
+    ]  # fmt: skip
+    assert all(re.fullmatch(r"M\d+ \d+(L\d+ \d+)+Z", one.path) for one in found)
+
+
+def test_an_empty_cell_is_clear_and_the_strongest_one_is_not() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    found = np.asarray(Image.open(BytesIO(overlays.overlay_png(np.array([[1.0, 0.0], [-0.5, 0.0]])))))
+    assert found[0, 0].tolist() == [*overlays.FOR, 204]
+    assert found[-1, 0].tolist() == [*overlays.AGAINST, 102]
+    assert found[0, -1, 3] == 0
+
+
+def test_paths_and_log_ins_are_not_printed() -> None:
+    told = facts.parameters(
+        {"acquire": {"fi": {"path": "/home/someone/FI"}, "url": "https://me:secret@x.org/a?token=1"}}
+    )
+    assert told["acquire"] == "fi:\n  path: …/FI\nurl: https://x.org/a"
+
+
+def test_a_modality_that_decides_nearly_all_is_named_first(project: Path) -> None:
+    path = project / "reports" / "label.json"
+    before = path.read_text()
+    path.write_text(re.sub(r'"share_decided_by_speech": [\d.]+', '"share_decided_by_speech": 0.953', before))
+    page = made(project)
+    path.write_text(before)
+    found = page.index("One modality decides")
+    assert "95%" in page[found : found + 300]
+    assert found < page.index('class="tiles"')
+    assert "One modality decides" not in made(project)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("reports/evaluate.json", "reports/evaluate.json: missing or damaged; run: dvc repro"),
+        ("reports/plots/curves.csv", "curves.csv: missing or damaged; run: dvc repro"),
+        ("data/sier/manifest.jsonl", "not found; run: dvc repro assemble"),
+        ("data/audit/audit.parquet", "missing or damaged; run: dvc repro audit --force"),
+        ("data/explanations/explanations.parquet", "run: dvc repro explain --force"),
+        ("data/labels/rule.json", "run: dvc repro label --force"),
+        ("data/checkpoints/ier/rejects.csv", "run: dvc repro"),
+        ("data/corpora/fi/manifest.json", "run: dvc repro acquire@fi"),
+    ],
+)
+def test_what_is_missing_is_told_in_one_line(project: Path, tmp_path: Path, name: str, message: str) -> None:
+    shutil.copytree(project, tmp_path / "copy")
+    (tmp_path / "copy" / name).unlink()
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        made(tmp_path / "copy")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_sentiments_is_refused(project: Path) -> None:
+    with pytest.raises(UserError, match=r"report\.model = parallelnet_sentiment: expected .* parallelnet, baseline_1"):
+        made(project, model="parallelnet_sentiment")
+
+
+def test_cells_are_numbers_but_ids_are_not(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,n,x,on,name\n12,3,0.5,True,b\n13,,,False,c\n")
+    assert inputs._records(tmp_path / "a.csv") == [
+        {"id": "12", "n": 3, "x": 0.5, "on": True, "name": "b"},
+        {"id": "13", "n": None, "x": None, "on": False, "name": "c"},
+    ]
