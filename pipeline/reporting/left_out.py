@@ -92,8 +92,7 @@ def _dropped(folder: Path) -> pa.Table:
     markers = shards.read_manifest(folder, "label")
     found = pa.concat_tables(shards.read_part(folder, marker, tables.LABELS) for marker in markers)
     found = found.filter(pc.invert(found["kept"]))
-    told = [
-        f"speech: {row['speech_label']} {row['speech_max']:.2f}; picture: {row['image_label']} {row['image_max']:.2f}"
-        for row in found.select(["speech_label", "speech_max", "image_label", "image_max"]).to_pylist()
-    ]
-    return pa.table({"id": found["id"], "status": found["reason"], "reason": told}, schema=tables.REJECTS)
+    frame: pd.DataFrame = found.select(["speech_label", "speech_max", "image_label", "image_max"]).to_pandas()
+    speech, image = (frame[f"{name}_max"].map("{:.2f}".format) for name in tables.MODALITIES)
+    told = "speech: " + frame["speech_label"] + " " + speech + "; picture: " + frame["image_label"] + " " + image
+    return pa.table({"id": found["id"], "status": found["reason"], "reason": pa.array(told)}, schema=tables.REJECTS)

@@ -4,7 +4,7 @@ In   data/sier, data/predictions/<model>.parquet, data/audit, data/explanations,
 Out  `Row`s with everything that a card shows; pictures and recordings as data URIs
 
 Which rows: first those that stage explain drew a figure of, then those it explained, then one of each label and split
-by turns, in a random order that follows from the seed; until `rows` are found or their media fill `MEDIA_BYTES`.
+by turns, in a random order that follows from the seed; until `rows` are found or their media fill `MEDIA_CHARACTERS`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from pipeline.engine import shards
 from pipeline.errors import RowError, UserError
 from pipeline.reporting.overlays import Stretch, overlay_png, stretches
 
-MEDIA_BYTES = 12_000_000  # of pictures and recordings, before base64 makes 16,000,000 of them
+MEDIA_CHARACTERS = 14_500_000  # of pictures, recordings and explanations as they stand in the page
 PHOTO_SIDE_PX = 384
 EXPLAINED_SHARE = 0.4  # of the shown rows, at most
+EXPLANATIONS_AT_ONCE = 64
 MEDIA = ("audio", "image")
 
 
@@ -88,6 +89,15 @@ class Row:
     audit: Mapping[str, Any] | None
     explanation: Explanation | None
 
+    @property
+    def characters(self) -> int:
+        """What its media take up in the page."""
+        size = len(self.photo) + len(self.recording)
+        if self.explanation is not None:  # which shows the photo again
+            paths = sum(len(one.path) for one in self.explanation.stretches)
+            size += len(self.photo) + len(self.explanation.overlay) + paths
+        return size
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -116,8 +126,8 @@ def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
     """
     markers = shards.read_manifest(folders.data / "sier", "assemble")
     light = pd.concat([_light(folders, marker) for marker in markers], ignore_index=True)
-    explained = _explanations(folders)
-    order = _order(light, explained, number, seed)
+    order = _order(light, _explained(folders), number, seed)
+    explained = _explanations(folders, light["id"].iloc[order].tolist())
     audits = _by_id(folders.data / "audit" / "audit.parquet", "audit")
     predictions = _by_id(folders.data / "predictions" / f"{folders.model}.parquet", "evaluate")
     found: dict[str, Row] = {}
@@ -133,8 +143,8 @@ def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
         )  # fmt: skip
     chosen, size = [], 0
     for key in light["id"].iloc[order]:
-        size += len(found[key].photo) + len(found[key].recording)
-        if size > MEDIA_BYTES * 4 / 3:
+        size += found[key].characters
+        if size > MEDIA_CHARACTERS:
             break
         chosen.append(found[key])
     return chosen, len(light)
@@ -151,14 +161,13 @@ def _light(folders: Folders, marker: shards.Marker) -> pd.DataFrame:
     return frame.assign(split=path.name.partition("-")[0], part=marker.part.name)
 
 
-def _order(light: pd.DataFrame, explained: Mapping[str, Any], number: int, seed: int) -> list[int]:
-    """Places of the rows to show."""
+def _order(light: pd.DataFrame, explained: Mapping[str, bool], number: int, seed: int) -> list[int]:
+    """Places of the rows to show; `explained` says of explained rows whether their words are known."""
     shuffled = np.random.default_rng([seed, 8]).permutation(len(light))
     rank = np.empty(len(light), dtype=np.int64)
     rank[shuffled] = np.arange(len(light))
     frame = light[["id", "label", "split"]].assign(rank=rank)
-    found = {key: 0 if one["words"] else 1 for key, one in explained.items()}
-    frame["explained"] = frame["id"].map(found).fillna(2)
+    frame["explained"] = frame["id"].map({key: 0 if words else 1 for key, words in explained.items()}).fillna(2)
     first = frame[frame["explained"] < 2].sort_values(["explained", "rank"]).head(round(number * EXPLAINED_SHARE))
     rest = frame.drop(first.index)
     rest = rest.assign(turn=rest.sort_values("rank").groupby(["label", "split"]).cumcount())
@@ -197,14 +206,35 @@ def _prediction(found: Mapping[str, Any] | None, folders: Folders) -> dict[str, 
     return {"label": answer, "p": values[answer], "correct": answer == found["label"]}
 
 
-def _explanations(folders: Folders) -> dict[str, dict[str, Any]]:
-    """One explanation of each explained row: that with words, else the first."""
-    path = folders.data / "explanations" / "explanations.parquet"
-    found: dict[str, dict[str, Any]] = {}
-    for row in _table(path, "explain").to_pylist():
-        if row["id"] not in found or (row["words"] and not found[row["id"]]["words"]):
-            found[row["id"]] = row
+def _explained(folders: Folders) -> dict[str, bool]:
+    """Ids of explained rows, and whether an explanation of theirs has words."""
+    found: dict[str, bool] = {}
+    for batch in _batches(_explanation_file(folders), ["id", "words"]):
+        for key, words in zip(batch["id"].to_pylist(), pc.list_value_length(batch["words"]).to_pylist(), strict=True):
+            found[key] = found.get(key, False) or bool(words)
     return found
+
+
+def _explanations(folders: Folders, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """One explanation of each row: that with words, else the first. A few at a time, for their maps are large."""
+    found: dict[str, dict[str, Any]] = {}
+    for batch in _batches(_explanation_file(folders), None):
+        for row in batch.filter(pc.is_in(batch["id"], pa.array(wanted))).to_pylist():
+            if row["id"] not in found or (row["words"] and not found[row["id"]]["words"]):
+                found[row["id"]] = row
+    return found
+
+
+def _explanation_file(folders: Folders) -> Path:
+    return folders.data / "explanations" / "explanations.parquet"
+
+
+def _batches(path: Path, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=EXPLANATIONS_AT_ONCE, columns=columns)
+    except (OSError, pa.ArrowException):
+        raise UserError(f"{path}: missing or damaged; run: dvc repro explain --force") from None
 
 
 def _explanation(found: Mapping[str, Any] | None, recording: bytes, folders: Folders) -> Explanation | None:

@@ -111,13 +111,19 @@ def test_a_row_has_all_that_is_known_of_it(project: Path) -> None:
 
 def test_media_are_left_out_where_they_would_fill_the_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rows.sample(folders(project), 10, seed=7)[0]
-    size = sum(len(row.photo) + len(row.recording) for row in whole[:4])
-    monkeypatch.setattr(rows, "MEDIA_BYTES", size * 3 / 4 + 1)
+    monkeypatch.setattr(rows, "MEDIA_CHARACTERS", sum(row.characters for row in whole[:4]))
     assert [row.id for row in rows.sample(folders(project), 10, seed=7)[0]] == [row.id for row in whole[:4]]
 
 
+def test_what_counts_of_a_row_is_what_it_adds_to_the_page(project: Path) -> None:
+    found = rows.sample(folders(project), 5, seed=7)[0]
+    grown = len(made(project, rows=5)) - len(made(project, rows=4))  # of both, two are explained
+    assert found[4].characters < grown < found[4].characters + 4_000
+    made(project)
+
+
 def test_the_page_with_most_media_is_below_its_limit() -> None:
-    assert rows.MEDIA_BYTES * 4 / 3 < LIMIT_BYTES - 3_000_000
+    assert rows.MEDIA_CHARACTERS < LIMIT_BYTES - 5_000_000
 
 
 def test_rejects_of_all_stages_are_counted_and_the_first_are_named(project: Path) -> None:
