@@ -4,7 +4,8 @@ In   reports/: metrics, plots and tables of all stages; data/sier, data/predicti
      was left out: data/{clean,speech,scores,labels,checkpoints}; data/corpora/*/manifest.json
 Out  reports/index.html: opens from a disk, asks nothing of a network, 20 MB at most whatever the dataset's size
 
-Shows a sample of the rows, and counts all of them. Equal inputs give equal bytes: no time and no machine stands in it.
+Shows a sample of the rows, and counts all of them. Equal inputs give equal bytes, unless
+`measured` asks for what stages took: .work/usage.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline import rules, tables
-from pipeline.engine import files
+from pipeline.engine import files, usage
 from pipeline.errors import UserError
 from pipeline.params import STRICT
 from pipeline.reporting import facts, figures, inputs, left_out, page, rows
@@ -34,11 +35,13 @@ class ReportParams:
     Attributes:
         rows: of the dataset, on the page with picture and recording.
         rejects: rows named for each reason why rows were left out; all are counted.
+        measured: whether to show what each stage took on this machine; such pages differ from run to run.
         model: key of `models` whose answers are shown beside the labels; its rows must be those of data/sier.
     """
 
     rows: Annotated[int, Field(ge=1, le=500)]
     rejects: Annotated[int, Field(ge=0, le=1000)]
+    measured: bool
     model: Annotated[str, Field(min_length=1)]
 
 
@@ -80,6 +83,7 @@ def run(params: ReportParams, context: Context) -> Report:
         "versions": facts.versions(),
         "corpora": facts.corpora(data),
         "outputs": facts.outputs(data, reports),
+        "measured": usage.read(context.paths.work) if params.measured else None,
     }
     text = page.render(values).encode()
     files.write_bytes(context.paths.reports / PAGE, text)

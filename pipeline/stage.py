@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass as plain_dataclass
@@ -21,7 +22,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
-from pipeline.engine import files, lifecycle, parts
+from pipeline.engine import files, lifecycle, parts, usage
 from pipeline.engine.environment import engine_from_environment, store_from_environment
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine
@@ -147,6 +148,7 @@ def stage_main(
     name = f"{stage}@{item}" if item else stage
     paths = Paths(Path())
     engine: Engine | None = None
+    started = time.monotonic()
     try:
         lifecycle.on_sigterm_stop()
         lifecycle.stop_with_dvc()
@@ -183,6 +185,7 @@ def stage_main(
     finally:
         if engine is not None:
             engine.close()
+    usage.record(paths.work, name, time.monotonic() - started)  # once its workers have ended
     _print_report(name, report)
     return 0
 

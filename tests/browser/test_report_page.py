@@ -25,7 +25,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         return Path(given).resolve().as_uri()
     root = tmp_path_factory.mktemp("browsed")
     builder.write_project(root)
-    params = section({"report": {"rows": 50, "rejects": 5, "model": "parallelnet"}}, "report", report.ReportParams)
+    values = {"rows": 50, "rejects": 5, "measured": True, "model": "parallelnet"}
+    params = section({"report": values}, "report", report.ReportParams)
     report.run(params, builder.context(root))
     return (root / "reports" / report.PAGE).as_uri()
 

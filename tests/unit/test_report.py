@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline import report
+from pipeline.engine import usage
 from pipeline.errors import UserError
 from pipeline.params import section
 from pipeline.reporting import facts, inputs, left_out, overlays, rows
@@ -31,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(root: Path, changes: dict[str, Any] | None = None, **params: Any) -> str:
-    values = {"rows": 10, "rejects": 1, "model": "parallelnet", **params}
+    values = {"rows": 10, "rejects": 1, "measured": False, "model": "parallelnet", **params}
     report.run(section({"report": values}, "report", report.ReportParams), builder.context(root, **(changes or {})))
     return (root / "reports" / report.PAGE).read_text(encoding="utf-8")
 
@@ -177,6 +178,20 @@ def test_paths_and_log_ins_are_not_printed() -> None:
         {"acquire": {"fi": {"path": "/home/someone/FI"}, "url": "https://me:secret@x.org/a?token=1"}}
     )
     assert told["acquire"] == "fi:\n  path: …/FI\nurl: https://x.org/a"
+
+
+def test_times_and_memory_are_told_where_they_are_asked_for(project: Path) -> None:
+    work = project / ".work"
+    usage.record(work, "clean", 12.34)
+    usage.record(work, "train@parallelnet", 61.0)
+    (work / usage.FOLDER / "damaged.json").write_text("{")
+    peak = usage.read(work)["clean"][1]
+    assert 50e6 < peak < 50e9
+    page = made(project, measured=True)
+    assert re.search(rf"clean</th>.*?<td>12.3</td><td>{peak / 1e6:,.1f} MB</td>", page)
+    assert "<td>73.3</td>" in page
+    assert "damaged" not in page
+    assert "<td>12.3</td>" not in made(project)
 
 
 def test_a_modality_that_decides_nearly_all_is_named_first(project: Path) -> None:
