@@ -58,5 +58,5 @@ format: .venv/installed ## let ruff mend what it can
 	ruff format
 
 clean: ## remove outputs, caches and unfinished work; keeps .venv
-	rm -rf .work .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .work .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/index.html
 	find data -mindepth 1 -maxdepth 1 ! -name README.md ! -name .gitignore -exec rm -rf {} +

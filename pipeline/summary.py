@@ -56,6 +56,7 @@ def summarise(reports: Path) -> list[str]:
     lines.append("dataset      data/sier")
     lines.append("tables       reports/table_2.md, reports/table_3.md")
     lines.append("figures      data/explanations/figures")
+    lines.append("page         reports/index.html")
     return lines
 
 

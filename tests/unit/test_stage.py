@@ -14,7 +14,7 @@ import yaml
 from pydantic.dataclasses import dataclass
 
 from pipeline import tables
-from pipeline.engine import lifecycle
+from pipeline.engine import lifecycle, usage
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.shards import Output, Task
 from pipeline.engine.work import Work, run_shards
@@ -59,6 +59,15 @@ def raising(error: BaseException) -> Run:
         raise error
 
     return run
+
+
+def test_a_run_that_is_done_leaves_what_it_took_and_one_that_failed_does_not(folder: Path) -> None:
+    assert stage_main("tiny", TinyParams, raising(UserError("no")), []) == 1
+    assert usage.read(folder / ".work") == {}
+    assert stage_main("tiny", TinyParams, quiet, []) == 0
+    seconds, peak = usage.read(folder / ".work")["tiny"]
+    assert 0 <= seconds < 300
+    assert peak > 10_000_000
 
 
 def test_a_run_gets_its_params_and_context_and_its_report_is_printed(

@@ -86,6 +86,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "dataset      data/sier",
         "tables       reports/table_2.md, reports/table_3.md",
         "figures      data/explanations/figures",
+        "page         reports/index.html",
     ]
 
 
