@@ -93,12 +93,23 @@ def _write_rejects(root: Path) -> None:
     labelled |= {"speech_label": "anger", "speech_max": 0.4, "image_label": "sadness", "image_max": 0.3}
     rows = {"labels": pa.Table.from_pylist([labelled], schema=tables.LABELS)}
     for name in ("clean", "speech", "scores/speech", "scores/image", "labels"):
-        part = rows.get(name, pa.table({"id": ["5-0"]}))
-        left = rejects.get(name, [])
-        work = root / "made" / name
-        task = shards.Task(0, part.num_rows + len(left), None)
-        marker = shards.commit(work, task, shards.Output(part, left), "f")
-        shards.publish(work, [marker], root / "data" / name)
+        _write_part(root, name, rows.get(name, pa.table({"id": ["5-0"]})), rejects.get(name, []))
+
+
+def write_whole(root: Path, name: str) -> None:
+    """data/<name> without a row that was left out."""
+    kept = dict.fromkeys(tables.LABELS.names, "") | {"id": "4-0", "kept": True, "speech_max": 0.4, "image_max": 0.9}
+    rule = root / "data" / "labels" / tables.RULE_FILE
+    said = rule.read_text()
+    _write_part(root, name, pa.Table.from_pylist([kept], schema=tables.LABELS), [])
+    rule.write_text(said)
+
+
+def _write_part(root: Path, name: str, part: pa.Table, rejects: list[tuple[str, str, str]]) -> None:
+    work = root / "made" / name
+    task = shards.Task(0, part.num_rows + len(rejects), None)
+    marker = shards.commit(work, task, shards.Output(part, rejects), "f")
+    shards.publish(work, [marker], root / "data" / name)
 
 
 def _tables(trained: list[str], test: list[dict[str, Any]]) -> dict[str, pa.Table]:

@@ -92,7 +92,9 @@ def _dropped(folder: Path) -> pa.Table:
     markers = shards.read_manifest(folder, "label")
     found = pa.concat_tables(shards.read_part(folder, marker, tables.LABELS) for marker in markers)
     found = found.filter(pc.invert(found["kept"]))
-    frame: pd.DataFrame = found.select(["speech_label", "speech_max", "image_label", "image_max"]).to_pandas()
-    speech, image = (frame[f"{name}_max"].map("{:.2f}".format) for name in tables.MODALITIES)
-    told = "speech: " + frame["speech_label"] + " " + speech + "; picture: " + frame["image_label"] + " " + image
-    return pa.table({"id": found["id"], "status": found["reason"], "reason": pa.array(told)}, schema=tables.REJECTS)
+    columns = (found[name].to_pylist() for name in ("speech_label", "speech_max", "image_label", "image_max"))
+    told = [
+        f"speech: {speech} {speech_max:.2f}; picture: {image} {image_max:.2f}"
+        for speech, speech_max, image, image_max in zip(*columns, strict=True)
+    ]
+    return pa.table({"id": found["id"], "status": found["reason"], "reason": told}, schema=tables.REJECTS)

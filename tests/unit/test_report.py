@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -135,6 +136,26 @@ def test_rejects_of_all_stages_are_counted_and_the_first_are_named(project: Path
     ]  # fmt: skip
     assert found[0].examples == [("1-0", builder.REJECTED)]
     assert found[2].examples == [("4-0", "speech: anger 0.40; picture: sadness 0.30")]
+
+
+def test_a_run_that_leaves_nothing_out_has_no_reasons(tmp_path: Path) -> None:
+    builder.write_project(tmp_path)
+    for name in ("clean", "labels"):
+        builder.write_whole(tmp_path, name)
+    (tmp_path / "data" / "checkpoints" / "ier" / "rejects.csv").write_text("id,status,reason\n")
+    assert left_out.read(tmp_path / "data", 1) == []
+    assert "None was." in made(tmp_path)
+
+
+def test_speech_that_nobody_listened_to_has_no_error_rate(project: Path, tmp_path: Path) -> None:
+    shutil.copytree(project, tmp_path / "copy")
+    reports = tmp_path / "copy" / "reports"
+    metrics = json.loads((reports / "synthesize.json").read_text())
+    metrics["recognition"] = {"transcribed_texts": 0, "rejected_texts": {}}
+    (reports / "synthesize.json").write_text(json.dumps(metrics))
+    (reports / "plots" / "word_error_rate.csv").write_text("series,word_error_rate,texts\n")
+    assert "word error rate, median" in page_of(project)
+    assert "word error rate, median" not in made(tmp_path / "copy")
 
 
 def test_a_chart_tells_its_numbers_and_says_what_its_colours_mean() -> None:
