@@ -173,7 +173,7 @@ def _metrics(
             "predicted": pd.Series(votes.image_label).value_counts().sort_index().to_dict(),
             "mean_confidence": votes.image_max.mean(),
         },
-        "validity": _validity(context, rows["sentiment"].to_numpy(dtype=str), labels, kept, by_speech),
+        "validity": _validity(context, rows["sentiment"].to_numpy(dtype=str), votes, labels, kept),
         "paper": PAPER,
     }
 
@@ -192,17 +192,25 @@ def _agreement(votes: rules.Votes) -> dict[str, dict[str, int]]:
 def _validity(
     context: Context,
     sentiments: NDArray[np.str_],
+    votes: rules.Votes,
     labels: NDArray[np.str_],
     kept: NDArray[np.bool_],
-    by_speech: NDArray[np.bool_],
 ) -> dict[str, Any]:
+    """Of the kept labels, all and by decider; and of what each teacher says of all rows, before the rule."""
     origin = acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"]
     note = "by construction: the sample's texts and pictures were authored by sentiment"
     found: dict[str, Any] = {"note": note if origin == acquired.SAMPLE else "measured against B-T4SA's text sentiment"}
-    for name, chosen in (("all", kept), ("decided_by_speech", by_speech), ("decided_by_image", kept & ~by_speech)):
-        table = validity.contingency(
-            labels[chosen].tolist(), sentiments[chosen].tolist(), context.base.labels, tables.SENTIMENTS
-        )
+    by_speech = votes.speech_decides & kept
+    every = np.ones(len(labels), dtype=np.bool_)
+    for name, said, chosen in (
+        ("all", labels, kept),
+        ("decided_by_speech", labels, by_speech),
+        ("decided_by_image", labels, kept & ~by_speech),
+        ("speech_teacher", votes.speech_label, every),
+        ("image_teacher", votes.image_label, every),
+    ):
+        names = context.base.labels if said is labels else sorted(set(said.tolist()))
+        table = validity.contingency(said[chosen].tolist(), sentiments[chosen].tolist(), names, tables.SENTIMENTS)
         found[name] = asdict(validity.associate(table, context.base.seed))
     return found
 
@@ -217,7 +225,8 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
     notes.append(f"labels: {ours} (paper: {paper} of {PAPER['rows_in']:,} rows)")
     notes.append(f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}")
     value = metrics["validity"]["all"]["cramers_v"]
-    shown = "not defined" if value is None else f"Cramer's V {value:.2f}"
+    chance = metrics["validity"]["all"]["by_chance"]
+    shown = "not defined" if value is None else f"Cramer's V {value:.2f}, by chance {chance:.2f}"
     notes.append(f"label against text sentiment: {shown} ({metrics['validity']['note']})")
     return notes
 

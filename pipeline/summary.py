@@ -48,8 +48,8 @@ def summarise(reports: Path) -> list[str]:
     lines.append(f"teachers     held-out accuracy: {accuracy}")
     found = label["validity"]["all"]
     if found["cramers_v"] is not None:
-        interval = f"{found['low']:.2f} to {found['high']:.2f}"
-        lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({interval}) with the texts' sentiment,")
+        facts = f"{found['low']:.2f} to {found['high']:.2f}; by chance {found['by_chance']:.2f}"
+        lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({facts}) with the texts' sentiment,")
         lines.append(f"             {label['validity']['note']}")
     lines += _networks(_read(reports, "evaluate"))
     lines += _explained(_read(reports, "explain"))

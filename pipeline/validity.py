@@ -19,13 +19,24 @@ INTERVAL = (2.5, 97.5)  # percentiles
 class Association:
     """Cramer's V between two nominal variables, with a bootstrap interval; None where it is not defined.
 
-    V is 0 for independence and 1 where one variable tells the other. On few rows it is biased upwards.
+    V is 0 for independence and 1 where one variable tells the other. On few rows it is above 0 by chance alone, and so
+    is its interval: what chance gives is told by `by_chance`.
+
+    Attributes:
+        rows: of the table.
+        cramers_v: V.
+        low: of its 95 % interval.
+        high: of its 95 % interval.
+        by_chance: mean V where the same sentiments are dealt to the same labels at random.
+        share_by_chance: of 1,000 such deals, and the table itself, that reach V: a permutation test's p-value.
     """
 
     rows: int
-    cramers_v: float | None
-    low: float | None
-    high: float | None
+    cramers_v: float | None = None
+    low: float | None = None
+    high: float | None = None
+    by_chance: float | None = None
+    share_by_chance: float | None = None
 
 
 def contingency(
@@ -48,14 +59,29 @@ def contingency(
 
 
 def associate(table: NDArray[np.int64], seed: int) -> Association:
-    """Cramer's V of a contingency table; the interval draws its rows anew 1,000 times."""
+    """Cramer's V of a contingency table; the interval draws its rows anew 1,000 times, and chance deals them anew."""
     total = int(table.sum())
     (value,) = _cramers_v(table[np.newaxis])
     if np.isnan(value):
-        return Association(total, None, None, None)
-    draws = np.random.default_rng(seed).multinomial(total, (table / total).ravel(), size=RESAMPLES)
+        return Association(total)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(total, (table / total).ravel(), size=RESAMPLES)
     low, high = np.nanpercentile(_cramers_v(draws.reshape(RESAMPLES, *table.shape)), INTERVAL)
-    return Association(total, float(value), float(low), float(high))
+    dealt = _cramers_v(np.stack([_dealt(table, rng) for _ in range(RESAMPLES)]))
+    reached = 1 + np.count_nonzero(dealt >= value - 1e-9)  # equal tables differ in their last bits
+    return Association(
+        total, float(value), float(low), float(high), float(dealt.mean()), float(reached / (RESAMPLES + 1))
+    )
+
+
+def _dealt(table: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random table with the same sums of rows and columns: rows of the data shuffled, without the rows."""
+    left = table.sum(axis=0)
+    dealt = np.empty_like(table)
+    for place, count in enumerate(table.sum(axis=1)):
+        dealt[place] = rng.multivariate_hypergeometric(left, count, method="marginals")
+        left = left - dealt[place]
+    return dealt
 
 
 def _cramers_v(tables: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ COUNTS = {"anger": 2, "happy": 1, "hate": 0, "sad": 1}
 INPUTS = InputParams(image_size_px=32, n_mels=16, n_frames=16, duration_seconds=1.0)
 HELD_OUT = {"protocol": "leave one out", "rows": 17, "accuracy": 0.6543, "unweighted_average_recall": 0.4321}
 TEACHER: dict[str, Any] = {"held_out": HELD_OUT, "too_few_to_learn": ["disgust: 2 rows"]}
-VALIDITY = {"rows": 4, "cramers_v": 0.26, "low": 0.19, "high": 0.35}
+VALIDITY = {"rows": 4, "cramers_v": 0.26, "low": 0.19, "high": 0.35, "by_chance": 0.12}
 SCORES = {"accuracy": 0.5151, "macro_f1": 0.4022, "cohen_kappa": 0.3098}
 REPORTS: dict[str, Any] = {
     "clean": {"rows_in": 11, "rows_out": 9, "rejected": {"image_bomb": 2}},
@@ -129,7 +129,7 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert not [name for name in header["configs"][0]["columns"] if name.startswith("p_")]
     assert ("audio" in header["configs"][0]["columns"]) == (mode == "full")
     assert "65.4 %" in text
-    assert "0.26 (0.19 to 0.35)" in text
+    assert "0.26 (0.19 to 0.35; by chance 0.12)" in text
     assert "decided by speech not measured" in text
     assert "/home/me" not in text
     assert ("pipeline.rebuild" in text) == (mode == "no_media")

@@ -19,7 +19,10 @@ METRICS: dict[str, Any] = {
         "rows_in": 200,
         "kept": 150,
         "share_decided_by_speech": 0.4,
-        "validity": {"note": "measured", "all": {"rows": 150, "cramers_v": 0.314, "low": 0.25, "high": 0.4}},
+        "validity": {
+            "note": "measured",
+            "all": {"rows": 150, "cramers_v": 0.314, "low": 0.25, "high": 0.4, "by_chance": 0.1},
+        },
     },
     "assemble": {
         "rows": 150,
@@ -74,7 +77,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  sad            40  train 28, test 12",
         "decided by   speech 60 (40%), image 90 (60%)",
         "teachers     held-out accuracy: speech 80.0%, image 83.8%",
-        "validity     Cramer's V 0.31 (0.25 to 0.40) with the texts' sentiment,",
+        "validity     Cramer's V 0.31 (0.25 to 0.40; by chance 0.10) with the texts' sentiment,",
         "             measured",
         "networks     accuracy on test rows, 95 % interval",
         "  parallelnet              60.0%  50.0% to 70.0%, 45 rows of sier",

@@ -76,7 +76,7 @@ def test_classes_that_do_not_occur_do_not_count() -> None:
     "cells", [table([5, 0], [7, 0]), table([5, 7], [0, 0]), table([0, 0], [0, 9]), table([0, 0], [0, 0])]
 )
 def test_one_class_only_has_no_association(cells: NDArray[np.int64]) -> None:
-    assert associate(cells, seed=1) == Association(int(cells.sum()), None, None, None)
+    assert associate(cells, seed=1) == Association(int(cells.sum()))
 
 
 def test_the_interval_covers_the_value_and_narrows_with_rows() -> None:
@@ -114,3 +114,31 @@ def test_v_lies_between_zero_and_one_and_does_not_depend_on_names_or_order(cells
         assert 0 <= found.low <= found.high <= 1 + 1e-9
         assert -1e-9 <= found.cramers_v <= 1 + 1e-9
         assert turned.cramers_v == pytest.approx(found.cramers_v)
+
+
+def test_chance_is_what_shuffled_sentiments_give() -> None:
+    labels, sentiments = np.array([0] * 12 + [1] * 8 + [2] * 20), np.array([0] * 15 + [1] * 25)
+    rng = np.random.default_rng(5)
+    names = {place: str(place) for place in range(3)}
+
+    def v(order: NDArray[np.int64]) -> float:
+        said = [names[place] for place in labels]
+        found = associate(contingency(said, [names[place] for place in order], ["0", "1", "2"], ["0", "1"]), seed=1)
+        assert found.cramers_v is not None
+        return found.cramers_v
+
+    shuffled = [v(rng.permutation(sentiments)) for _ in range(300)]
+    found = associate(contingency(
+        [names[place] for place in labels], [names[place] for place in sentiments], ["0", "1", "2"], ["0", "1"]
+    ), seed=1)  # fmt: skip
+    assert found.by_chance == pytest.approx(np.mean(shuffled), abs=0.02)
+    assert found.share_by_chance == pytest.approx(1 / 1001)
+
+
+def test_labels_without_meaning_are_reached_by_chance() -> None:
+    rng = np.random.default_rng(3)
+    shares = [
+        associate(rng.multinomial(200, np.full(12, 1 / 12)).reshape(3, 4), seed=1).share_by_chance for _ in range(40)
+    ]
+    # A p-value is even between 0 and 1 where there is nothing to find.
+    assert 0.35 < np.mean([share for share in shares if share is not None]) < 0.65
