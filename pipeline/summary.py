@@ -44,8 +44,9 @@ def summarise(reports: Path) -> list[str]:
     decided = assemble["decided_by"]
     shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
     lines.append(f"decided by   {shares}")
-    accuracy = ", ".join(f"{name} {metrics['held_out']['accuracy']:.1%}" for name, metrics in teachers.items())
-    lines.append(f"teachers     held-out accuracy: {accuracy}")
+    for name, metrics in teachers.items():
+        held_out = metrics["held_out"]
+        lines.append(f"teacher      {name}: accuracy {held_out['accuracy']:.1%} ({held_out['protocol']})")
     found = label["validity"]["all"]
     if found["cramers_v"] is not None:
         facts = f"{found['low']:.2f} to {found['high']:.2f}; by chance {found['by_chance']:.2f}"

@@ -129,12 +129,11 @@ def _bytes(kind: Any) -> list[Any]:
 
 def _responsible(facts: Facts) -> dict[str, Any]:
     reports = facts.reports
-    teachers = " and ".join(
-        f"{name} {reports[f'train_teacher_{name}']['held_out']['accuracy']:.3f}" for name in ("speech", "image")
-    )
+    held_out = {name: reports[f"train_teacher_{name}"]["held_out"] for name in ("speech", "image")}
+    teachers = " and ".join(f"{name} {one['accuracy']:.3f} ({one['protocol']})" for name, one in held_out.items())
     protocol = (
         f"Pseudo-labels: the larger of two teachers' highest probabilities, rows below {facts.rule['threshold']} left "
-        f"out. Accuracy of the teachers on held-out rows of their corpora: {teachers}."
+        f"out. Accuracy of the teachers on their corpora: {teachers}."
     )
     return {
         "data_collection": "Tweets with pictures of B-T4SA, cleaned; speech is synthesised from the texts.",

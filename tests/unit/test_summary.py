@@ -13,8 +13,8 @@ from pipeline.errors import UserError
 METRICS: dict[str, Any] = {
     "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}},
     "synthesize": {"rejected": {"speech_too_long": 2}},
-    "train_teacher_speech": {"held_out": {"accuracy": 0.8}},
-    "train_teacher_image": {"held_out": {"accuracy": 0.8375}},
+    "train_teacher_speech": {"held_out": {"accuracy": 0.8, "protocol": "leave one session out"}},
+    "train_teacher_image": {"held_out": {"accuracy": 0.8375, "protocol": "80/5/15 stratified"}},
     "label": {
         "rows_in": 200,
         "kept": 150,
@@ -76,7 +76,8 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  hate           20  train 14, test 6",
         "  sad            40  train 28, test 12",
         "decided by   speech 60 (40%), image 90 (60%)",
-        "teachers     held-out accuracy: speech 80.0%, image 83.8%",
+        "teacher      speech: accuracy 80.0% (leave one session out)",
+        "teacher      image: accuracy 83.8% (80/5/15 stratified)",
         "validity     Cramer's V 0.31 (0.25 to 0.40; by chance 0.10) with the texts' sentiment,",
         "             measured",
         "networks     accuracy on test rows, 95 % interval",
