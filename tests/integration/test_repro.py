@@ -80,7 +80,7 @@ def test_a_new_threshold_reruns_label_and_what_reads_its_rows_only(tiny_copy: Pr
     tiny_copy.set_params({"label.threshold": 0.0})
     assert stages_run(tiny_copy.dvc("repro", "assemble")) == ["label", "assemble"]
     # What comes after takes a minute; DVC's own list of what it would run is enough.
-    assert set(json.loads(tiny_copy.dvc("status", "--json"))) == {"train@parallelnet", "evaluate", "explain"}
+    assert set(json.loads(tiny_copy.dvc("status", "--json"))) == {"train@parallelnet", "evaluate", "explain", "report"}
     assert report(tiny_copy, "label")["kept"] == report(tiny_copy, "label")["rows_in"] > kept
     assert report(tiny_copy, "assemble")["rows"] == report(tiny_copy, "label")["kept"]
 
