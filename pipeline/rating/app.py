@@ -1,0 +1,210 @@
+"""The page in which people rate: a thin layer of Gradio over `Session`. Nobody's state is kept on the server.
+
+The rater's name and the ticket of the task stand in the page and come back with every click, so that a server that was
+killed and started again goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipeline.rating import view
+from pipeline.rating.session import NAME_CHARACTERS, RatingError, Session, Shown, Ticket, person
+
+TITLE = "SIER: human evaluation"
+KEYS = (
+    '<p class="hint">Keys: {digits} answer, <kbd>space</kbd> plays and pauses, <kbd>S</kbd> skips, <kbd>Z</kbd> takes '
+    "the last answer back.</p>"
+)
+JUDGING_HELP = (
+    "Judge what you see or hear, not what you think of it. Skip only what cannot be judged at all, such as a voice "
+    "that nobody understands."
+)
+READING_HELP = (
+    "Read the text aloud as its author may have meant it, and save it. Others will judge what they hear. You will not "
+    "be asked about a row whose text you have read."
+)
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # no spinner over the picture
+CONTRAST = {
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_300",
+    "block_title_text_color": "*neutral_700",
+    "block_title_text_color_dark": "*neutral_200",
+}
+# Names of fonts alone: Gradio's own would be asked of a server elsewhere.
+FONT = ["system-ui", "sans-serif"]
+MONO = ["ui-monospace", "monospace"]
+
+
+def resources() -> dict[str, Any]:
+    """Look and behaviour, as `gradio.mount_gradio_app` takes them."""
+    here = files("pipeline.rating")
+    return {
+        "theme": gr.themes.Default(primary_hue="blue", font=FONT, font_mono=MONO).set(**CONTRAST),
+        "css": here.joinpath("rating.css").read_text(encoding="utf-8"),
+        "head": f"<script>{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
+    }
+
+
+def build(session: Session, named_by_login: bool) -> gr.Blocks:
+    """The page.
+
+    Args:
+        named_by_login: whether raters have logged in; then their names are not asked for, and not to be changed.
+    """
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.Markdown(TITLE, elem_classes="title")
+        with gr.Column(visible=not named_by_login) as entrance:
+            name = gr.Textbox(
+                label="Your name", info="Use the same one each time.", max_length=NAME_CHARACTERS, elem_id="name"
+            )
+            enter = gr.Button("Start", variant="primary", elem_id="start")
+        with gr.Column(visible=named_by_login) as room:
+            with gr.Tab("Judge"):
+                judging = _Judging(session, name)
+            with gr.Tab("Read aloud") as reading_tab:
+                reading = _Reading(session, name)
+
+        def begin(name: str, request: gr.Request) -> dict[Any, Any]:
+            shown = judging.now(_who(name, request))
+            return {entrance: gr.update(visible=False), room: gr.update(visible=True), **shown}
+
+        events = [page.load] if named_by_login else [enter.click, name.submit]
+        for event in events:
+            event(begin, inputs=[name], outputs=[entrance, room, *judging.outputs], **QUIET)
+        reading_tab.select(reading.enter, inputs=[name], outputs=reading.outputs, **QUIET)
+    return page  # type: ignore[no-any-return]
+
+
+class _Judging:
+    """The tab in which rows are judged."""
+
+    def __init__(self, session: Session, name: gr.Textbox) -> None:
+        self.session = session
+        self.progress = gr.HTML()
+        self.task = gr.HTML(elem_id="task")
+        self.ticket = gr.Textbox(visible=False)
+        with gr.Row(elem_classes="answers"):
+            self.answers = [
+                gr.Button(f"{number}  {label}", elem_id=f"answer-{number}", variant="primary")
+                for number, label in enumerate(session.labels, 1)
+            ]
+        with gr.Row(elem_classes="small"):
+            skip = gr.Button("Skip", elem_id="skip", size="sm")
+            back = gr.Button("Take back the last", elem_id="take-back", size="sm")
+        gr.HTML(_keys(len(session.labels)))
+        gr.Markdown(JUDGING_HELP)
+        self.buttons = [*self.answers, skip]
+        self.outputs = [self.progress, self.task, self.ticket, *self.buttons]
+        for button, answer in zip(self.buttons, [*session.labels, None], strict=True):
+            button.click(self._answering(answer), inputs=[name, self.ticket], outputs=self.outputs, **QUIET)
+        back.click(self._take_back, inputs=[name], outputs=self.outputs, **QUIET)
+
+    def now(self, rater: str) -> dict[Any, Any]:
+        """The rater's next task."""
+        return self._show(self.session.next(rater))
+
+    def _show(self, shown: Shown) -> dict[Any, Any]:
+        asked = gr.update(interactive=shown.ticket is not None)
+        return {
+            self.progress: view.progress(shown.progress),
+            self.task: view.task(shown),
+            self.ticket: shown.ticket.dump() if shown.ticket else "",
+            **dict.fromkeys(self.buttons, asked),
+        }
+
+    def _answering(self, answer: str | None) -> Callable[..., dict[Any, Any]]:
+        def keep(name: str, ticket: str, request: gr.Request) -> dict[Any, Any]:
+            rater = _who(name, request)
+            try:
+                kept = self.session.answer(rater, Ticket.load(ticket), answer)
+            except RatingError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+            if not kept:
+                gr.Info("You had answered this one before; the first answer stays.")
+            return self.now(rater)
+
+        return keep
+
+    def _take_back(self, name: str, request: gr.Request) -> dict[Any, Any]:
+        rater = _who(name, request)
+        shown = self.session.take_back(rater)
+        if shown is None:
+            gr.Info("There is no answer to take back.")
+            return self.now(rater)
+        return self._show(shown)
+
+
+class _Reading:
+    """The tab in which texts are read aloud."""
+
+    def __init__(self, session: Session, name: gr.Textbox) -> None:
+        self.session = session
+        self.text = gr.HTML(elem_id="text")
+        self.item = gr.Textbox(visible=False)
+        self.passed = gr.Textbox(visible=False)
+        self.recording = gr.Audio(
+            sources=["microphone", "upload"], type="filepath", label="Your reading", editable=False, elem_id="recording"
+        )
+        with gr.Row(elem_classes="small"):
+            self.save = gr.Button("Save the reading", variant="primary", elem_id="save-reading")
+            self.other = gr.Button("Another text", elem_id="other-text")
+        gr.Markdown(READING_HELP)
+        self.outputs = [self.text, self.item, self.passed, self.recording, self.save, self.other]
+        self.save.click(
+            self._save, inputs=[name, self.item, self.passed, self.recording], outputs=self.outputs, **QUIET
+        )
+        self.other.click(self._pass, inputs=[name, self.item, self.passed], outputs=self.outputs, **QUIET)
+
+    def enter(self, name: str, request: gr.Request) -> dict[Any, Any]:
+        """The tab is opened."""
+        return self._show(_who(name, request), "")
+
+    def _show(self, reader: str, passed: str) -> dict[Any, Any]:
+        item = self.session.next_text(reader, passed.split())
+        if item is None and passed:  # all that are left were passed over: so begin again with them
+            passed, item = "", self.session.next_text(reader)
+        left = gr.update(interactive=item is not None)
+        return {
+            self.text: view.text(self.session.words(item)) if item else view.no_text(),
+            self.item: item.id if item else "",
+            self.passed: passed,
+            self.recording: gr.update(value=None, interactive=item is not None),
+            self.save: left,
+            self.other: left,
+        }
+
+    def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> dict[Any, Any]:
+        return self._show(_who(name, request), f"{passed} {item}".strip())
+
+    def _save(self, name: str, item: str, passed: str, recording: str | None, request: gr.Request) -> dict[Any, Any]:
+        reader = _who(name, request)
+        if recording is None:
+            raise gr.Error("Please record the text first.", print_exception=False)
+        path = Path(recording)
+        try:
+            self.session.add_reading(reader, item, path)
+        except RatingError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        path.unlink(missing_ok=True)  # Gradio's copy
+        return self._show(reader, passed)
+
+
+def _who(name: str, request: gr.Request) -> str:
+    """The rater: by log-in where there is one, else as given."""
+    try:
+        return person(request.username or name)
+    except RatingError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _keys(count: int) -> str:
+    digits = " ".join(f"<kbd>{number}</kbd>" for number in range(1, count + 1))
+    return KEYS.format(digits=digits)

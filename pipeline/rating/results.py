@@ -1,0 +1,113 @@
+"""Table 1 of the paper from ratings: how often people name the dataset's label, by condition and class.
+
+Accuracy of a class: the share of right answers of each rater, averaged over raters, as in section 3.1.1. Overall: the
+mean over classes, which is how the paper's last row follows from the rows above it. Skips are no answers.
+
+Interval: Clopper-Pearson's, 95 %, with the row as the unit: answers of several people to one row are not independent.
+The number of rows is Kish's effective one, 1 / sum(w^2) for the weights w of rows in the accuracy; where raters differ,
+rows hold partly right answers, and the interval is wider than it need be. Raters count as fixed: it says nothing about
+other people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import krippendorff
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from pipeline.rating.conditions import CONDITIONS, OVERALL, Condition
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An accuracy in [0, 1] with its interval."""
+
+    accuracy: float
+    low: float
+    high: float
+    ratings: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """What people did in one condition.
+
+    Attributes:
+        cells: by label, with `OVERALL`; None where there is no answer (overall: where a class has none).
+        alpha: Krippendorff's, nominal, of the answers to rows with two or more; None where it is not defined.
+        skipped: rows that raters would not judge.
+    """
+
+    condition: Condition
+    cells: dict[str, Cell | None]
+    ratings: int
+    rows: int
+    raters: int
+    skipped: int
+    alpha: float | None
+
+
+def table(ratings: pd.DataFrame, labels: Sequence[str]) -> list[Column]:
+    """A column for each condition.
+
+    Args:
+        ratings: rater, id, condition, label, answer (None: skipped).
+        labels: of the dataset; answers too are among them.
+    """
+    columns = []
+    for condition in CONDITIONS:
+        asked = ratings[ratings["condition"] == condition.name]
+        answered = asked[asked["answer"].notna()]
+        # Names of people are compared as the store compares them.
+        answered = answered.assign(rater=answered["rater"].str.lower(), right=answered["answer"] == answered["label"])
+        weights = {label: _weights(answered[answered["label"] == label]) for label in labels}
+        cells: dict[str, Cell | None] = {label: _cell(answered, weight) for label, weight in weights.items()}
+        whole = pd.concat([weight / len(labels) for weight in weights.values()])
+        cells[OVERALL] = _cell(answered, whole) if all(len(weight) for weight in weights.values()) else None
+        columns.append(
+            Column(condition, cells, len(answered), answered["id"].nunique(), answered["rater"].nunique(),
+                   len(asked) - len(answered), alpha(answered, labels))
+        )  # fmt: skip
+    return columns
+
+
+def alpha(answered: pd.DataFrame, labels: Sequence[str]) -> float | None:
+    """Krippendorff's alpha of nominal answers; None if no row has two, or all answers are one and the same."""
+    counts = pd.crosstab(answered["id"], answered["answer"]).reindex(columns=list(labels), fill_value=0)
+    several = counts[counts.sum(axis=1) >= 2]
+    if (several.sum() > 0).sum() < 2:
+        return None
+    value: float = krippendorff.alpha(
+        value_counts=several.to_numpy(), value_domain=list(labels), level_of_measurement="nominal"
+    )
+    return float(value)
+
+
+def interval(accuracy: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
+    """Clopper and Pearson's for a share of `rows` rows, which need be no whole number."""
+    right = accuracy * rows
+    tail = (1 - level) / 2
+    low = 0.0 if accuracy <= 0 else float(beta.ppf(tail, right, rows - right + 1))
+    high = 1.0 if accuracy >= 1 else float(beta.ppf(1 - tail, right + 1, rows - right))
+    return low, high
+
+
+def _weights(answered: pd.DataFrame) -> pd.Series[float]:
+    """Of each answer in the mean over raters of their shares; the index is that of `answered`, the sum 1."""
+    per_rater = answered.groupby("rater")["rater"].transform("size")
+    return 1 / (per_rater.astype(np.float64) * max(1, answered["rater"].nunique()))
+
+
+def _cell(answered: pd.DataFrame, weights: pd.Series[float]) -> Cell | None:
+    if not len(weights):
+        return None
+    chosen = answered.loc[weights.index]
+    accuracy = min(1.0, float((weights * chosen["right"].astype(np.float64)).sum()))
+    by_row = weights.groupby(chosen["id"]).sum().to_numpy()
+    return Cell(accuracy, *interval(accuracy, 1 / float(np.square(by_row).sum())), len(chosen))

@@ -1,0 +1,181 @@
+"""What happens when a rater does something; knows nothing of web pages, and keeps nothing between two calls.
+
+A page sends back the `Ticket` of the task that it shows. So an answer belongs to what the rater saw, even if the server
+was started anew in between or the rater has two pages open.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline import audio
+from pipeline.audio import SAMPLING_RATE_HZ, SpeechLimits
+from pipeline.errors import RowError
+from pipeline.rating import turns
+from pipeline.rating.conditions import BY_NAME, Condition
+from pipeline.rating.draw import Item
+from pipeline.rating.store import Rating, Store
+from pipeline.rating.turns import Progress, Task
+from pipeline.text import TextOptions, spoken_text
+
+NAME_CHARACTERS = 40
+READING = SpeechLimits(min_duration_seconds=0.5, max_duration_seconds=120.0, min_rms=0.001, max_clipped_share=0.5)
+READING_BYTES_MAX = 32 * 2**20  # two minutes of stereo at 48 kHz and 24 bits, and some
+
+
+class RatingError(Exception):
+    """A sentence for the rater; nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The task that a page shows, and since when (seconds since the epoch)."""
+
+    task: Task
+    shown_at: float
+
+    def dump(self) -> str:
+        """As the page keeps it."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def load(text: str) -> Ticket:
+        """What a page sent; pages are not to be believed.
+
+        Raises:
+            RatingError: it is no ticket.
+        """
+        try:
+            value = json.loads(text)
+            task = Task(**value["task"])
+            shown_at = float(value["shown_at"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise RatingError("This page is out of date; load it again.") from None
+        if not (isinstance(task.id, str) and task.condition in BY_NAME and math.isfinite(shown_at)):
+            raise RatingError("This page is out of date; load it again.")
+        return Ticket(task, shown_at)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the rater is asked now.
+
+    Attributes:
+        ticket: None where there is nothing to ask.
+        image: bytes of the picture, or None.
+        speech: FLAC, or None.
+    """
+
+    progress: Progress
+    ticket: Ticket | None = None
+    condition: Condition | None = None
+    image: bytes | None = None
+    speech: bytes | None = None
+
+
+class Session:
+    """All raters of one file of ratings.
+
+    Args:
+        items: the drawn rows with their media.
+        labels: what raters choose from.
+        seed: of the order of tasks.
+        text: how texts were prepared for the voice.
+    """
+
+    def __init__(
+        self, store: Store, items: Sequence[Item], labels: Sequence[str], seed: int, text: TextOptions
+    ) -> None:
+        self.store = store
+        self.items = {item.id: item for item in items}
+        self.labels = tuple(labels)
+        self.seed = seed
+        self.text = text
+
+    def next(self, rater: str) -> Shown:
+        """The rater's next task."""
+        task, progress = turns.next_task(
+            tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings()
+        )
+        return Shown(progress) if task is None else self._shown(task, progress)
+
+    def answer(self, rater: str, ticket: Ticket, answer: str | None) -> bool:
+        """Keep an answer, or a skip (None); False if the rater has answered this before, and then that stays.
+
+        Raises:
+            RatingError: the ticket is not one that this rater can have got.
+        """
+        task = ticket.task
+        if task.id not in self.items or (answer is not None and answer not in self.labels):
+            raise RatingError("This page belongs to another draw; load it again.")
+        heard = BY_NAME[task.condition].speech == "human"
+        made = self.store.readings().get(task.id, [])
+        if (task.reading in [number for number, _ in made]) != heard or (task.reading is None) == heard:
+            raise RatingError("This page belongs to another draw; load it again.")
+        seconds = round(max(0.0, time.time() - ticket.shown_at), 2)
+        return self.store.add_rating(Rating(rater, task.id, task.condition, answer, task.reading, seconds))
+
+    def take_back(self, rater: str) -> Shown | None:
+        """The task of the rater's last answer, which is forgotten; None if there was none."""
+        last = self.store.take_back(rater)
+        if last is None:
+            return None
+        _, progress = turns.next_task(
+            tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings()
+        )
+        return self._shown(Task(*last), progress)
+
+    def next_text(self, reader: str, passed: Collection[str] = ()) -> Item | None:
+        """The row whose text is to be read aloud; None if every text has been."""
+        key = turns.next_text(
+            tuple(self.items), reader, self.seed, self.store.rated(reader), self.store.readings(), passed
+        )
+        return None if key is None else self.items[key]
+
+    def words(self, item: Item) -> str:
+        """What a reader is asked to say: the words that the voice was asked to say, without links and names."""
+        return spoken_text(item.text, self.text)
+
+    def add_reading(self, reader: str, item: str, recording: Path) -> None:
+        """Keep a recording of the text of a row, as 16-bit mono FLAC at 16 kHz, like all speech of the dataset.
+
+        Raises:
+            RatingError: it is no recording, too short, too long, silent or clipped; or the row is not of this draw.
+        """
+        if item not in self.items:
+            raise RatingError("This page belongs to another draw; load it again.")
+        try:
+            if recording.stat().st_size > READING_BYTES_MAX:
+                raise RatingError(f"The recording is larger than {READING_BYTES_MAX // 2**20} MiB; it was not kept.")
+            waveform = audio.decode(recording.read_bytes())
+            duration_seconds = audio.check_speech(waveform, SAMPLING_RATE_HZ, READING)
+        except RowError as error:
+            raise RatingError(f"The recording cannot be used: {error.reason}. Please record it again.") from None
+        if not self.store.add_reading(item, reader, audio.encode_flac(waveform, SAMPLING_RATE_HZ), duration_seconds):
+            raise RatingError("You have read this text already; the first reading stays.")
+
+    def _shown(self, task: Task, progress: Progress) -> Shown:
+        condition = BY_NAME[task.condition]
+        item = self.items[task.id]
+        heard = {"": None, "synthetic": item.speech, "human": None}[condition.speech]
+        if task.reading is not None:
+            heard = self.store.recording(task.reading)
+        image = item.image if condition.image else None
+        return Shown(progress, Ticket(task, time.time()), condition, image, heard)
+
+
+def person(name: str) -> str:
+    """A rater's name, white space made even.
+
+    Raises:
+        RatingError: it is empty, too long or not printable.
+    """
+    even = " ".join(name.split())
+    if not even or len(even) > NAME_CHARACTERS or not even.isprintable():
+        raise RatingError(f"Please give a name of 1 to {NAME_CHARACTERS} characters.")
+    return even

@@ -1,0 +1,66 @@
+"""What a rater sees of a task, as HTML. Media stand in the page itself: the server hands out no files.
+
+Nothing in it tells the label, the row, or what the teachers said; and of what is to be judged by ear or eye alone
+there is no text.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+from PIL import Image
+
+from pipeline.rating.session import Shown
+from pipeline.rating.turns import Progress
+
+
+def task(shown: Shown) -> str:
+    """The question, the picture and the player; or why there is nothing to ask."""
+    if shown.condition is None:
+        return _nothing(shown.progress)
+    parts = [f'<h2 class="question" aria-live="polite">{html.escape(shown.condition.question)}</h2>']
+    if shown.image is not None:
+        parts.append(f'<img class="picture" alt="The picture to judge" src="{_picture_uri(shown.image)}">')
+    if shown.speech is not None:
+        uri = f"data:audio/flac;base64,{base64.b64encode(shown.speech).decode()}"
+        parts.append(f'<audio class="player" aria-label="The voice to judge" controls autoplay src="{uri}"></audio>')
+    return f'<div class="task">{"".join(parts)}</div>'
+
+
+def progress(now: Progress) -> str:
+    """A bar and its words."""
+    total = now.done + now.ready
+    share = 100 * now.done / total if total else 0
+    more = f"; {now.waiting} more wait for a reading by another person" if now.waiting else ""
+    words = f"{now.done} of {total} done{more}"
+    return (
+        f'<div class="progress"><div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+        f'aria-valuemax="{total}" aria-valuenow="{now.done}"><div style="width: {share:.1f}%"></div></div>'
+        f"<span>{words}</span></div>"
+    )
+
+
+def text(words: str) -> str:
+    """What is to be read aloud."""
+    return f'<blockquote class="text">{html.escape(words)}</blockquote>'
+
+
+def no_text() -> str:
+    """Instead of a text."""
+    return '<p class="text">Every text has been read aloud. Thank you.</p>'
+
+
+def _nothing(now: Progress) -> str:
+    if now.waiting:
+        reason = f"{now.waiting} rows wait until another person has read their text aloud (tab Read aloud)."
+    else:
+        reason = "You have judged every row. Thank you."
+    return f'<div class="task"><h2 class="question" aria-live="polite">Nothing to judge now</h2><p>{reason}</p></div>'
+
+
+def _picture_uri(data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as opened:  # from data/sier, whose pictures were decoded when it was made
+        kind = Image.MIME[opened.format or "JPEG"]
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
