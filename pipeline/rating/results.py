@@ -1,7 +1,7 @@
 """Table 1 of the paper from ratings: how often people name the dataset's label, by condition and class.
 
 Accuracy of a class: the share of right answers of each rater, averaged over raters, as in section 3.1.1. Overall: the
-mean over classes, which is how the paper's last row follows from the rows above it. Skips are no answers.
+mean over classes, which is how the paper's last row follows from the rows above it, but for A_hs-i. Skips do not count.
 
 Interval: Clopper-Pearson's, 95 %, with the row as the unit: answers of several people to one row are not independent.
 The number of rows is Kish's effective one, 1 / sum(w^2) for the weights w of rows in the accuracy; where raters differ,
@@ -22,6 +22,7 @@ from scipy.stats import beta
 from pipeline.rating.conditions import CONDITIONS, OVERALL, Condition
 
 LEVEL = 0.95
+NOTHING = 1e-9  # of a row: rounding
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ def interval(accuracy: float, rows: float, level: float = LEVEL) -> tuple[float,
     """Clopper and Pearson's for a share of `rows` rows, which need be no whole number."""
     right = accuracy * rows
     tail = (1 - level) / 2
-    low = 0.0 if accuracy <= 0 else float(beta.ppf(tail, right, rows - right + 1))
-    high = 1.0 if accuracy >= 1 else float(beta.ppf(1 - tail, right + 1, rows - right))
+    wrong = rows - right
+    low = 0.0 if right < NOTHING else float(beta.ppf(tail, right, wrong + 1))
+    high = 1.0 if wrong < NOTHING else float(beta.ppf(1 - tail, right + 1, wrong))
     return low, high
 
 

@@ -9,7 +9,7 @@ from pipeline.rating.results import LEVEL, Cell, Column
 
 NOTES = (
     f"In % [{LEVEL:.0%} interval]: how often people name the dataset's label; the mean over raters, overall the mean",
-    "over labels, as in the paper's Table 1. i: image, ss: synthetic speech, hs: human speech. The interval is over",
+    "over labels. i: image, ss: synthetic speech, hs: human speech. The interval is over",
     "rows and takes the raters as they are. alpha: Krippendorff's, nominal, of rows that two or more judged: 1 is",
     "agreement, 0 chance.",
 )

@@ -1,0 +1,293 @@
+"""Human evaluation in a real browser: two raters at once, a server killed in the middle, a reading by microphone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
+
+from tests.browser.conftest import DESKTOP, PHONE, NewPage, accessibility_faults, faults, screenshot
+from tests.builders_sier import write_sier
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "correct horse battery"
+ANSWERS = ("anger", "happy", "hate", "sad")
+
+
+@dataclass
+class Server:
+    """`python -m pipeline.rate` in a folder; may be started again on the port that it had."""
+
+    root: Path
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "pipeline.rate", "--port", str(self.port), *self.arguments]
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(self.root), **self.environment}
+        self.process = subprocess.Popen(
+            command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            found = re.search(r"http://\S+:(\d+)/", line)
+            if found:
+                self.port = int(found[1])
+                return
+        raise AssertionError(f"the server did not start: {said}")
+
+    def stop(self, how: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(timeout=30)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.root / "ratings.sqlite", timeout=30)) as connection:
+            return list(connection.execute(query))
+
+
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[MakeServer]:
+    made: list[Server] = []
+
+    def make(*arguments: str, **environment: str) -> Server:
+        write_sier(tmp_path)
+        (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+        server = Server(tmp_path, ("--per-class", "2", *arguments), environment)
+        made.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in made:
+        if server.process is not None and server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+def enter(page: Page, server: Server, name: str) -> None:
+    page.goto(server.address)
+    page.get_by_label("Your name").fill(name)
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".task")).to_be_visible()
+
+
+def done(page: Page) -> int:
+    return int(page.get_by_role("progressbar").get_attribute("aria-valuenow") or "-1")
+
+
+def answer(page: Page, number: int, *, by_key: bool) -> None:
+    before = done(page)
+    if by_key:
+        page.keyboard.press(str(number))
+    else:
+        page.get_by_role("button", name=f"{number} {ANSWERS[number - 1]}").click()
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before + 1))
+
+
+def read_aloud(page: Page) -> None:
+    page.get_by_role("tab", name="Read aloud").click()
+    expect(page.locator(".text")).to_be_visible()
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1_500)  # of sound
+    page.get_by_role("button", name="Stop", exact=True).first.click()
+    expect(
+        page.locator("#recording").get_by_role("button", name=re.compile("play|pause", re.IGNORECASE)).first
+    ).to_be_visible()
+    page.get_by_role("button", name="Save the reading").click()
+
+
+def test_two_raters_at_once_lose_nothing_when_the_server_is_killed(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    raters = {"ada": new_page(), "eve": new_page(viewport=PHONE)}
+    for name, page in raters.items():
+        enter(page, server, name)
+    given: dict[str, list[str]] = {"ada": [], "eve": []}
+    for turn in range(6):
+        for name, page in raters.items():
+            number = 1 + (turn + len(name) + (name == "eve")) % 4
+            answer(page, number, by_key=turn % 2 == 0)
+            given[name].append(ANSWERS[number - 1])
+    assert all(faults(page) == [] for page in raters.values())
+
+    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    kept = "SELECT answer FROM ratings WHERE rater = '{}' ORDER BY rowid"
+    for name in raters:
+        assert [found for (found,) in server.rows(kept.format(name))] == given[name]
+
+    server.start()
+    asked = {}
+    for name, page in raters.items():
+        enter(page, server, name.upper())  # the same person
+        assert done(page) == 6
+        while done(page) < 24:
+            answer(page, 4, by_key=True)
+        asked[name] = server.rows(f"SELECT id, condition FROM ratings WHERE rater = '{name}'")
+        assert len(set(asked[name])) == 24
+        expect(page.get_by_role("heading", name="Nothing to judge now")).to_be_visible()
+        expect(page.get_by_text("16 rows wait until another person")).to_be_visible()
+        expect(page.get_by_role("button", name="1 anger")).to_be_disabled()
+    assert set(asked["ada"]) == set(asked["eve"])
+    assert server.rows("SELECT count(*) FROM ratings") == [(48,)]
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_an_open_page_goes_on_after_a_restart(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    page = new_page()
+    enter(page, server, "ada")
+    answer(page, 1, by_key=True)
+    server.stop(signal.SIGKILL)
+    server.start()
+    answer(page, 2, by_key=True)
+    assert server.rows("SELECT answer FROM ratings ORDER BY rowid") == [("anger",), ("happy",)]
+
+
+def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    ada, eve = new_page(), new_page()
+    enter(ada, server, "ada")
+    enter(eve, server, "eve")
+    read_aloud(ada)
+    expect(ada.get_by_role("button", name="Record", exact=True)).to_be_visible()  # for the next text
+    [(row, reader, seconds, size)] = server.rows("SELECT id, reader, duration_seconds, length(audio) FROM readings")
+    assert reader == "ada"
+    assert isinstance(seconds, float)
+    assert 1 < seconds < 6
+    assert isinstance(size, int)
+    assert size > 5_000  # sound, not silence
+    assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
+    for turn in range(24 + 2):
+        answer(eve, 1 + turn % 4, by_key=True)
+    heard = server.rows(
+        "SELECT condition, id FROM ratings WHERE reading IS NOT NULL AND rater = 'eve' ORDER BY condition"
+    )
+    assert heard == [("human_speech", row), ("human_speech_image", row)]
+    ada.get_by_role("tab", name="Judge").click()
+    while done(ada) < 21:  # not the row that ada has read
+        answer(ada, 1, by_key=True)
+    assert server.rows(f"SELECT count(*) FROM ratings WHERE rater = 'ada' AND id = '{row}'") == [(0,)]
+    assert faults(ada) == faults(eve) == []
+
+
+def test_keys_skip_take_back_and_play_but_not_while_a_name_is_typed(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    page = new_page()
+    page.goto(server.address)
+    name = page.get_by_label("Your name")
+    name.press_sequentially("s1z 2")
+    expect(name).to_have_value("s1z 2")
+    name.press("Enter")
+    expect(page.locator(".task")).to_be_visible()
+    while not page.locator(".task audio").count():
+        answer(page, 1, by_key=True)
+    player = page.locator(".task audio")
+    player.evaluate("player => { player.loop = true; return player.play() }")
+    page.keyboard.press("Space")
+    assert player.evaluate("player => player.paused")
+    page.keyboard.press("Space")
+    assert not player.evaluate("player => player.paused")
+    before = done(page)
+    page.keyboard.press("s")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before + 1))
+    assert server.rows("SELECT answer FROM ratings ORDER BY rowid DESC LIMIT 1") == [(None,)]
+    page.keyboard.press("z")
+    expect(page.locator(".task audio")).to_have_attribute("src", str(player.get_attribute("src")))
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before))
+    assert server.rows("SELECT count(*) FROM ratings WHERE answer IS NULL") == [(0,)]
+    assert faults(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size_name", "size"), [("desktop", DESKTOP), ("phone", PHONE)])
+def test_every_view_is_accessible_and_fits_the_screen(
+    make_server: MakeServer, new_page: NewPage, size_name: str, size: dict[str, int], scheme: str
+) -> None:
+    server = make_server()
+    page = new_page(viewport=size, color_scheme=scheme)
+    page.goto(server.address)
+    expect(page.get_by_label("Your name")).to_be_visible()
+    look(page, f"rate-{size_name}-{scheme}-0-name", size)
+    enter(page, server, "ada")
+    seen: set[str] = set()
+    while len(seen) < 3:
+        kind = "+".join(name for name in ("img", "audio") if page.locator(f".task {name}").count())
+        if kind not in seen:
+            seen.add(kind)
+            expect(page.get_by_role("button", name="4 sad")).to_be_in_viewport()
+            look(page, f"rate-{size_name}-{scheme}-1-{kind}", size)
+        answer(page, 1, by_key=True)
+    page.get_by_role("tab", name="Read aloud").click()
+    expect(page.locator(".text")).to_be_visible()
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    look(page, f"rate-{size_name}-{scheme}-2-read", size)
+    assert faults(page) == []
+
+
+def look(page: Page, name: str, size: dict[str, int]) -> None:
+    page.wait_for_timeout(300)  # for what fades in
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    screenshot(page, name)
+    assert accessibility_faults(page) == []
+
+
+def test_others_get_in_with_the_secret_only(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server("--host", "0.0.0.0", SIER_RATE_SECRET=SECRET)
+    for path in ("config", "gradio_api/info", "gradio_api/file=x", "gradio_api/queue/data?session_hash=x"):
+        assert requests.get(server.address + path, timeout=10).status_code == 401, path
+    sent = {"files": ("a.wav", b"RIFF", "audio/wav")}
+    assert requests.post(server.address + "gradio_api/upload", files=sent, timeout=10).status_code == 401
+    joined = {"data": ["eve", "", ""], "fn_index": 1, "session_hash": "x"}
+    assert requests.post(server.address + "gradio_api/queue/join", json=joined, timeout=10).status_code == 401
+    wrong = requests.post(server.address + "login", data={"username": "ada", "password": "guess"}, timeout=10)
+    assert wrong.status_code == 400
+    page = new_page()
+    page.goto(server.address)
+    page.get_by_label("username").fill("ada")
+    page.get_by_label("password").fill(SECRET)
+    page.get_by_role("button", name="Login").click()
+    expect(page.locator(".task")).to_be_visible()
+    expect(page.get_by_label("Your name")).to_be_hidden()
+    answer(page, 3, by_key=False)
+    assert server.rows("SELECT rater, answer FROM ratings") == [("ada", "hate")]
+
+
+def test_no_file_is_handed_out_and_no_large_one_taken(make_server: MakeServer) -> None:
+    server = make_server()
+    names = ["ratings.sqlite", "params.yaml", "../ratings.sqlite", str(server.root / "ratings.sqlite"), "/etc/passwd"]
+    for name in names:
+        for prefix in ("gradio_api/file=", "file=", "static/", "assets/", "gradio_api/file/"):
+            asked = requests.Request("GET", server.address).prepare()
+            asked.url = f"{server.address}{prefix}{name}"  # as it stands, with its dots
+            got = requests.Session().send(asked, timeout=10)
+            assert got.status_code in {400, 403, 404, 405}, (asked.url, got.status_code)
+    large = {"files": ("a.wav", b"\0" * (33 * 2**20), "audio/wav")}
+    assert requests.post(server.address + "gradio_api/upload", files=large, timeout=60).status_code == 413
+    assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
+    elsewhere = requests.get(server.address, headers={"Host": "evil.example"}, timeout=10)
+    assert elsewhere.status_code == 400
+    got = requests.get(server.address, timeout=10)
+    assert "connect-src 'self'" in got.headers["content-security-policy"]
