@@ -9,9 +9,8 @@ from pipeline.rating.results import LEVEL, Cell, Column
 
 NOTES = (
     f"In % [{LEVEL:.0%} interval]: how often people name the dataset's label; the mean over raters, overall the mean",
-    "over labels. i: image, ss: synthetic speech, hs: human speech. The interval is over",
-    "rows and takes the raters as they are. alpha: Krippendorff's, nominal, of rows that two or more judged: 1 is",
-    "agreement, 0 chance.",
+    "over labels. i: image, ss: synthetic speech, hs: human speech. The interval is over rows and takes the raters as",
+    "they are. alpha: Krippendorff's, nominal, of rows that two or more judged: 1 is agreement, 0 chance.",
 )
 
 
