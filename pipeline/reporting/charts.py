@@ -22,13 +22,13 @@ from matplotlib.figure import Figure
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH_INCHES, HEIGHT_INCHES = 5.6, 3.5
+WIDTH_INCHES, HEIGHT_INCHES = 4.7, 3.1  # small, so that its text is readable on a phone
 INK, GRID, SOFT = "#010101", "#020202", "#030303"  # stand-ins, which become var(--ink) and so on
 SERIES = tuple(f"#0a00{number:02d}" for number in range(1, 9))  # become var(--series-1) and so on
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "sier", "font.family": "sans-serif", "font.size": 12.5,
+    "svg.fonttype": "none", "svg.hashsalt": "sier", "font.family": "sans-serif", "font.size": 12,
     "axes.edgecolor": GRID, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "grid.color": GRID, "grid.linewidth": 0.7,
     "axes.linewidth": 0.8, "path.simplify": False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,14 @@ def render(values: Mapping[str, Any]) -> str:
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "number": number, "size": size, "svg": _svg, "signed": signed}
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "size": size,
+        "svg": _svg,
+        "signed": signed,
+        "as_written": html.unescape,  # a tweet holds some characters by their HTML names, such as &amp;
+    }
     script = (HERE / SCRIPT).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (HERE / STYLE).read_text(encoding="utf-8")
