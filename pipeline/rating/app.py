@@ -6,15 +6,20 @@ killed and started again goes on where it was.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import gradio as gr
 
+from pipeline.errors import UserError
 from pipeline.rating import view
 from pipeline.rating.session import NAME_CHARACTERS, RatingError, Session, Shown, Ticket, person
+
+P = ParamSpec("P")
 
 TITLE = "SIER: human evaluation"
 KEYS = (
@@ -53,6 +58,22 @@ def resources() -> dict[str, Any]:
     }
 
 
+def _told(work: Callable[P, dict[Any, Any]]) -> Callable[P, dict[Any, Any]]:
+    """`work`, whose errors the rater reads on the page, and whoever runs the server on its screen."""
+
+    @wraps(work)
+    def wrapped(*arguments: P.args, **named: P.kwargs) -> dict[Any, Any]:
+        try:
+            return work(*arguments, **named)
+        except RatingError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except UserError as error:
+            print(f"rate: error: {error}", file=sys.stderr, flush=True)
+            raise gr.Error("This could not be kept; tell whoever runs this page.", print_exception=False) from None
+
+    return wrapped
+
+
 def build(session: Session, named_by_login: bool) -> gr.Blocks:
     """The page.
 
@@ -72,6 +93,7 @@ def build(session: Session, named_by_login: bool) -> gr.Blocks:
             with gr.Tab("Read aloud") as reading_tab:
                 reading = _Reading(session, name)
 
+        @_told
         def begin(name: str, request: gr.Request) -> dict[Any, Any]:
             shown = judging.now(_who(name, request))
             return {entrance: gr.update(visible=False), room: gr.update(visible=True), **shown}
@@ -91,6 +113,7 @@ class _Judging:
         self.progress = gr.HTML()
         self.task = gr.HTML(elem_id="task")
         self.ticket = gr.Textbox(visible=False)
+        self.again = gr.Button("Look again", elem_id="again", visible=False)  # where nothing is left for now
         with gr.Row(elem_classes="answers"):
             self.answers = [
                 gr.Button(f"{number}  {label}", elem_id=f"answer-{number}", variant="primary")
@@ -102,14 +125,19 @@ class _Judging:
         gr.HTML(_keys(len(session.labels)))
         gr.Markdown(JUDGING_HELP)
         self.buttons = [*self.answers, skip]
-        self.outputs = [self.progress, self.task, self.ticket, *self.buttons]
+        self.outputs = [self.progress, self.task, self.ticket, self.again, *self.buttons]
         for button, answer in zip(self.buttons, [*session.labels, None], strict=True):
             button.click(self._answering(answer), inputs=[name, self.ticket], outputs=self.outputs, **QUIET)
+        self.again.click(self._look_again, inputs=[name], outputs=self.outputs, **QUIET)
         back.click(self._take_back, inputs=[name], outputs=self.outputs, **QUIET)
 
     def now(self, rater: str) -> dict[Any, Any]:
         """The rater's next task."""
         return self._show(self.session.next(rater))
+
+    @_told
+    def _look_again(self, name: str, request: gr.Request) -> dict[Any, Any]:
+        return self.now(_who(name, request))
 
     def _show(self, shown: Shown) -> dict[Any, Any]:
         asked = gr.update(interactive=shown.ticket is not None)
@@ -117,22 +145,21 @@ class _Judging:
             self.progress: view.progress(shown.progress),
             self.task: view.task(shown),
             self.ticket: shown.ticket.dump() if shown.ticket else "",
+            self.again: gr.update(visible=shown.ticket is None and shown.progress.waiting > 0),
             **dict.fromkeys(self.buttons, asked),
         }
 
     def _answering(self, answer: str | None) -> Callable[..., dict[Any, Any]]:
+        @_told
         def keep(name: str, ticket: str, request: gr.Request) -> dict[Any, Any]:
             rater = _who(name, request)
-            try:
-                kept = self.session.answer(rater, Ticket.load(ticket), answer)
-            except RatingError as error:
-                raise gr.Error(str(error), print_exception=False) from None
-            if not kept:
+            if not self.session.answer(rater, Ticket.load(ticket), answer):
                 gr.Info("You had answered this one before; the first answer stays.")
             return self.now(rater)
 
         return keep
 
+    @_told
     def _take_back(self, name: str, request: gr.Request) -> dict[Any, Any]:
         rater = _who(name, request)
         shown = self.session.take_back(rater)
@@ -163,6 +190,7 @@ class _Reading:
         )
         self.other.click(self._pass, inputs=[name, self.item, self.passed], outputs=self.outputs, **QUIET)
 
+    @_told
     def enter(self, name: str, request: gr.Request) -> dict[Any, Any]:
         """The tab is opened."""
         return self._show(_who(name, request), "")
@@ -181,28 +209,24 @@ class _Reading:
             self.other: left,
         }
 
+    @_told
     def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> dict[Any, Any]:
         return self._show(_who(name, request), f"{passed} {item}".strip())
 
+    @_told
     def _save(self, name: str, item: str, passed: str, recording: str | None, request: gr.Request) -> dict[Any, Any]:
         reader = _who(name, request)
         if recording is None:
-            raise gr.Error("Please record the text first.", print_exception=False)
+            raise RatingError("Please record the text first.")
         path = Path(recording)
-        try:
-            self.session.add_reading(reader, item, path)
-        except RatingError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        self.session.add_reading(reader, item, path)
         path.unlink(missing_ok=True)  # Gradio's copy
         return self._show(reader, passed)
 
 
 def _who(name: str, request: gr.Request) -> str:
     """The rater: by log-in where there is one, else as given."""
-    try:
-        return person(request.username or name)
-    except RatingError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+    return person(request.username or name)
 
 
 def _keys(count: int) -> str:

@@ -65,8 +65,7 @@ def table(ratings: pd.DataFrame, labels: Sequence[str]) -> list[Column]:
     for condition in CONDITIONS:
         asked = ratings[ratings["condition"] == condition.name]
         answered = asked[asked["answer"].notna()]
-        # Names of people are compared as the store compares them.
-        answered = answered.assign(rater=answered["rater"].str.lower(), right=answered["answer"] == answered["label"])
+        answered = answered.assign(right=answered["answer"] == answered["label"])
         weights = {label: _weights(answered[answered["label"] == label]) for label in labels}
         cells: dict[str, Cell | None] = {label: _cell(answered, weight) for label, weight in weights.items()}
         whole = pd.concat([weight / len(labels) for weight in weights.values()])

@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.errors import UserError
-from pipeline.rating.session import READING_BYTES_MAX, Session
+from pipeline.rating.session import READING_BYTES_MAX, RatingError, Session, person
 
 SECRET_VARIABLE = "SIER_RATE_SECRET"  # noqa: S105 - a name
 SECRET_CHARACTERS = 12
-LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "::1"]
 ENDING_SECONDS = 2
 # Gradio's page holds inline scripts and styles, and makes its templates of strings.
 POLICY = (
@@ -93,11 +94,11 @@ def serve(session: Session, listening: socket.socket, secret: str | None, upload
     page = app.build(session, named_by_login=secret is not None)
     outer = FastAPI(openapi_url=None)
     if secret is None:  # a page elsewhere whose name is made to lead here would send another one
-        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES)
+        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, host])
     gr.mount_gradio_app(
         outer, page, path="/", server_name=host, server_port=port, footer_links=[], show_error=False, ssr_mode=False,
         pwa=False, mcp_server=False, enable_monitoring=False, max_file_size=READING_BYTES_MAX,
-        auth=None if secret is None else lambda _name, given: hmac.compare_digest(given.encode(), secret.encode()),
+        auth=None if secret is None else partial(_may_enter, secret),
         auth_message="Your name, and the secret that you were told as the password.", **app.resources(),
     )  # fmt: skip
     config = uvicorn.Config(
@@ -108,6 +109,14 @@ def serve(session: Session, listening: socket.socket, secret: str | None, upload
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         shutil.rmtree(uploads, ignore_errors=True)
+
+
+def _may_enter(secret: str, name: str, given: str) -> bool:
+    try:
+        person(name)
+    except RatingError:
+        return False
+    return hmac.compare_digest(given.encode(), secret.encode())
 
 
 def _with_headers(app: App) -> App:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -170,12 +171,12 @@ class Session:
 
 
 def person(name: str) -> str:
-    """A rater's name, white space made even.
+    """A rater's name as it is kept: in lower case and with even white space, so that one person is one.
 
     Raises:
         RatingError: it is empty, too long or not printable.
     """
-    even = " ".join(name.split())
+    even = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     if not even or len(even) > NAME_CHARACTERS or not even.isprintable():
         raise RatingError(f"Please give a name of 1 to {NAME_CHARACTERS} characters.")
     return even

@@ -5,7 +5,7 @@ FULL). Any number of raters, threads and processes may use the file at once.
 
 Tables: settings (name, value); items (id, label, digest, position); readings (reading, id, reader, audio FLAC,
 duration_seconds, recorded_at); ratings (rater, id, condition, answer or NULL for a skip, reading, response_seconds,
-rated_at). Times are UTC. Names of people are equal if they differ in upper and lower case of Latin letters only.
+rated_at). Times are UTC. Names of people are compared as they are; see `pipeline.rating.session.person`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ CREATE TABLE items (id TEXT PRIMARY KEY, label TEXT NOT NULL, digest TEXT NOT NU
 CREATE TABLE readings (
     reading INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL REFERENCES items,
-    reader TEXT NOT NULL COLLATE NOCASE,
+    reader TEXT NOT NULL,
     audio BLOB NOT NULL,
     duration_seconds REAL NOT NULL,
     recorded_at TEXT NOT NULL,
     UNIQUE (id, reader)
 ) STRICT;
 CREATE TABLE ratings (
-    rater TEXT NOT NULL COLLATE NOCASE,
+    rater TEXT NOT NULL,
     id TEXT NOT NULL REFERENCES items,
     condition TEXT NOT NULL,
     answer TEXT,

@@ -48,7 +48,7 @@ class Progress:
 def order(ids: Sequence[str], rater: str, seed: int) -> list[tuple[str, Condition]]:
     """All pairs of row and condition, as this rater meets them."""
     pairs = [(key, condition) for key in ids for condition in CONDITIONS]
-    return sorted(pairs, key=lambda pair: (pair[1].both, rank(seed, rater.lower(), pair[0], pair[1].name)))
+    return sorted(pairs, key=lambda pair: (pair[1].both, rank(seed, rater, pair[0], pair[1].name)))
 
 
 def next_task(
@@ -63,7 +63,7 @@ def next_task(
     """
     first: Task | None = None
     ready = waiting = 0
-    own = {key for key, made in readings.items() if any(_same(reader, rater) for _, reader in made)}
+    own = {key for key, made in readings.items() if any(reader == rater for _, reader in made)}
     for key, condition in order(ids, rater, seed):
         if (key, condition.name) in rated or key in own:
             continue
@@ -78,7 +78,7 @@ def next_task(
 
 def reading_for(item: str, rater: str, readings: Readings) -> int | None:
     """Number of the oldest recording by another person."""
-    return next((number for number, reader in readings.get(item, ()) if not _same(reader, rater)), None)
+    return next((number for number, reader in readings.get(item, ()) if reader != rater), None)
 
 
 def next_text(
@@ -95,8 +95,4 @@ def next_text(
         if name in BY_NAME and key in judged:
             judged[key] += 1
     left = [key for key in ids if not readings.get(key) and key not in passed]
-    return min(left, key=lambda key: (-judged[key], rank(seed, "read", reader.lower(), key)), default=None)
-
-
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
+    return min(left, key=lambda key: (-judged[key], rank(seed, "read", reader, key)), default=None)

@@ -54,7 +54,7 @@ def no_text() -> str:
 
 def _nothing(now: Progress) -> str:
     if now.waiting:
-        reason = f"{now.waiting} rows wait until another person has read their text aloud (tab Read aloud)."
+        reason = f"{now.waiting} judgements wait until another person has read the texts aloud: see the next tab."
     else:
         reason = "You have judged every row. Thank you."
     return f'<div class="task"><h2 class="question" aria-live="polite">Nothing to judge now</h2><p>{reason}</p></div>'

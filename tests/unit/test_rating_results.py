@@ -27,7 +27,7 @@ def column(ratings: pd.DataFrame, name: str = "image") -> results.Column:
 # Sad: eve names 0 of 2 and skips one: 0. Overall (3/4 + 1 + 1/2 + 0) / 4 = 9/16.
 HAND_WORKED = frame(
     ("ada", "1", "image", "anger", "anger"), ("ada", "2", "image", "anger", "hate"),
-    ("Eve", "1", "image", "anger", "anger"), ("ada", "3", "image", "happy", "happy"),
+    ("eve", "1", "image", "anger", "anger"), ("ada", "3", "image", "happy", "happy"),
     ("ada", "4", "image", "hate", "sad"), ("eve", "4", "image", "hate", "hate"),
     ("eve", "5", "image", "sad", "anger"), ("eve", "6", "image", "sad", "happy"), ("eve", "7", "image", "sad", None),
     ("ada", "1", "human_speech", "anger", "anger"),

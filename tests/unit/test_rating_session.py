@@ -161,7 +161,7 @@ def test_a_reading_of_another_row_or_too_large_or_a_second_one_is_refused(
         session.add_reading("eve", "../r.sqlite", path)
     session.add_reading("eve", key, path)
     with pytest.raises(RatingError, match="already"):
-        session.add_reading("EVE", key, path)
+        session.add_reading("eve", key, path)
     monkeypatch.setattr(sessions, "READING_BYTES_MAX", 1_000)
     with pytest.raises(RatingError, match="larger than"):
         session.add_reading("kim", key, path)
@@ -176,10 +176,14 @@ def test_readers_are_given_the_words_that_the_voice_says(session: Session) -> No
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 41, "a\x00b", "a\u202eb"])
-def test_names_that_cannot_be_told_apart_by_eye_are_refused(name: str) -> None:
+def test_names_that_the_eye_cannot_tell_from_others_are_refused(name: str) -> None:
     with pytest.raises(RatingError, match="name"):
         person(name)
-    assert person("  Ada \t Lovelace ") == "Ada Lovelace"
+
+
+@pytest.mark.parametrize("name", ["  Zoë \t Lovelace ", "ZOË LOVELACE", "zoe\u0308 lovelace"])
+def test_one_person_is_one_however_the_name_is_written(name: str) -> None:
+    assert person(name) == "zoë lovelace"
 
 
 def test_ratings_of_another_dataset_or_draw_are_not_mixed(tmp_path: Path) -> None:

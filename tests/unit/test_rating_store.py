@@ -48,12 +48,12 @@ def test_what_was_put_in_comes_out(ratings: Store) -> None:
     assert (second["id"], second["answer"], second["reader"]) == ("4-0", None, None)
 
 
-def test_the_first_answer_stays_and_one_person_is_one_whatever_the_case(ratings: Store) -> None:
-    assert ratings.add_rating(rating("Ada", "1-0", "sad"))
+def test_the_first_answer_and_the_first_reading_stay(ratings: Store) -> None:
+    assert ratings.add_rating(rating("ada", "1-0", "sad"))
     assert not ratings.add_rating(rating("ada", "1-0", "hate"))
-    assert ratings.rated("ADA") == {("1-0", "image")}
+    assert ratings.rated("ada") == {("1-0", "image")}
     assert ratings.ratings()["answer"].tolist() == ["sad"]
-    assert ratings.add_reading("1-0", "Ada", b"one", 1.0)
+    assert ratings.add_reading("1-0", "ada", b"one", 1.0)
     assert not ratings.add_reading("1-0", "ada", b"two", 1.0)
 
 
