@@ -71,8 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rate: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the page is served
         return 130
+    except lifecycle.Stopped:
+        print("rate: error: stopped; every answer is kept, start it again to go on", file=sys.stderr)
+        return 143
     return 0
 
 

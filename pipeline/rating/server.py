@@ -6,16 +6,17 @@ a folder of the project's, which is emptied at every start, and hands out no oth
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hmac
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -23,6 +24,7 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from pipeline.engine import lifecycle
 from pipeline.errors import UserError
 from pipeline.rating.session import READING_BYTES_MAX, RatingError, Session, person
 
@@ -77,10 +79,13 @@ def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
 
 
 def serve(session: Session, listening: socket.socket, secret: str | None, uploads: Path) -> None:
-    """Until Ctrl-C or SIGTERM.
+    """Until Ctrl-C.
 
     Args:
         uploads: folder for what raters upload, until it is in the store.
+
+    Raises:
+        Stopped: SIGTERM came.
     """
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True)
@@ -104,11 +109,23 @@ def serve(session: Session, listening: socket.socket, secret: str | None, upload
     config = uvicorn.Config(
         _with_headers(outer), log_level="warning", access_log=False, timeout_graceful_shutdown=ENDING_SECONDS
     )
+    server = _Server(config)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         shutil.rmtree(uploads, ignore_errors=True)
+    if server.ended_by == signal.SIGTERM:
+        raise lifecycle.Stopped
+
+
+class _Server(uvicorn.Server):
+    """Ends in order however often Ctrl-C is pressed; uvicorn's own prints a traceback at the second."""
+
+    ended_by: int | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.ended_by = sig
+        self.should_exit = True
 
 
 def _may_enter(secret: str, name: str, given: str) -> bool:

@@ -153,7 +153,12 @@ def test_two_raters_at_once_lose_nothing_when_the_server_is_killed(make_server: 
         expect(page.get_by_role("button", name="1 anger")).to_be_disabled()
     assert set(asked["ada"]) == set(asked["eve"])
     assert server.rows("SELECT count(*) FROM ratings") == [(24,)]
-    assert server.stop(signal.SIGINT) == 0
+    assert server.process is not None
+    server.process.send_signal(signal.SIGINT)
+    assert server.stop(signal.SIGINT) == 0  # pages are open, and Ctrl-C is pressed twice
+    assert server.process.stdout is not None
+    said = server.process.stdout.read().splitlines()
+    assert said == ["rate: ratings.sqlite holds 24 answers by 2 raters"]
 
 
 def test_an_open_page_goes_on_after_a_restart(make_server: MakeServer, new_page: NewPage) -> None:
@@ -165,6 +170,7 @@ def test_an_open_page_goes_on_after_a_restart(make_server: MakeServer, new_page:
     server.start()
     answer(page, 2, by_key=True)
     assert server.rows("SELECT answer FROM ratings ORDER BY rowid") == [("anger",), ("happy",)]
+    assert server.stop(signal.SIGTERM) == 143
 
 
 def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeServer, new_page: NewPage) -> None:
