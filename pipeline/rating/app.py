@@ -23,8 +23,8 @@ P = ParamSpec("P")
 
 TITLE = "SIER: human evaluation"
 KEYS = (
-    '<p class="hint">Keys: {digits} answer, <kbd>space</kbd> plays and pauses, <kbd>S</kbd> skips, <kbd>Z</kbd> takes '
-    "the last answer back.</p>"
+    '<p class="rate-hint">Keys: {digits} answer, <kbd>space</kbd> plays and pauses, <kbd>S</kbd> skips, '
+    "<kbd>Z</kbd> takes the last answer back.</p>"
 )
 JUDGING_HELP = (
     "Judge what you see or hear, not what you think of it. Skip only what cannot be judged at all, such as a voice "
@@ -81,7 +81,7 @@ def build(session: Session, named_by_login: bool) -> gr.Blocks:
         named_by_login: whether raters have logged in; then their names are not asked for, and not to be changed.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gr.Markdown(TITLE, elem_classes="title")
+        gr.Markdown(TITLE, elem_classes="rate-title")
         with gr.Column(visible=not named_by_login) as entrance:
             name = gr.Textbox(
                 label="Your name", info="Use the same one each time.", max_length=NAME_CHARACTERS, elem_id="name"
@@ -114,12 +114,12 @@ class _Judging:
         self.task = gr.HTML(elem_id="task")
         self.ticket = gr.Textbox(visible=False)
         self.again = gr.Button("Look again", elem_id="again", visible=False)  # where nothing is left for now
-        with gr.Row(elem_classes="answers"):
+        with gr.Row(elem_classes="rate-answers"):
             self.answers = [
                 gr.Button(f"{number}  {label}", elem_id=f"answer-{number}", variant="primary")
                 for number, label in enumerate(session.labels, 1)
             ]
-        with gr.Row(elem_classes="small"):
+        with gr.Row(elem_classes="rate-small"):
             skip = gr.Button("Skip", elem_id="skip", size="sm")
             back = gr.Button("Take back the last", elem_id="take-back", size="sm")
         gr.HTML(_keys(len(session.labels)))
@@ -178,9 +178,10 @@ class _Reading:
         self.item = gr.Textbox(visible=False)
         self.passed = gr.Textbox(visible=False)
         self.recording = gr.Audio(
-            sources=["microphone", "upload"], type="filepath", label="Your reading", editable=False, elem_id="recording"
-        )
-        with gr.Row(elem_classes="small"):
+            sources=["microphone", "upload"], type="filepath", label="Your reading", editable=False,
+            elem_id="recording", buttons=[],  # one of Gradio's would share it with the world
+        )  # fmt: skip
+        with gr.Row(elem_classes="rate-small"):
             self.save = gr.Button("Save the reading", variant="primary", elem_id="save-reading")
             self.other = gr.Button("Another text", elem_id="other-text")
         gr.Markdown(READING_HELP)

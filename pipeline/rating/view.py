@@ -20,13 +20,15 @@ def task(shown: Shown) -> str:
     """The question, the picture and the player; or why there is nothing to ask."""
     if shown.condition is None:
         return _nothing(shown.progress)
-    parts = [f'<h2 class="question" aria-live="polite">{html.escape(shown.condition.question)}</h2>']
+    parts = [f'<h2 class="rate-question" aria-live="polite">{html.escape(shown.condition.question)}</h2>']
     if shown.image is not None:
-        parts.append(f'<img class="picture" alt="The picture to judge" src="{_picture_uri(shown.image)}">')
+        parts.append(f'<img class="rate-picture" alt="The picture to judge" src="{_picture_uri(shown.image)}">')
     if shown.speech is not None:
         uri = f"data:audio/flac;base64,{base64.b64encode(shown.speech).decode()}"
-        parts.append(f'<audio class="player" aria-label="The voice to judge" controls autoplay src="{uri}"></audio>')
-    return f'<div class="task">{"".join(parts)}</div>'
+        parts.append(
+            f'<audio class="rate-player" aria-label="The voice to judge" controls autoplay src="{uri}"></audio>'
+        )
+    return f'<div class="rate-task">{"".join(parts)}</div>'
 
 
 def progress(now: Progress) -> str:
@@ -36,7 +38,7 @@ def progress(now: Progress) -> str:
     more = f"; {now.waiting} more wait for a reading by another person" if now.waiting else ""
     words = f"{now.done} of {total} done{more}"
     return (
-        f'<div class="progress"><div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+        f'<div class="rate-progress"><div class="rate-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{now.done}"><div style="width: {share:.1f}%"></div></div>'
         f"<span>{words}</span></div>"
     )
@@ -44,12 +46,12 @@ def progress(now: Progress) -> str:
 
 def text(words: str) -> str:
     """What is to be read aloud."""
-    return f'<blockquote class="text">{html.escape(words)}</blockquote>'
+    return f'<blockquote class="rate-text">{html.escape(words)}</blockquote>'
 
 
 def no_text() -> str:
     """Instead of a text."""
-    return '<p class="text">Every text has been read aloud. Thank you.</p>'
+    return '<p class="rate-text">Every text has been read aloud. Thank you.</p>'
 
 
 def _nothing(now: Progress) -> str:
@@ -57,7 +59,8 @@ def _nothing(now: Progress) -> str:
         reason = f"{now.waiting} judgements wait until another person has read the texts aloud: see the next tab."
     else:
         reason = "You have judged every row. Thank you."
-    return f'<div class="task"><h2 class="question" aria-live="polite">Nothing to judge now</h2><p>{reason}</p></div>'
+    title = '<h2 class="rate-question" aria-live="polite">Nothing to judge now</h2>'
+    return f'<div class="rate-task">{title}<p>{reason}</p></div>'
 
 
 def _picture_uri(data: bytes) -> str:

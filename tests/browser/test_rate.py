@@ -23,7 +23,6 @@ from tests.builders_sier import write_sier
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "correct horse battery"
-PATIENCE_MS = 30_000  # a server that was just started loads Gradio first, on a machine that may be busy
 ANSWERS = ("anger", "happy", "hate", "sad")
 
 
@@ -93,7 +92,7 @@ def enter(page: Page, server: Server, name: str) -> None:
     page.goto(server.address)
     page.get_by_label("Your name").fill(name)
     page.get_by_role("button", name="Start").click()
-    expect(page.locator(".task")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".rate-task")).to_be_visible()
 
 
 def done(page: Page) -> int:
@@ -106,18 +105,19 @@ def answer(page: Page, number: int, *, by_key: bool) -> None:
         page.keyboard.press(str(number))
     else:
         page.get_by_role("button", name=f"{number} {ANSWERS[number - 1]}").click()
-    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before + 1), timeout=PATIENCE_MS)
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before + 1))
 
 
 def read_aloud(page: Page) -> None:
     page.get_by_role("tab", name="Read aloud").click()
-    expect(page.locator(".text")).to_be_visible()
+    expect(page.locator(".rate-text")).to_be_visible()
     page.get_by_role("button", name="Record", exact=True).click()
-    page.wait_for_timeout(1_500)  # of sound
+    page.wait_for_timeout(2_500)  # of Chromium's own sound, a beep a second
     page.get_by_role("button", name="Stop", exact=True).first.click()
     expect(
         page.locator("#recording").get_by_role("button", name=re.compile("play|pause", re.IGNORECASE)).first
     ).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("share", re.IGNORECASE))).to_have_count(0)
     page.get_by_role("button", name="Save the reading").click()
 
 
@@ -179,11 +179,11 @@ def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeSe
     enter(ada, server, "ada")
     enter(eve, server, "eve")
     read_aloud(ada)
-    expect(ada.get_by_role("button", name="Record", exact=True)).to_be_visible()  # for the next text
+    expect(ada.get_by_role("button", name="Record", exact=True)).to_be_visible()  # the next text
     [(row, reader, seconds, size)] = server.rows("SELECT id, reader, duration_seconds, length(audio) FROM readings")
     assert reader == "ada"
     assert isinstance(seconds, float)
-    assert 1 < seconds < 6
+    assert 1 < seconds < 10
     assert isinstance(size, int)
     assert size > 5_000  # sound, not silence
     assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
@@ -201,7 +201,7 @@ def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeSe
     read_aloud(eve)
     expect(eve.get_by_role("button", name="Record", exact=True)).to_be_visible()
     ada.get_by_role("button", name="Look again").click()
-    expect(ada.locator(".task audio")).to_be_visible()
+    expect(ada.locator(".rate-task audio")).to_be_visible()
     assert faults(ada) == faults(eve) == []
 
 
@@ -213,10 +213,10 @@ def test_keys_skip_take_back_and_play_but_not_while_a_name_is_typed(make_server:
     name.press_sequentially("s1z 2")
     expect(name).to_have_value("s1z 2")
     name.press("Enter")
-    expect(page.locator(".task")).to_be_visible()
-    while not page.locator(".task audio").count():
+    expect(page.locator(".rate-task")).to_be_visible()
+    while not page.locator(".rate-task audio").count():
         answer(page, 1, by_key=True)
-    player = page.locator(".task audio")
+    player = page.locator(".rate-task audio")
     player.evaluate("player => { player.loop = true; return player.play() }")
     page.keyboard.press("Space")
     assert player.evaluate("player => player.paused")
@@ -227,7 +227,7 @@ def test_keys_skip_take_back_and_play_but_not_while_a_name_is_typed(make_server:
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before + 1))
     assert server.rows("SELECT answer FROM ratings ORDER BY rowid DESC LIMIT 1") == [(None,)]
     page.keyboard.press("z")
-    expect(page.locator(".task audio")).to_have_attribute("src", str(player.get_attribute("src")))
+    expect(page.locator(".rate-task audio")).to_have_attribute("src", str(player.get_attribute("src")))
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(before))
     assert server.rows("SELECT count(*) FROM ratings WHERE answer IS NULL") == [(0,)]
     assert faults(page) == []
@@ -246,14 +246,14 @@ def test_every_view_is_accessible_and_fits_the_screen(
     enter(page, server, "ada")
     seen: set[str] = set()
     while len(seen) < 3:
-        kind = "+".join(name for name in ("img", "audio") if page.locator(f".task {name}").count())
+        kind = "+".join(name for name in ("img", "audio") if page.locator(f".rate-task {name}").count())
         if kind not in seen:
             seen.add(kind)
             expect(page.get_by_role("button", name="4 sad")).to_be_in_viewport()
             look(page, f"rate-{size_name}-{scheme}-1-{kind}", size)
         answer(page, 1, by_key=True)
     page.get_by_role("tab", name="Read aloud").click()
-    expect(page.locator(".text")).to_be_visible()
+    expect(page.locator(".rate-text")).to_be_visible()
     expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
     look(page, f"rate-{size_name}-{scheme}-2-read", size)
     assert faults(page) == []
@@ -281,7 +281,7 @@ def test_others_get_in_with_the_secret_only(make_server: MakeServer, new_page: N
     page.get_by_label("username").fill("ada")
     page.get_by_label("password").fill(SECRET)
     page.get_by_role("button", name="Login").click()
-    expect(page.locator(".task")).to_be_visible()
+    expect(page.locator(".rate-task")).to_be_visible()
     expect(page.get_by_label("Your name")).to_be_hidden()
     answer(page, 3, by_key=False)
     assert server.rows("SELECT rater, answer FROM ratings") == [("ada", "hate")]
