@@ -121,11 +121,16 @@ def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -
         raise UserError(
             f"{path}: was begun with --per-class {begun['per_class']}; leave it out, or name a new file with --ratings"
         )
+    if _labels(begun) != list(base.labels):
+        raise UserError(
+            f"{path}: was begun with the labels {', '.join(_labels(begun))}, and base.labels of {PARAMS_FILE} is "
+            f"{', '.join(base.labels)}; name a new file with --ratings"
+        )
     drawn = ratings.items()
     items = draw.load(folder, base.labels, [item.id for item in drawn])
     now = {item.id: item.digest for item in items}
     changed = sum(now.get(item.id) != item.digest for item in drawn)
-    if changed or begun["labels"] != json.dumps(base.labels):
+    if changed:
         raise UserError(
             f"{path}: {changed} of its {len(drawn)} rows are not in {folder}, or differ there; name a new file with "
             "--ratings, or bring back the dataset that it was begun with"
