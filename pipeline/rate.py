@@ -99,8 +99,7 @@ def _serve(options: argparse.Namespace, paths: Paths) -> None:
         print(f"rate: http://{shown}:{port}/ - answers are kept in {options.ratings}; Ctrl-C ends", flush=True)
         server.serve(Session(ratings, items, base.labels, seed, text), listening, secret, paths.work / "rate")
         answers = ratings.ratings()
-        raters = answers["rater"].nunique()
-        print(f"rate: {options.ratings} holds {len(answers)} answers by {raters} raters")
+        print(f"rate: {options.ratings}: {len(answers)} answers, {answers['rater'].nunique()} raters")
 
 
 def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -> tuple[Store, list[Item]]:

@@ -36,7 +36,7 @@ def render(columns: Sequence[Column], labels: Sequence[str]) -> str:
 
 
 def _cell(cell: Cell | None) -> str:
-    return "-" if cell is None else f"{cell.accuracy:.1%}"[:-1] + f" [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
+    return "-" if cell is None else f"{100 * cell.accuracy:.1f} [{100 * cell.low:.1f}, {100 * cell.high:.1f}]"
 
 
 def _share(value: float | None) -> str:

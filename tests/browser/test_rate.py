@@ -158,7 +158,7 @@ def test_two_raters_at_once_lose_nothing_when_the_server_is_killed(make_server: 
     assert server.stop(signal.SIGINT) == 0  # pages are open, and Ctrl-C is pressed twice
     assert server.process.stdout is not None
     said = server.process.stdout.read().splitlines()
-    assert said == ["rate: ratings.sqlite holds 24 answers by 2 raters"]
+    assert said == ["rate: ratings.sqlite: 24 answers, 2 raters"]
 
 
 def test_an_open_page_goes_on_after_a_restart(make_server: MakeServer, new_page: NewPage) -> None:

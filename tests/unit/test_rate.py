@@ -67,7 +67,7 @@ def test_an_export_holds_every_answer(ratings: Store, project: Path, capsys: pyt
     assert list(frame.columns) == [
         "rater", "id", "condition", "label", "answer", "reader", "response_seconds", "rated_at"
     ]  # fmt: skip
-    assert frame["rater"].tolist() == ["=eve", *["ada"] * 8] or frame["rater"].tolist()[-1] in {"=eve", "ada"}
+    assert sorted(frame["rater"]) == ["=eve", *["ada"] * 8]
     assert frame["answer"].notna().sum() == 8
     pd.to_datetime(frame["rated_at"], utc=True)
 
@@ -110,9 +110,7 @@ def test_a_dataset_that_is_missing_is_named_before_anything_is_begun(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:  # pragma: no cover
+def test_a_folder_that_may_not_be_written_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "closed").mkdir(mode=0o500)
     assert "closed" in failing(capsys, "--ratings", "closed/r.sqlite", "--port", "0")
 
