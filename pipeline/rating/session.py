@@ -100,9 +100,7 @@ class Session:
 
     def next(self, rater: str) -> Shown:
         """The rater's next task."""
-        task, progress = turns.next_task(
-            tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings()
-        )
+        task, progress = self._turn(rater)
         return Shown(progress) if task is None else self._shown(task, progress)
 
     def answer(self, rater: str, ticket: Ticket, answer: str | None) -> bool:
@@ -114,9 +112,9 @@ class Session:
         task = ticket.task
         if task.id not in self.items or (answer is not None and answer not in self.labels):
             raise RatingError("This page belongs to another draw; load it again.")
-        heard = BY_NAME[task.condition].speech == "human"
-        made = self.store.readings().get(task.id, [])
-        if (task.reading in [number for number, _ in made]) != heard or (task.reading is None) == heard:
+        others = [number for number, reader in self.store.readings().get(task.id, []) if reader != rater]
+        allowed = others if BY_NAME[task.condition].speech == "human" else [None]
+        if task.reading not in allowed:
             raise RatingError("This page belongs to another draw; load it again.")
         seconds = round(max(0.0, time.time() - ticket.shown_at), 2)
         return self.store.add_rating(Rating(rater, task.id, task.condition, answer, task.reading, seconds))
@@ -126,10 +124,7 @@ class Session:
         last = self.store.take_back(rater)
         if last is None:
             return None
-        _, progress = turns.next_task(
-            tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings()
-        )
-        return self._shown(Task(*last), progress)
+        return self._shown(Task(*last), self._turn(rater)[1])
 
     def next_text(self, reader: str, passed: Collection[str] = ()) -> Item | None:
         """The row whose text is to be read aloud; None if every text has been."""
@@ -159,6 +154,9 @@ class Session:
             raise RatingError(f"The recording cannot be used: {error.reason}. Please record it again.") from None
         if not self.store.add_reading(item, reader, audio.encode_flac(waveform, SAMPLING_RATE_HZ), duration_seconds):
             raise RatingError("You have read this text already; the first reading stays.")
+
+    def _turn(self, rater: str) -> tuple[Task | None, Progress]:
+        return turns.next_task(tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings())
 
     def _shown(self, task: Task, progress: Progress) -> Shown:
         condition = BY_NAME[task.condition]

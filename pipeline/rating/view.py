@@ -6,12 +6,12 @@ there is no text.
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 
 from PIL import Image
 
+from pipeline.data_uri import data_uri
 from pipeline.rating.session import Shown
 from pipeline.rating.turns import Progress
 
@@ -24,7 +24,7 @@ def task(shown: Shown) -> str:
     if shown.image is not None:
         parts.append(f'<img class="rate-picture" alt="The picture to judge" src="{_picture_uri(shown.image)}">')
     if shown.speech is not None:
-        uri = f"data:audio/flac;base64,{base64.b64encode(shown.speech).decode()}"
+        uri = data_uri("audio/flac", shown.speech)
         parts.append(
             f'<audio class="rate-player" aria-label="The voice to judge" controls autoplay src="{uri}"></audio>'
         )
@@ -65,5 +65,4 @@ def _nothing(now: Progress) -> str:
 
 def _picture_uri(data: bytes) -> str:
     with Image.open(io.BytesIO(data)) as opened:  # from data/sier, whose pictures were decoded when it was made
-        kind = Image.MIME[opened.format or "JPEG"]
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        return data_uri(Image.MIME[opened.format or "JPEG"], data)

@@ -9,7 +9,6 @@ by turns, in a random order that follows from the seed; until `rows` are found o
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline import audio, tables
+from pipeline.data_uri import data_uri
 from pipeline.engine import shards
 from pipeline.errors import RowError, UserError
 from pipeline.reporting.overlays import Stretch, overlay_png, stretches
@@ -137,7 +137,7 @@ def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
         speech, image = (_probabilities(columns, name, folders.remap) for name in tables.MODALITIES)
         found[key] = Row(
             id=key, split=columns["split"], columns={**columns, "label": folders.labels[columns["label"]]},
-            photo=_uri("image/jpeg", _smaller(picture)), recording=_uri("audio/flac", recording), speech=speech,
+            photo=data_uri("image/jpeg", _smaller(picture)), recording=data_uri("audio/flac", recording), speech=speech,
             image=image, prediction=_prediction(predictions.get(key), folders), audit=audits.get(key),
             explanation=_explanation(explained.get(key), recording, folders),
         )  # fmt: skip
@@ -243,7 +243,7 @@ def _explanation(found: Mapping[str, Any] | None, recording: bytes, folders: Fol
     overlay = ""
     if found["image_map"]:
         side = round(len(found["image_map"]) ** 0.5)
-        overlay = _uri("image/png", overlay_png(np.array(found["image_map"], dtype=np.float64).reshape(side, -1)))
+        overlay = data_uri("image/png", overlay_png(np.array(found["image_map"], dtype=np.float64).reshape(side, -1)))
     heard: list[Stretch] = []
     if found["speech_players"]:
         try:
@@ -278,7 +278,3 @@ def _smaller(picture: bytes) -> bytes:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
