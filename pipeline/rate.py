@@ -114,7 +114,7 @@ def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -
             "seed": str(base.seed), "per_class": str(per_class or PER_CLASS), "labels": json.dumps(base.labels)
         }  # fmt: skip
         return store.create(path, settings, [Drawn(item.id, item.label, item.digest) for item in items]), items
-    ratings = store.open_store(path)
+    ratings = Store(path)
     begun = ratings.settings()
     if per_class is not None and str(per_class) != begun["per_class"]:
         raise UserError(

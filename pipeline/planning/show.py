@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.text_table import aligned
+
 _HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
 _UNITS = {
     "acquire": "", "clean": "rows", "synthesize": "texts", "train_teacher": "items", "score": "rows", "label": "rows",
@@ -73,12 +75,7 @@ def _table(plan: Mapping[str, Any]) -> list[str]:
     total = None if None in seconds else sum(seconds)
     totals = (duration(total), size(disk["workspace_bytes"]), size(disk["work_peak_bytes"]), size(disk["cache_bytes"]))
     rows.append(("all, one after the other", "", "", *totals))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
-    return [
-        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width)
-                  for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]  # fmt: skip
+    return aligned(rows)
 
 
 def _amounts(plan: Mapping[str, Any]) -> list[str]:

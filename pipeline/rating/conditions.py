@@ -19,7 +19,7 @@ class Condition:
     """What a rater gets of a row.
 
     Attributes:
-        name: in files and on the command line.
+        name: in the file of ratings and in exports.
         symbol: of its accuracy in Table 1.
         image: whether the picture is shown.
         speech: whose voice is heard.

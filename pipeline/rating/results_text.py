@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.rating.conditions import OVERALL
 from pipeline.rating.results import LEVEL, Cell, Column
+from pipeline.text_table import aligned
 
 NOTES = (
     f"In % [{LEVEL:.0%} interval]: how often people name the dataset's label; the mean over raters, overall the mean",
@@ -27,12 +28,7 @@ def render(columns: Sequence[Column], labels: Sequence[str]) -> str:
         ["skipped", *(str(column.skipped) for column in columns)],
         ["alpha", *("-" if column.alpha is None else f"{column.alpha:.2f}" for column in columns)],
     ]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(columns) + 1)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(widths[place]) for place, cell in enumerate(row[1:], 1))])
-        for row in rows
-    ]
-    return "\n".join([*lines, "", *NOTES])
+    return "\n".join([*aligned(rows), "", *NOTES])
 
 
 def _cell(cell: Cell | None) -> str:

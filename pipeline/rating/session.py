@@ -161,7 +161,7 @@ class Session:
     def _shown(self, task: Task, progress: Progress) -> Shown:
         condition = BY_NAME[task.condition]
         item = self.items[task.id]
-        heard = {"": None, "synthetic": item.speech, "human": None}[condition.speech]
+        heard = item.speech if condition.speech == "synthetic" else None
         if task.reading is not None:
             heard = self.store.recording(task.reading)
         image = item.image if condition.image else None

@@ -6,10 +6,11 @@ judged picture and voice together would know the answer to either. Nobody judges
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.rating.conditions import BY_NAME, CONDITIONS, Condition
+from pipeline.rating.conditions import CONDITIONS, Condition
 from pipeline.rating.draw import rank
 
 Readings = Mapping[str, Sequence[tuple[int, str]]]
@@ -90,9 +91,6 @@ def next_text(
     Args:
         passed: ids that the reader would rather not read.
     """
-    judged = dict.fromkeys(ids, 0)
-    for key, name in rated:
-        if name in BY_NAME and key in judged:
-            judged[key] += 1
+    judged = Counter(key for key, _ in rated)
     left = [key for key in ids if not readings.get(key) and key not in passed]
     return min(left, key=lambda key: (-judged[key], rank(seed, "read", reader, key)), default=None)
