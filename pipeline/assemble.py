@@ -29,7 +29,7 @@ from pipeline.audio import SAMPLING_RATE_HZ
 from pipeline.corpora import acquired
 from pipeline.duplicates import GROUPING_FILE, hash_matrix, read_grouping
 from pipeline.engine import files, shards
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.params import STRICT
@@ -40,6 +40,7 @@ from pipeline.text import comparison_text
 if TYPE_CHECKING:
     from datasets import Features
 
+LIBRARIES = ("datasets", "pyarrow")
 SPLITS = ("train", "test")
 CARD_COLUMNS = ("label", "decided_by", "confidence", "agreement", "voice", "word_error_rate")
 
@@ -144,7 +145,7 @@ def run(params: AssembleParams, context: Context) -> Report:
 
     inputs = [data / "clean", data / "speech", data / "labels", *(data / "scores" / name for name in tables.MODALITIES)]
     mark = fingerprint(
-        params=params, base=context.base, code=code_version(__file__),
+        params=params, base=context.base, code=code_version(__file__), libraries=library_versions(LIBRARIES),
         inputs=[files.sha256_of(folder / shards.MANIFEST) for folder in inputs],
     )  # fmt: skip
     work = work_folder(context.paths.work, "assemble", mark)

@@ -10,6 +10,7 @@ Three passes: examine each row by itself (shards), compare all rows by their has
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -23,14 +24,17 @@ from pydantic.dataclasses import dataclass
 from pipeline import duplicates, images, tables
 from pipeline.corpora import acquired, b_t4sa
 from pipeline.engine import files, shards, store
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.store import Folder
-from pipeline.engine.work import Work, finish, run_shards, work_folder
+from pipeline.engine.work import Work, finish, is_finished, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
 from pipeline.reports import write_metrics, write_plot
 from pipeline.stage import Context, Report, stage_main
 from pipeline.text import TextOptions, spoken_text
+
+
+LIBRARIES = ("datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "pillow", "pyarrow", "wordsegment")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -140,6 +144,7 @@ def run(params: CleanParams, context: Context) -> Report:
         params=params,
         seed=context.base.seed,
         code=code_version(__file__),
+        libraries=library_versions(LIBRARIES),
         input=files.sha256_of(corpus / acquired.MANIFEST),
     )
     work = work_folder(context.paths.work, "clean", mark)
@@ -150,12 +155,14 @@ def run(params: CleanParams, context: Context) -> Report:
     examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
     tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
     first = Work("clean: examine", stored / "examined", mark, examiner, tasks, last=False)
-    examined = run_shards(context.engine, first)
-    decisions = work / "decisions.parquet"
-    _compare(examined, first.folder, decisions, params, context.base.seed)
-    keeper = partial(Keeper, first.folder, decisions)
-    tasks = [shards.Task(index, marker.rows_in, marker) for index, marker in enumerate(examined)]
-    markers = run_shards(context.engine, Work("clean: keep", stored / "kept", mark, keeper, tasks))
+    keeper = partial(Keeper, first.folder, work / "decisions.parquet")
+    last = Work("clean: keep", stored / "kept", mark, keeper, tasks)
+    if not is_finished(last):  # else the pictures would be examined for nothing
+        examined = run_shards(context.engine, first)
+        _compare(examined, first.folder, work / "decisions.parquet", params, context.base.seed)
+        tasks = [shards.Task(index, marker.rows_in, marker) for index, marker in enumerate(examined)]
+        last = replace(last, tasks=tasks)
+    markers = run_shards(context.engine, last)
 
     counts = shards.total_counts(markers)
     if not counts[shards.OK]:

@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 from pipeline import explain_sample, nets, tables, trained
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.explain_report import REPORTED, report_on
@@ -37,6 +37,10 @@ from pipeline.stage import Context, Report, stage_main
 Method = Literal["exact", "level", "best", "sample"]
 Count = Annotated[int, Field(ge=1)]
 
+LIBRARIES = (
+    "ctranslate2", "faster-whisper", "matplotlib", "numpy", "pillow", "pyarrow", "soundfile", "timm", "torch",
+    "transformers",
+)  # fmt: skip
 ROWS_PER_GROUP = 500  # of the Parquet file; what is in memory at once
 
 
@@ -131,6 +135,7 @@ def run(params: ExplainParams, context: Context) -> Report:
     mark = fingerprint(
         params=own, inputs=inputs, seed=context.base.seed, labels=context.base.labels,
         rows=[(task.payload.id, task.payload.figure) for task in tasks], code=code_version(__file__),
+        libraries=library_versions(LIBRARIES),
         data=files.sha256_of(data / "sier" / shards.MANIFEST),
         predictions=files.sha256_of(data / "predictions" / f"{params.model}.parquet"),
         network=[_digest(left.folder / name, f"train@{params.model}") for name in ("config.json", "model.safetensors")],

@@ -30,7 +30,7 @@ from models import spectrogram
 from pipeline import audio, decoding, images, tables
 from pipeline.decoding import Source, image_array, read_image, spectrogram_array
 from pipeline.engine import files, lifecycle, shards
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.nets import InputParams
@@ -40,6 +40,7 @@ __all__ = ["InputRows", "Inputs", "Source", "collate", "image_array", "open_inpu
 
 Item = dict[str, Any]
 
+LIBRARIES = ("numpy", "pillow", "soundfile", "soxr", "torch")
 DONE = "done.json"
 ROWS = "rows.parquet"
 PARTS = "parts"
@@ -147,7 +148,7 @@ def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs
         shards.read_manifest(data / name, decoding.STAGES[name])
     labels = tables.SENTIMENTS if source == "clean" else context.base.labels
     mark = fingerprint(
-        source=source, params=params, labels=labels, code=_code(),
+        source=source, params=params, labels=labels, code=_code(), libraries=library_versions(LIBRARIES),
         inputs=[files.sha256_of(data / name / shards.MANIFEST) for name in decoding.FOLDERS[source]],
     )  # fmt: skip
     folder = work_folder(context.paths.work, f"inputs.{source}", mark)

@@ -33,12 +33,18 @@ from models.teachers import load_teacher, read_card
 from pipeline import audio, tables
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.params import STRICT
 from pipeline.reports import write_metrics
 from pipeline.stage import Context, Report, stage_main
+
+
+LIBRARIES = (
+    "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn", "soundfile", "soxr", "timm", "torch",
+    "transformers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -163,7 +169,8 @@ def run(params: ScoreParams, context: Context) -> Report:
         _write_statistics(params, source, folder, sources, checkpoint, statistics)
     mark = fingerprint(
         params=params, teacher=teacher["digest"], input=files.sha256_of(folder / shards.MANIFEST),
-        code=code_version(__file__), statistics=files.sha256_of(statistics) if statistics else None,
+        code=code_version(__file__), libraries=library_versions(LIBRARIES),
+        statistics=files.sha256_of(statistics) if statistics else None,
     )  # fmt: skip
     work = work_folder(context.paths.shards, f"score.{modality}", mark)
     scorer = partial(Scorer, modality, data, checkpoint, statistics, params)

@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline import audio, intelligibility, recogniser, tables
 from pipeline.engine import files, shards
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
@@ -55,6 +55,7 @@ class SynthesizeParams:
     prosody: ProsodyParams | None = field(default=None)
 
 
+LIBRARIES = ("ctranslate2", "faster-whisper", "jiwer", "numpy", "pyarrow", "soundfile", "soxr")
 HEARING = ["word_error_rate", "missing_end_words", "heard"]
 
 
@@ -136,6 +137,7 @@ def run(params: SynthesizeParams, context: Context) -> Report:
         params=(params.voice, params.limits, share), input=files.sha256_of(clean / shards.MANIFEST), script=script,
         voice=voice.digest, recogniser=recogniser.DIGEST if share else None,
         code=code_version(__file__, [f"pipeline.voices.{params.voice.engine}"]),
+        libraries=library_versions([*LIBRARIES, *voice.libraries]),
     )  # fmt: skip
     work = work_folder(context.paths.work, "synthesize", mark)
     stored = work_folder(context.paths.shards, "synthesize", mark)

@@ -25,7 +25,7 @@ from models.teacher_evaluation import SPLITS, evaluate, expect_sessions, stratif
 from pipeline import trainers
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment, threads_from_environment
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import finish, work_folder
 from pipeline.errors import RowError, UserError
 from pipeline.finetuning import NET_FOLDER, Fit, Said, fit
@@ -34,6 +34,7 @@ from pipeline.teacher_material import Material, Trained
 from pipeline.teacher_params import FinetuneParams
 from pipeline.teacher_vectors import Representer, vectors_of
 
+LIBRARIES = ("accelerate", "numpy", "pillow", "soundfile", "soxr", "timm", "torch", "torchvision", "transformers")
 KEPT = "kept"  # name of the training whose network is kept
 
 Mask = NDArray[np.bool_]
@@ -158,7 +159,7 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     mark = fingerprint(
         params=params, seed=seed, classes=material.classes, network=untrained.digest,
         items=[[item.id, item.label, item.speaker, item.session] for item in items], code=code_version(__file__),
-        input=files.sha256_of(material.folder / "manifest.json"),
+        input=files.sha256_of(material.folder / "manifest.json"), libraries=library_versions(LIBRARIES),
         device=device_from_environment(), threads=threads_from_environment(),
     )  # fmt: skip
     work = work_folder(material.context.paths.work, f"train_teacher.{modality}.finetune", mark)

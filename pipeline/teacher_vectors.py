@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 
 from pipeline import teacher_corpora
 from pipeline.engine import files, shards
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError
 from pipeline.stage import Context
 
 SHARD_ITEMS = 100
+LIBRARIES = (
+    "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "soundfile", "soxr", "timm", "torch", "transformers",
+)  # fmt: skip
 
 VECTORS = pa.schema([("id", pa.string()), ("content_sha256", pa.string()), ("vector", pa.list_(pa.float32()))])
 
@@ -105,7 +108,7 @@ def vectors_of(
     modality = context.item
     mark = fingerprint(
         facts=facts, items=[item.id for item in items], code=[code_version(__file__), code],
-        input=files.sha256_of(folder / "manifest.json"),
+        libraries=library_versions(LIBRARIES), input=files.sha256_of(folder / "manifest.json"),
     )  # fmt: skip
     work = work_folder(context.paths.shards, f"train_teacher.{modality}", mark)
     chunks = [items[start : start + SHARD_ITEMS] for start in range(0, len(items), SHARD_ITEMS)]

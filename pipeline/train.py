@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pipeline import launch, nets, tables
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
-from pipeline.engine.fingerprint import code_version, fingerprint
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import finish, work_folder
 from pipeline.errors import UserError
 from pipeline.reports import write_metrics
@@ -30,6 +30,8 @@ from pipeline.stage import Context, Report, stage_main
 
 if TYPE_CHECKING:
     from pipeline.training import Job
+
+LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
 
 # Folders of data/ that rows come from, and the stages that make them.
 SOURCES = {"sier": {"sier": "assemble"}, "clean": {"clean": "clean", "speech": "synthesize"}}
@@ -52,6 +54,7 @@ def run(params: nets.TrainParams, context: Context) -> Report:
     folds = params.folds if model.rows == "sier" else (0,)
     mark = fingerprint(
         params=replace(params, folds=(0,)), base=context.base, model=model, code=code_version(__file__),
+        libraries=library_versions(LIBRARIES),
         inputs=[files.sha256_of(context.paths.data / source / shards.MANIFEST) for source in makers],
         weights=_weights_digests(model),
     )  # fmt: skip

@@ -1,8 +1,10 @@
-"""What makes finished work reusable: the same parameters, inputs, model and code.
+"""What makes finished work reusable: the same parameters, inputs, model, libraries and code.
 
-The code version is the sha256 of the stage's source and of every project module it imports, directly or not, functions'
-inner imports included. What all stages share (`FRAME`) is left out: it decides how work is run and kept, not what a row
-becomes, and `shards.FORMAT` stands for the layout of files. So a better progress bar does not void days of TTS.
+The code version stands for what Python would run: the syntax trees, without docstrings and comments, of the stage and
+of every project module that it imports, functions' inner imports included. An import counts by what the imported module
+is, not by its name: files may move. What all stages share (`FRAME`) is left out: it decides how work is run and kept,
+not what a row becomes, and `shards.FORMAT` stands for the layout of files. So neither a better progress bar nor a
+better comment voids days of TTS.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +30,59 @@ def fingerprint(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def library_versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Versions of installed distributions, by name; None for one that is not installed."""
+    return {name: _installed(name) for name in sorted(set(names))}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
 def code_version(stage_file: str | Path, adapters: Iterable[str] = ()) -> str:
-    """sha256 over the stage's source, the project modules it imports and the chosen `adapters` (dotted names)."""
-    sources = imported_modules(Path(stage_file).resolve())
-    for adapter in adapters:
-        path = module_path(adapter)
-        if path is not None:
-            sources |= imported_modules(path)
-    digest = hashlib.sha256()
-    for path in sorted(sources):
-        relative = path.relative_to(PROJECT).as_posix()
-        if not relative.startswith(FRAME):
-            digest.update(relative.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    """Hex digest of the code of a stage and of what it imports; of `adapters` (dotted names), those that were chosen."""
+    versions: dict[Path, str] = {}
+    paths = [Path(stage_file).resolve(), *(path for name in adapters if (path := module_path(name)))]
+    return hashlib.sha256("".join(_version(path, versions) for path in paths).encode()).hexdigest()
+
+
+def _version(path: Path, versions: dict[Path, str]) -> str:
+    """Hex digest of a module and of what it imports; remembered in `versions`."""
+    if path not in versions:
+        versions[path] = "circle"  # what a module that imports this one sees of it
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = {
+            (_version(imported, versions), name, alias)
+            for imported, name, alias in _imports(path, tree)
+            if not imported.relative_to(PROJECT).as_posix().startswith(FRAME)
+        }
+        code = ast.dump(_Bare(path).visit(tree))
+        versions[path] = hashlib.sha256(json.dumps([code, sorted(imports)]).encode()).hexdigest()
+    return versions[path]
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes docstrings and imports of project modules out of a module's syntax tree."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:  # noqa: N802 - the name that ast looks for
+        return ast.Pass() if any(_imports(self.path, node)) else node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # noqa: N802
+        return ast.Pass() if any(_imports(self.path, node)) else node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+            # `from a import b, c` and the same in two lines are one thing.
+            node.body = [statement for statement in body if not isinstance(statement, ast.Pass)]
+        return node
 
 
 def imported_modules(start: Path) -> set[Path]:
@@ -51,23 +93,25 @@ def imported_modules(start: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting.extend(_direct_imports(path))
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            waiting.extend(imported for imported, _, _ in _imports(path, tree))
     return found
 
 
-@cache
-def _direct_imports(path: Path) -> frozenset[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _imports(path: Path, tree: ast.AST) -> Iterator[tuple[Path, str, str]]:
+    """What the module at `path` imports of the project: (file, name in it or "" for all of it, name in this module)."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            for alias in node.names:
+                if module := module_path(alias.name):
+                    yield module, "", alias.asname or alias.name
         elif isinstance(node, ast.ImportFrom):
             # `from a import b` may name the module a.b or something inside a.
             base = _relative_base(path, node) if node.level else node.module or ""
             for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                names.add(inner if module_path(inner) else base)
-    return frozenset(found for name in names if (found := module_path(name)) is not None)
+                inner = module_path(f"{base}.{alias.name}")
+                if module := inner or module_path(base):
+                    yield module, "" if inner else alias.name, alias.asname or alias.name
 
 
 def _relative_base(path: Path, node: ast.ImportFrom) -> str:

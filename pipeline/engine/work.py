@@ -72,6 +72,11 @@ def run_shards(engine: Engine, work: Work) -> list[shards.Marker]:
     return [ready[task.index] for task in work.tasks]
 
 
+def is_finished(work: Work) -> bool:
+    """Whether every shard of `work` is committed, so that `run_shards` would do nothing."""
+    return len(_committed(work)) == len(work.tasks)
+
+
 def _committed(work: Work) -> dict[int, shards.Marker]:
     found = {task.index: shards.committed(work.folder, task.index, work.fingerprint) for task in work.tasks}
     return {index: marker for index, marker in found.items() if marker is not None}

@@ -108,6 +108,7 @@ class Voice(ABC):
         digest: changes whenever the same text might sound different.
         sampling_rate_hz: of its waveforms.
         speakers: names to choose from; empty for a voice of one speaker.
+        libraries: distributions whose versions decide what it sounds like, besides those in `digest`.
         requests_at_once: how many requests `speak_batch` should be given for good batches.
     """
 
@@ -115,6 +116,7 @@ class Voice(ABC):
     digest: str
     sampling_rate_hz: int
     speakers: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
     requests_at_once: int = 1
 
     @abstractmethod

@@ -46,6 +46,8 @@ PEAK = 0.8
 class PiperVoice(Voice):
     """One Piper model on one thread; the engine runs a process per core instead."""
 
+    libraries = ("onnxruntime", "piper-tts")
+
     def __init__(self, model: Path, config: Path, *, name: str, digest: str, length_scale: float) -> None:
         try:
             import onnxruntime  # noqa: PLC0415 - an optional dependency

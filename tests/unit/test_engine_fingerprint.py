@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import importlib.metadata
 from pathlib import Path
 
+import numpy as np
+import PIL
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine import fingerprint as module
 from pipeline.engine import shards
-from pipeline.engine.fingerprint import code_version, fingerprint, imported_modules, module_path
+from pipeline.engine.fingerprint import code_version, fingerprint, imported_modules, library_versions, module_path
 from pipeline.params import read_params
 
 FILES = {
@@ -60,20 +61,18 @@ IMPORTED = {
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small project of its own in the place of ours."""
     for name, source in FILES.items():
         write(tmp_path / name, source)
     monkeypatch.setattr(module, "PROJECT", tmp_path)
-    yield tmp_path
-    module._direct_imports.cache_clear()
+    return tmp_path
 
 
 def write(path: Path, source: str) -> None:
     lines = source.splitlines()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(line.removeprefix("        ") for line in lines) + "\n", encoding="utf-8")
-    module._direct_imports.cache_clear()
 
 
 def names(project: Path, paths: set[Path]) -> set[str]:
@@ -119,8 +118,8 @@ def version(project: Path, adapters: tuple[str, ...] = ()) -> str:
     return code_version(project / "pipeline/stage_a.py", adapters)
 
 
-def appended(path: Path) -> None:
-    write(path, path.read_text(encoding="utf-8") + "# changed\n")
+def appended(path: Path, statement: str = "changed = 1") -> None:
+    write(path, path.read_text(encoding="utf-8") + statement + "\n")
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -129,6 +128,59 @@ def test_the_code_version_goes_with_what_the_stage_imports_and_not_with_the_fram
     appended(project / name)
     frame = name.startswith("pipeline/engine/") or name in {"pipeline/errors.py", "pipeline/stage.py"}
     assert (version(project) != before) == (name in IMPORTED and not frame)
+
+
+WORDS = [
+    ("THRESHOLD = 0.5", "# why half\nTHRESHOLD = (0.5)  # of the probability"),
+    ("THRESHOLD = 0.5", '"""What a module is for."""\nTHRESHOLD = 0.5'),
+    ("def f():\n    return 1", 'def f():\n    """What it gives."""\n    return 1'),
+    ("def f():\n    return 1", "def f():\n\n    return (\n        1\n    )"),
+    ("class C:\n    x = 1", "class C:\n    'What it holds.'\n\n    x = 1"),
+    ("import pipeline.text\nfrom models.net import a, b", "from models.net import b\nfrom models.net import a\nimport pipeline.text"),
+]
+MEANINGS = [
+    ("THRESHOLD = 0.5", "THRESHOLD = 0.4"),
+    ("THRESHOLD = 0.5", "THRESHOLD = '0.5'"),
+    ("def f():\n    return 1", "def f():\n    return -1"),
+    ("def f():\n    return 1", "def f():\n    'a docstring'\n    'no docstring'\n    return 1"),
+    ("x = 'a # no comment'", "x = 'a'"),
+    ("from models.net import a", "from models.net import b"),
+    ("from models.net import a", "from models.net import a as b"),
+    ("from models.net import a", "from pipeline.text import a"),
+    ("import models.net", "import models.net, pipeline.text"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "same"), [(*c, True) for c in WORDS] + [(*c, False) for c in MEANINGS])
+def test_words_about_code_change_no_version_and_code_does(project: Path, before: str, after: str, same: bool) -> None:
+    write(project / "pipeline/rules.py", before)
+    first = version(project)
+    write(project / "pipeline/rules.py", after)
+    assert (version(project) == first) == same
+
+
+def test_a_module_that_moves_changes_no_version(project: Path) -> None:
+    before = version(project)
+    moved = project / "pipeline/labels/rules.py"
+    write(project / "pipeline/labels/__init__.py", "")
+    moved.parent.mkdir(exist_ok=True)
+    (project / "pipeline/rules.py").rename(moved)
+    stage = project / "pipeline/stage_a.py"
+    source = stage.read_text()
+    write(stage, source.replace("from pipeline import rules, stage", "from pipeline import stage\nfrom pipeline.labels import rules"))
+    assert version(project) == before
+    appended(moved)
+    assert version(project) != before
+
+
+def test_another_version_of_a_library_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("pillow", "numpy", "no-such-library")
+    before = library_versions(names)
+    assert before == {"no-such-library": None, "numpy": np.__version__, "pillow": PIL.__version__}
+    monkeypatch.setattr(module, "version", lambda name: "99" if name == "pillow" else importlib.metadata.version(name))
+    after = library_versions(names)
+    assert after == {**before, "pillow": "99"}
+    assert fingerprint(libraries=before) != fingerprint(libraries=after)
 
 
 def test_only_the_chosen_adapter_counts_with_what_it_imports(project: Path) -> None:
@@ -170,14 +222,14 @@ def test_the_version_does_not_depend_on_where_the_project_lies(
 def test_the_frame_of_the_real_project_is_there_and_left_out() -> None:
     for name in module.FRAME:
         assert (module.PROJECT / name).exists()
-    imported = {path.relative_to(module.PROJECT).as_posix() for path in imported_modules(module_path_of("clean"))}
+    stage = module_path_of("clean")
+    imported = {path.relative_to(module.PROJECT).as_posix() for path in imported_modules(stage)}
     assert "pipeline/engine/shards.py" in imported
-    kept = sorted(name for name in imported if not name.startswith(module.FRAME))
-    digest = hashlib.sha256()
-    for name in kept:
-        digest.update(name.encode() + b"\0" + (module.PROJECT / name).read_bytes() + b"\0")
-    assert code_version(module_path_of("clean")) == digest.hexdigest()
-    assert {"pipeline/clean.py", "pipeline/duplicates.py", "pipeline/text.py"} <= set(kept)
+    versions: dict[Path, str] = {}
+    module._version(stage, versions)
+    counted = {path.relative_to(module.PROJECT).as_posix() for path in versions}
+    assert counted == {name for name in imported if not name.startswith(module.FRAME)}
+    assert {"pipeline/clean.py", "pipeline/duplicates.py", "pipeline/text.py"} <= counted
 
 
 def module_path_of(stage: str) -> Path:
