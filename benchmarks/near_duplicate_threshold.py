@@ -29,7 +29,7 @@ from PIL import Image, ImageEnhance
 from tqdm import tqdm
 
 from pipeline.errors import RowError
-from pipeline.images import decode_image, encode_jpeg, perceptual_hash
+from pipeline.media.images import decode_image, encode_jpeg, perceptual_hash
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 MIN_SIDE_PX = 64

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import synthetic
-from pipeline import duplicates, groups, leakage, splits
+from pipeline.dataset import leakage, splits
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.params import PARAMS_FILE, read_params, section
-from pipeline.text import comparison_text
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.tweets import duplicates, groups
+from pipeline.tweets.text import comparison_text
 
 EXAMINED, DECISIONS = "examined.parquet", "decisions.parquet"
 SEED = 7

@@ -34,13 +34,13 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from benchmarks import measure
-from models.backbones import create_backbone
-from models.whisper_weights import MODEL_FILE
+from models.weights.backbones import create_backbone
+from models.weights.whisper_weights import MODEL_FILE
 from pipeline import score
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
-from pipeline.tables import CHECKPOINTS, VOICE_STATISTICS_FILE
+from pipeline.frame.tables import CHECKPOINTS, VOICE_STATISTICS_FILE
 
 BATCH = 16
 OF_BARE_LOOP, TIMES_ONE_BY_ONE = 0.9, 2.0

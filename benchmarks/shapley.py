@@ -23,11 +23,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from models.explain_pair import explain
-from models.parallelnet import ParallelNet
-from models.parallelnet_config import ParallelNetConfig
-from models.parallelnet_game import PairGame
-from models.players import grid_and_segments
+from models.pair.explain import explain
+from models.pair.game import PairGame
+from models.pair.players import grid_and_segments
+from models.parallelnet.parallelnet import ParallelNet
+from models.parallelnet.parallelnet_config import ParallelNetConfig
 from models.shapley import subset_masks, tree_values
 from models.shapley.game import BoolArray, FloatArray
 

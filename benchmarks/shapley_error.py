@@ -26,14 +26,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from models.parallelnet_game import PairGame
+from models.pair.game import PairGame
 from models.shapley import Tree, exact_factored, tree_values
 from models.shapley.game import BoolArray, FloatArray, Game
-from pipeline import audio
-from pipeline.checkpoint import load_network
-from pipeline.decoding import read_image
 from pipeline.engine import shards
-from pipeline.explain_inputs import players_of, probabilities, sample_of
+from pipeline.explanation.inputs import players_of, probabilities, sample_of
+from pipeline.media import audio
+from pipeline.networks.decoding import read_image
+from pipeline.networks.loading import load_network
 
 PARTS = 8
 PLAYERS = 2 * PARTS

@@ -24,14 +24,16 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import measure
-from pipeline import recordings, synthesize, tables
+from pipeline import synthesize
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, run_shards
 from pipeline.errors import UserError
-from pipeline.params import PARAMS_FILE, read_params, section
-from pipeline.speakers import Cast
+from pipeline.frame import tables
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.speech import recordings
+from pipeline.speech.speakers import Cast
 from pipeline.voices import load_voice
 from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
 

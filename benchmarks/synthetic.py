@@ -20,12 +20,11 @@ import pyarrow.compute as pc
 import yaml
 from numpy.typing import NDArray
 
-from models.classifier import TEACHER_FILE
-from pipeline import tables
-from pipeline.corpora import acquired
-from pipeline.duplicates import GROUPING_FILE, DuplicateParams, grouping_file
+from models.teachers.probe import TEACHER_FILE
 from pipeline.engine import shards
-from pipeline.params import PARAMS_FILE
+from pipeline.frame import acquired, tables
+from pipeline.frame.params import PARAMS_FILE
+from pipeline.tweets.duplicates import GROUPING_FILE, DuplicateParams, grouping_file
 
 VOCABULARY = 60_000
 ZIPF_EXPONENT = 1.05

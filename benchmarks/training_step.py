@@ -21,17 +21,17 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from models.losses import CombinedLoss
-from pipeline import nets
+from models.parallelnet.losses import CombinedLoss
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.inputs import MEDIA, Inputs, collate
-from pipeline.params import PARAMS_FILE, read_params, section
-from pipeline.stage import BaseParams
-from pipeline.training import FoldTrainer, Job, arguments
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.stage import BaseParams
+from pipeline.networks.fold import FoldTrainer, Job, arguments
+from pipeline.networks.inputs import MEDIA, Inputs, collate
+from pipeline.networks.params import InputParams, TrainParams, build, read_models
 
 
-def random_rows(folder: Path, rows: int, params: nets.InputParams, labels: tuple[str, ...]) -> Inputs:
-    """Noise in the layout of `pipeline.inputs`."""
+def random_rows(folder: Path, rows: int, params: InputParams, labels: tuple[str, ...]) -> Inputs:
+    """Noise in the layout of `pipeline.networks.inputs`."""
     rng = np.random.default_rng(0)
     size = params.image_size_px
     np.save(folder / MEDIA["image"], rng.integers(0, 256, (rows, 3, size, size), dtype=np.uint8))
@@ -79,13 +79,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     sections = read_params(PROJECT / PARAMS_FILE)
-    train = replace(section(sections, "train", nets.TrainParams), batch_size=options.batch_size)
-    model, base = nets.read_models(sections)["parallelnet"], section(sections, "base", BaseParams)
+    train = replace(section(sections, "train", TrainParams), batch_size=options.batch_size)
+    model, base = read_models(sections)["parallelnet"], section(sections, "base", BaseParams)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs = random_rows(folder, options.rows, train.inputs, base.labels)
         rows = inputs.select(np.arange(options.rows))
-        net = nets.build(model, train, base.labels)
+        net = build(model, train, base.labels)
         loss = CombinedLoss(train.focal_weight, train.focal_gamma)
         job = Job("benchmark", model, train, base, 0, "cpu", folder)
         settings = arguments(job).to_dict() | {

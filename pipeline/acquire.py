@@ -25,13 +25,15 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
-from pipeline.corpora import acquired, b_t4sa, counts, fi, iemocap, sample
+from pipeline import sample
+from pipeline.corpora import b_t4sa, counts, fi, iemocap
 from pipeline.downloads import sources
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.params import HIDDEN, STRICT
-from pipeline.stage import Context, Report, stage_main
-from pipeline.tables import rejects_table
+from pipeline.frame import acquired
+from pipeline.frame.params import HIDDEN, STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.frame.tables import rejects_table
 
 CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check}
 

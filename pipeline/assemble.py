@@ -4,7 +4,7 @@ In   data/clean (picture, text, group), data/speech (recording, voice), data/sco
 Out  data/sier/data/{train,test}-*.parquet with the columns of `features`, data/sier/README.md (the dataset card)
      reports/assemble.json, reports/plots/splits.csv
 
-Groups of near-duplicate rows are never torn apart by the split or by the folds (see `pipeline.splits`); a check that
+Groups of near-duplicate rows are never torn apart by the split or by the folds (see `pipeline.dataset.splits`); a check that
 shares no code with the grouping looks for pairs that were torn apart all the same, and stops the stage if it finds one.
 """
 
@@ -24,18 +24,18 @@ import pyarrow.parquet as pq
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import card, leakage, splits, tables
-from pipeline.audio import SAMPLING_RATE_HZ
-from pipeline.corpora import acquired
-from pipeline.duplicates import GROUPING_FILE, hash_matrix, read_grouping
+from pipeline.dataset import card, leakage, splits
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics, write_plot
-from pipeline.stage import Context, Report, stage_main
-from pipeline.text import comparison_text
+from pipeline.frame import acquired, tables
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.media.audio import SAMPLING_RATE_HZ
+from pipeline.tweets.duplicates import GROUPING_FILE, hash_matrix, read_grouping
+from pipeline.tweets.text import comparison_text
 
 if TYPE_CHECKING:
     from datasets import Features

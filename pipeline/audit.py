@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import trained
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.nets import read_models
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics, write_plot
-from pipeline.stage import Context, Report, stage_main
-from pipeline.trained import Trained
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.networks import trained
+from pipeline.networks.params import read_models
+from pipeline.networks.trained import Trained
 
 AUDIT_FILE = "audit.parquet"
 AUDIT = pa.schema(

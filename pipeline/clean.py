@@ -21,18 +21,19 @@ import pyarrow.parquet as pq
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import duplicates, images, tables
-from pipeline.corpora import acquired, b_t4sa
+from pipeline.corpora import b_t4sa
 from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, is_finished, run_shards, work_folder
 from pipeline.errors import RowError, UserError
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics, write_plot
-from pipeline.stage import Context, Report, stage_main
-from pipeline.text import TextOptions, spoken_text
-
+from pipeline.frame import acquired, tables
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.media import images
+from pipeline.tweets import duplicates
+from pipeline.tweets.text import TextOptions, spoken_text
 
 LIBRARIES = ("datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "pillow", "pyarrow", "wordsegment")
 

@@ -3,7 +3,7 @@
 In   data/checkpoints/<model> of section `models`; data/sier and data/labels/rule.json, or data/clean and data/speech,
      as the networks' rows ask for; data/corpora/b_t4sa/manifest.json
 Out  data/predictions/<model>.parquet: id, label, p_<label> of the test rows
-     reports/evaluate.json, reports/table_2.{csv,md}, reports/table_3.{csv,md}, the plots of `pipeline.evaluate_plots`
+     reports/evaluate.json, reports/table_2.{csv,md}, reports/table_3.{csv,md}, the plots of `pipeline.evaluation.plots`
 
 Validation figures are those of the rows that each fold held out in training, which is what the paper reports; those
 rows also decided when training stopped. The test split is read here, once, and nowhere else.
@@ -23,14 +23,16 @@ from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-from pipeline import baselines, evaluate_plots, metrics, nets, result_tables, tables, trained
-from pipeline.corpora import acquired
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment
-from pipeline.params import STRICT, section
-from pipeline.reports import write_metrics, write_plot
-from pipeline.stage import Context, Report, stage_main
-from pipeline.unseen import Unseen, open_unseen, read_sier
+from pipeline.evaluation import baselines, metrics, plots, result_tables
+from pipeline.evaluation.unseen import Unseen, open_unseen, read_sier
+from pipeline.frame import acquired, tables
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.params import STRICT, section
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.networks import trained
+from pipeline.networks.params import InputParams, ModelParams, TrainParams, read_models
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -61,8 +63,8 @@ def run(params: EvaluateParams, context: Context) -> Report:
     Raises:
         UserError: a network or its rows are missing, damaged or do not fit each other.
     """
-    models = nets.read_models(dict(context.sections))
-    inputs = section(dict(context.sections), "train", nets.TrainParams).inputs
+    models = read_models(dict(context.sections))
+    inputs = section(dict(context.sections), "train", TrainParams).inputs
     # What training left is looked at before any row is decoded: so a fault costs seconds.
     left = {
         name: trained.read(context.paths.checkpoints, name, model.rows, _labels(model.rows, context))
@@ -101,10 +103,10 @@ def _labels(rows: str, context: Context) -> tuple[str, ...]:
 def _predict_all(
     params: EvaluateParams,
     context: Context,
-    models: Mapping[str, nets.ModelParams],
+    models: Mapping[str, ModelParams],
     left: Mapping[str, trained.Trained],
     rows: Mapping[str, Unseen],
-    inputs: nets.InputParams,
+    inputs: InputParams,
 ) -> dict[str, NDArray[np.int64]]:
     """Write data/predictions; class ids by network, int64 [rows]."""
     device = device_from_environment()
@@ -197,7 +199,7 @@ def _write_reports(
     for name, table in (("table_2", result_tables.table_2(findings)), ("table_3", result_tables.table_3(findings))):
         write_plot(reports / f"{name}.csv", result_tables.COLUMNS, result_tables.csv_rows(table))
         files.write_bytes(reports / f"{name}.md", result_tables.markdown(table).encode())
-    evaluate_plots.write_all(findings, histories, confusion, reports / "plots")
+    plots.write_all(findings, histories, confusion, reports / "plots")
 
 
 def _notes(findings: Mapping[str, Any]) -> list[str]:

@@ -1,11 +1,11 @@
 """explain: what in a picture and in speech a network's answer rests on, for a sample of test rows.
 
 In   data/sier (test rows), data/checkpoints/<model>, data/predictions/<model>.parquet
-Out  data/explanations: explanations.parquet (see `pipeline.explanation_table`), figures/<id>.png, rejects.parquet
-     reports/explain.json and plots (see `pipeline.explain_report`)
+Out  data/explanations: explanations.parquet (see `pipeline.explanation.table`), figures/<id>.png, rejects.parquet
+     reports/explain.json and plots (see `pipeline.explanation.summary`)
 
 Rows are drawn label by label, rows that the network gets right and wrong in turn. The same module explains any pair of
-files: `python -m pipeline.explain --image a.jpg --speech b.wav`, see `pipeline.explain_pair`.
+files: `python -m pipeline.explain --image a.jpg --speech b.wav`, see `pipeline.commands.explain`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from pipeline import explain_sample, nets, tables, trained
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
-from pipeline.explain_report import REPORTED, report_on
-from pipeline.explanation_table import EXPLANATION, FILE
-from pipeline.params import PARAMS_FILE, STRICT, section
-from pipeline.stage import Context, Report, stage_main
+from pipeline.explanation import selection
+from pipeline.explanation.summary import REPORTED, report_on
+from pipeline.explanation.table import EXPLANATION, FILE
+from pipeline.frame import tables
+from pipeline.frame.params import PARAMS_FILE, STRICT, section
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.networks import trained
+from pipeline.networks.params import TrainParams, read_models
 
 Method = Literal["exact", "level", "best", "sample"]
 Count = Annotated[int, Field(ge=1)]
@@ -46,8 +49,8 @@ ROWS_PER_GROUP = 500  # of the Parquet file; what is in memory at once
 
 @dataclass(frozen=True, config=STRICT)
 class ExplainParams:
-    """Section `explain`. What the values are: `models.explain_pair`; parts and baselines: `models.players` and
-    `models.masked_inputs`.
+    """Section `explain`. What the values are: `models.pair.explain`; parts and baselines: `models.pair.players` and
+    `models.pair.masked_inputs`.
 
     Attributes:
         model: a key of section `models` whose rows are sier.
@@ -112,7 +115,7 @@ def run(params: ExplainParams, context: Context) -> Report:
         UserError: the model is none of this dataset's, what earlier stages left is missing or damaged, or there are
             more parts than pixels, frames or subsets that fit.
     """
-    models = nets.read_models(dict(context.sections))
+    models = read_models(dict(context.sections))
     if params.model not in models:
         raise UserError(f"{PARAMS_FILE}: explain.model = {params.model}: expected a key of models: {', '.join(models)}")
     model = models[params.model]
@@ -120,15 +123,15 @@ def run(params: ExplainParams, context: Context) -> Report:
         raise UserError(
             f"{PARAMS_FILE}: explain.model = {params.model}: expected a network of rows: sier, found rows: {model.rows}"
         )
-    inputs = section(dict(context.sections), "train", nets.TrainParams).inputs
-    explain_sample.check_parts(params, model, inputs)
+    inputs = section(dict(context.sections), "train", TrainParams).inputs
+    selection.check_parts(params, model, inputs)
     data = context.paths.data
     left = trained.read(context.paths.checkpoints, params.model, model.rows, context.base.labels)
-    predictions = explain_sample.read_predictions(data / "predictions", params.model, context.base.labels)
-    chosen = explain_sample.choose(predictions, context.base.labels, params.corpus_rows)
-    tasks = explain_sample.tasks(data / "sier", predictions, chosen, params.figures)
+    predictions = selection.read_predictions(data / "predictions", params.model, context.base.labels)
+    chosen = selection.choose(predictions, context.base.labels, params.corpus_rows)
+    tasks = selection.tasks(data / "sier", predictions, chosen, params.figures)
 
-    from pipeline.explain_rows import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
+    from pipeline.explanation.rows import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
 
     # Neither changes what a row becomes.
     own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
@@ -193,5 +196,5 @@ def _publish(
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         # By name: the stage does not depend on the command, whose changes must not void explained rows.
-        raise SystemExit(importlib.import_module("pipeline.explain_pair").main())
+        raise SystemExit(importlib.import_module("pipeline.commands.explain").main())
     raise SystemExit(stage_main("explain", ExplainParams, run, sharded=True))

@@ -2,7 +2,7 @@
 
 In   data/scores/{speech,image}: id, p_<class>; data/clean: id, sentiment; data/speech: id, voice
 Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
-     reports/label.json and the plots of `pipeline.label_plots`
+     reports/label.json and the plots of `pipeline.labels.plots`
 
 No probability is computed anew: a user may try rules and thresholds in seconds.
 """
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import label_plots, rules, tables, validity
-from pipeline.corpora import acquired
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics
-from pipeline.stage import Context, Report, stage_main
+from pipeline.frame import acquired, tables
+from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.labels import rules, validity
+from pipeline.labels.plots import Labelled, write_all
 
 # What the paper reports (section 3.1), to print beside ours.
 PAPER = {"rows_in": 470_586, "kept": 80_893, "happy": 42_958, "sad": 13_621, "hate": 4_401, "anger": 19_913}
@@ -38,7 +39,7 @@ class LabelParams:
     """Section `label`.
 
     Attributes:
-        rule: see `pipeline.rules.drop_reasons`.
+        rule: see `pipeline.labels.rules.drop_reasons`.
         threshold: least max(max_1, max_2) of a kept row.
         remap: teacher class -> label of the dataset.
     """
@@ -66,8 +67,8 @@ def run(params: LabelParams, context: Context) -> Report:
     _write(params, context, rows, votes, labels, reasons)
     metrics = _metrics(context, rows, votes, labels, kept)
     write_metrics(context.paths.reports / "label.json", metrics)
-    plots = label_plots.Labelled(rows, votes, labels, kept, context.base.labels, tuple(params.remap.items()))
-    label_plots.write_all(plots, params.rule, PAPER, context.paths.reports / "plots")
+    plots = Labelled(rows, votes, labels, kept, context.base.labels, tuple(params.remap.items()))
+    write_all(plots, params.rule, PAPER, context.paths.reports / "plots")
     dropped = {
         str(reason): int(count) for reason, count in zip(*np.unique(reasons[~kept], return_counts=True), strict=True)
     }

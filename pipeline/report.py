@@ -17,13 +17,14 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import rules, tables
 from pipeline.engine import files, usage
 from pipeline.errors import UserError
-from pipeline.params import STRICT
+from pipeline.frame import tables
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.labels import rules
 from pipeline.reporting import facts, figures, inputs, left_out, page, rows
 from pipeline.reporting.inputs import Reports
-from pipeline.stage import Context, Report, stage_main
 
 PAGE = "index.html"
 

@@ -27,19 +27,19 @@ from PIL import Image
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from models.classifier import TEACHER_FILE, Teacher
-from models.standardise import Statistics
-from models.teachers import load_teacher, read_card
-from pipeline import audio, tables
+from models.teachers.loading import load_teacher, read_card
+from models.teachers.probe import TEACHER_FILE, Teacher
+from models.teachers.standardise import Statistics
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics
-from pipeline.stage import Context, Report, stage_main
-
+from pipeline.frame import tables
+from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.media import audio
 
 LIBRARIES = (
     "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn", "soundfile", "soxr", "timm", "torch",

@@ -6,7 +6,7 @@ Out  data/speech: shards of `tables.SPEECH`, 16 kHz 16-bit mono FLAC; rejects wi
 
 A tweet has up to 4 images, and retweets repeat texts: each distinct utterance (text, speaker, prosody) is spoken once,
 in the shard where it stands first, and what a share of the recordings says is transcribed (first pass, see
-`pipeline.recordings`); the second pass joins the recordings to all rows, but for those that were not understood.
+`pipeline.speech.recordings`); the second pass joins the recordings to all rows, but for those that were not understood.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ import numpy as np
 import pyarrow as pa
 from pydantic.dataclasses import dataclass
 
-from pipeline import audio, intelligibility, recogniser, tables
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RowError, UserError
-from pipeline.intelligibility import Hearing, RecognitionParams
-from pipeline.params import STRICT
-from pipeline.prosody import ProsodyParams
-from pipeline.recordings import RECORDED, Recorder, Script, find_owners, read_places, utterances_of
-from pipeline.reports import write_metrics, write_plot
-from pipeline.speakers import SpeakerParams, cast_of
-from pipeline.stage import Context, Report, stage_main
+from pipeline.frame import tables
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.media import audio
+from pipeline.speech import intelligibility, recogniser
+from pipeline.speech.intelligibility import Hearing, RecognitionParams
+from pipeline.speech.prosody import ProsodyParams
+from pipeline.speech.recordings import RECORDED, Recorder, Script, find_owners, read_places, utterances_of
+from pipeline.speech.speakers import SpeakerParams, cast_of
 from pipeline.voices import VoiceParams, load_voice, voice_of
 
 

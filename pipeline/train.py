@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import launch, nets, tables
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import finish, work_folder
 from pipeline.errors import UserError
-from pipeline.reports import write_metrics
-from pipeline.stage import Context, Report, stage_main
+from pipeline.frame import tables
+from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.networks import launch
+from pipeline.networks.params import ModelParams, TrainParams, read_models
 
 if TYPE_CHECKING:
-    from pipeline.training import Job
+    from pipeline.networks.fold import Job
 
 LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
 
@@ -37,16 +39,16 @@ LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", 
 SOURCES = {"sier": {"sier": "assemble"}, "clean": {"clean": "clean", "speech": "synthesize"}}
 
 
-def run(params: nets.TrainParams, context: Context) -> Report:
+def run(params: TrainParams, context: Context) -> Report:
     """See the module's docstring.
 
     Raises:
         UserError: rows or weights are missing, the folds are others than the dataset's, or the loss is no number.
     """
-    from pipeline.training import Job  # noqa: PLC0415 - torch and transformers take seconds, wrong names should not
+    from pipeline.networks.fold import Job  # noqa: PLC0415 - torch and transformers take seconds, wrong names should not
 
     name = context.item
-    model = nets.read_models(dict(context.sections))[name]
+    model = read_models(dict(context.sections))[name]
     device = device_from_environment()
     makers = SOURCES[model.rows]
     for source, maker in makers.items():
@@ -67,7 +69,7 @@ def run(params: nets.TrainParams, context: Context) -> Report:
     return Report(rows, rows, notes=tuple(_notes(results)))
 
 
-def _weights_digests(model: nets.ModelParams) -> list[str]:
+def _weights_digests(model: ModelParams) -> list[str]:
     """Of weights files that parameters name: the same path may hold other weights tomorrow."""
     sources = (model.image_backbone.source, model.speech_backbone.source)
     paths = [source for source in sources if isinstance(source, Path)]
@@ -79,8 +81,8 @@ def _weights_digests(model: nets.ModelParams) -> list[str]:
 
 def _train(job: Job, context: Context) -> dict[str, Any]:
     """The fold's result, of an earlier run if there is one."""
-    from pipeline.inputs import open_inputs  # noqa: PLC0415
-    from pipeline.training import RESULT_FILE, train_fold  # noqa: PLC0415
+    from pipeline.networks.fold import RESULT_FILE, train_fold  # noqa: PLC0415
+    from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
 
     path = job.folder / RESULT_FILE
     if not path.is_file():
@@ -95,7 +97,7 @@ def _train(job: Job, context: Context) -> dict[str, Any]:
 
 def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, context: Context) -> None:
     """Put the network, what was said of rows held out, and the curves where DVC looks for them."""
-    from pipeline.training import CURVES_FOLDER, NET_FOLDER  # noqa: PLC0415
+    from pipeline.networks.fold import CURVES_FOLDER, NET_FOLDER  # noqa: PLC0415
 
     name = jobs[0].name
     files.remove_tree(new)
@@ -133,4 +135,4 @@ def _notes(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train", nets.TrainParams, run, items="models"))
+    raise SystemExit(stage_main("train", TrainParams, run, items="models"))

@@ -15,16 +15,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from models.calibration import reliability_bins
-from models.classifier import Teacher
-from pipeline import tables, teacher_corpora
+from models.teachers.calibration import reliability_bins
+from models.teachers.probe import Teacher
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.reports import write_metrics, write_plot
-from pipeline.stage import Context, Report, stage_main
-from pipeline.teacher_material import Material, Trained
-from pipeline.teacher_params import SECTION, FinetuneParams, ProbeParams, TeacherParams
-from pipeline.teacher_vectors import Reject
+from pipeline.frame import tables
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.teachers import corpora
+from pipeline.teachers.material import Material, Trained
+from pipeline.teachers.params import SECTION, FinetuneParams, ProbeParams, TeacherParams
+from pipeline.teachers.vectors import Reject
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
 RELIABILITY_BINS = 10
@@ -42,7 +43,7 @@ def run(params: TeacherParams, context: Context) -> Report:
     if modality == "image" and params.normalise != "none":
         raise UserError(f"train_teacher.image.normalise = {params.normalise}: pictures have no voice; expected none")
     folder = context.paths.data / "corpora" / CORPORA[modality]
-    corpus = teacher_corpora.read(CORPORA[modality], folder)
+    corpus = corpora.read(CORPORA[modality], folder)
     classes = _classes(params, corpus.labels, f"train_teacher.{modality}.classes")
     wanted = [item for item in corpus.items if params.classes[item.label] is not None]
     if not wanted:
@@ -93,14 +94,14 @@ def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tupl
 def _train(params: TeacherParams, material: Material) -> Trained:
     # Each kind needs libraries that take seconds to import.
     if isinstance(params, ProbeParams):
-        from pipeline.teacher_training import train_probe  # noqa: PLC0415
+        from pipeline.teachers.probe import train_probe  # noqa: PLC0415
 
         return train_probe(params, material)
     if isinstance(params, FinetuneParams):
-        from pipeline.teacher_finetune import finetune  # noqa: PLC0415
+        from pipeline.teachers.finetune import finetune  # noqa: PLC0415
 
         return finetune(params, material)
-    from pipeline.teacher_checkpoint import measure_checkpoint  # noqa: PLC0415
+    from pipeline.teachers.checkpoint import measure_checkpoint  # noqa: PLC0415
 
     return measure_checkpoint(params, material)
 

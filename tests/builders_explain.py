@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pipeline import audio
-from pipeline.decoding import read_image
 from pipeline.engine.local import LocalEngine
 from pipeline.explain import ExplainParams
-from pipeline.explain_inputs import probabilities, sample_of
-from pipeline.params import section
-from pipeline.stage import BaseParams, Context, Paths
+from pipeline.explanation.inputs import probabilities, sample_of
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams, Context, Paths
+from pipeline.media import audio
+from pipeline.networks.decoding import read_image
 from tests.builders_nets import tiny_net
 from tests.builders_sier import LABELS, SIER, sier_row, write_folder
 

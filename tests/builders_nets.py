@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.parallelnet import ParallelNet
-from models.pretrained import create_parallelnet
+from models.parallelnet.parallelnet import ParallelNet
+from pipeline.networks.build import create_parallelnet
 
 # Different sizes everywhere, so that none can be taken for another.
 TINY: dict[str, Any] = {

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import audio, images
 from pipeline.engine import shards
+from pipeline.media import audio, images
 from tests.builders import tone
 
 LABELS = ("anger", "happy", "sad")

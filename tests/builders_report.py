@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from pipeline import audit, tables
+from pipeline import audit
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
-from pipeline.params import section
-from pipeline.stage import BaseParams, Context, Paths
+from pipeline.frame import tables
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams, Context, Paths
 from tests.builders_sier import LABELS, SIER, sier_row, write_folder
 
 ROOT = Path(__file__).resolve().parents[1]

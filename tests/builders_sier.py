@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import audio, tables
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
-from pipeline.nets import InputParams
-from pipeline.stage import BaseParams, Context, Paths
+from pipeline.frame import tables
+from pipeline.frame.stage import BaseParams, Context, Paths
+from pipeline.media import audio
+from pipeline.networks.params import InputParams
 from tests.builders_pictures import jpeg
 
 INPUTS = InputParams(image_size_px=32, n_mels=24, n_frames=20, duration_seconds=1.0)

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from pipeline.engine.local import LocalEngine
-from pipeline.params import section
-from pipeline.stage import BaseParams, Context, Paths
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams, Context, Paths
 from tests.builders_fi import build_fi
 from tests.builders_iemocap import build_iemocap, plain_turns
 

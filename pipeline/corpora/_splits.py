@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pipeline.corpora._files import TEXT_BYTES_MAX, read_lines, reading, shown, split_lines
 from pipeline.corpora._tar import PREFIX, ImageReader
 from pipeline.errors import RowError, UserError
-from pipeline.tables import SENTIMENTS
+from pipeline.frame.tables import SENTIMENTS
 
 SPLITS = ("train", "val", "test")
 

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from pipeline.corpora._files import bounded_lines, open_text, shown
 from pipeline.errors import UserError
-from pipeline.tables import SENTIMENTS
+from pipeline.frame.tables import SENTIMENTS
 
 TEXTS_HEADER = ["id", "text"]
 SENTIMENTS_HEADER = ["TWID", "NEG", "NEU", "POS"]

@@ -23,7 +23,7 @@ from pipeline.downloads import archives, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
-from pipeline.stage import Paths
+from pipeline.frame.stage import Paths
 
 VARIABLE = "SIER_DOWNLOADS"
 DEFAULT = ".downloads"

@@ -21,7 +21,13 @@ from pipeline.engine import shards
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline", "models")
-FRAME = ("pipeline/engine/", "pipeline/errors.py", "pipeline/params.py", "pipeline/reports.py", "pipeline/stage.py")
+FRAME = (
+    "pipeline/engine/",
+    "pipeline/errors.py",
+    "pipeline/frame/metrics_files.py",
+    "pipeline/frame/params.py",
+    "pipeline/frame/stage.py",
+)
 
 
 def fingerprint(**parts: Any) -> str:
@@ -43,7 +49,7 @@ def _installed(name: str) -> str | None:
 
 
 def code_version(stage_file: str | Path, adapters: Iterable[str] = ()) -> str:
-    """Hex digest of the code of a stage and of what it imports; of `adapters` (dotted names), those that were chosen."""
+    """Hex digest of the code of a stage, of the chosen `adapters` (dotted names), and of what they import."""
     versions: dict[Path, str] = {}
     paths = [Path(stage_file).resolve(), *(path for name in adapters if (path := module_path(name)))]
     return hashlib.sha256("".join(_version(path, versions) for path in paths).encode()).hexdigest()
@@ -70,10 +76,10 @@ class _Bare(ast.NodeTransformer):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def visit_Import(self, node: ast.Import) -> ast.AST:  # noqa: N802 - the name that ast looks for
+    def visit_Import(self, node: ast.Import) -> ast.AST:
         return ast.Pass() if any(_imports(self.path, node)) else node
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         return ast.Pass() if any(_imports(self.path, node)) else node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:

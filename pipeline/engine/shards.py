@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import tables
 from pipeline.engine import failpoints, files, store
 from pipeline.engine.store import Folder
 from pipeline.errors import UserError, first_line
+from pipeline.frame import tables
 
 FORMAT = 2  # of markers and files; part of every fingerprint
 MANIFEST = "manifest.jsonl"

@@ -16,10 +16,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import nets
 from pipeline.engine.environment import device_from_environment, threads_from_environment
-from pipeline.params import section
-from pipeline.stage import BaseParams
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams
+from pipeline.networks import params
 
 STEPS = 2
 CPU_BATCH = 8  # a row of a larger batch costs no less there
@@ -40,10 +40,10 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     Raises:
         UserError: a parameter is wrong.
     """
-    models = nets.read_models(dict(sections))
-    train = section(dict(sections), "train", nets.TrainParams)
+    models = params.read_models(dict(sections))
+    train = section(dict(sections), "train", params.TrainParams)
     base = section(dict(sections), "base", BaseParams)
-    known: dict[nets.ModelParams, Cost] = {}
+    known: dict[params.ModelParams, Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
         shape = replace(
@@ -57,14 +57,14 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     return costs
 
 
-def _measure(model: nets.ModelParams, train: nets.TrainParams, base: BaseParams) -> Cost:
+def _measure(model: params.ModelParams, train: params.TrainParams, base: BaseParams) -> Cost:
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
 
     device = device_from_environment()
     torch.set_num_threads(threads_from_environment())
     torch.manual_seed(base.seed)
     rows = min(train.batch_size, CPU_BATCH) if device == "cpu" else train.batch_size
-    net = nets.build(model, train, base.labels).to(device)
+    net = params.build(model, train, base.labels).to(device)
     size = train.inputs
     pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
     mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)

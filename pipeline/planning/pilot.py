@@ -27,7 +27,7 @@ import yaml
 from tqdm import tqdm
 
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.params import PARAMS_FILE
+from pipeline.frame.params import PARAMS_FILE
 
 # Figures and rows of the explanations: of the first two sizes, then with more rows, then with more figures.
 EXPLAIN = ((1, 4), (1, 8), (3, 4))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.text_table import aligned
+from pipeline.commands.text_table import aligned
 
 _HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
 _UNITS = {

@@ -15,9 +15,9 @@ import jinja2
 import yaml
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
-from pipeline import rules
-from pipeline.card import _size_category, voice_terms
+from pipeline.dataset.card import _size_category, voice_terms
 from pipeline.errors import UserError
+from pipeline.labels import rules
 from pipeline.publishing import columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import tables
-from pipeline.audio import SAMPLING_RATE_HZ
 from pipeline.engine import files
+from pipeline.frame import tables
+from pipeline.media.audio import SAMPLING_RATE_HZ
 
 if TYPE_CHECKING:
     from datasets import Features
 
-    from pipeline.nets import InputParams
+    from pipeline.networks.params import InputParams
 
 Mode = Literal["no_media", "full", "features"]
 MODES: tuple[Mode, ...] = ("no_media", "full", "features")  # the safest first

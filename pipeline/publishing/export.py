@@ -25,7 +25,7 @@ from pipeline.publishing.media import MediaSource, records
 if TYPE_CHECKING:
     from datasets import Features
 
-    from pipeline.nets import InputParams
+    from pipeline.networks.params import InputParams
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams) -
 
 
 def _spectrograms(table: pa.Table, inputs: InputParams) -> Iterator[Any]:
-    from pipeline.audio import decode  # noqa: PLC0415
-    from pipeline.decoding import spectrogram_array  # noqa: PLC0415 - torch, for this mode only
+    from pipeline.media.audio import decode  # noqa: PLC0415
+    from pipeline.networks.decoding import spectrogram_array  # noqa: PLC0415 - torch, for this mode only
 
     for recording in table["audio"].to_pylist():
         yield spectrogram_array(

@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from pipeline import tables
-from pipeline.corpora import acquired
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.params import PARAMS_FILE, read_params
+from pipeline.frame import acquired, tables
+from pipeline.frame.params import PARAMS_FILE, read_params
+from pipeline.frame.stage import Paths
 from pipeline.publishing import audited
-from pipeline.stage import Paths
 
 STAGES = {
     "clean": "clean", "synthesize": "synthesize", "train_teacher_speech": "train_teacher@speech",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
-from pipeline.nets import InputParams
+from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, croissant, pictures
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.export import export
@@ -19,7 +19,7 @@ from pipeline.publishing.facts import Facts
 
 CARD = "README.md"
 FOLDER = Path(__file__).parent
-PROCESSOR = FOLDER.parents[1] / "models" / "processing_parallelnet.py"
+PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
 
 Files = dict[str, Path | bytes]
 
@@ -50,7 +50,7 @@ def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Fil
     Raises:
         UserError: there is no such network, or it was not evaluated.
     """
-    from pipeline.checkpoint import expect_checkpoint  # noqa: PLC0415 - brings torch along
+    from pipeline.networks.loading import expect_checkpoint  # noqa: PLC0415 - brings torch along
 
     folder = checkpoints / name
     expect_checkpoint(folder)

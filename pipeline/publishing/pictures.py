@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline import tables
+from pipeline.frame import tables
 
 COLOURS = {"speech": "#4c72b0", "image": "#dd8452"}
 BINS = 20

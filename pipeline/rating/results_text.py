@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.commands.text_table import aligned
 from pipeline.rating.conditions import OVERALL
 from pipeline.rating.results import LEVEL, Cell, Column
-from pipeline.text_table import aligned
 
 NOTES = (
     f"In % [{LEVEL:.0%} interval]: how often people name the dataset's label; the mean over raters, overall the mean",

@@ -14,15 +14,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline import audio
-from pipeline.audio import SAMPLING_RATE_HZ, SpeechLimits
 from pipeline.errors import RowError
+from pipeline.media import audio
+from pipeline.media.audio import SAMPLING_RATE_HZ, SpeechLimits
 from pipeline.rating import turns
 from pipeline.rating.conditions import BY_NAME, Condition
 from pipeline.rating.draw import Item
 from pipeline.rating.store import Rating, Store
 from pipeline.rating.turns import Progress, Task
-from pipeline.text import TextOptions, spoken_text
+from pipeline.tweets.text import TextOptions, spoken_text
 
 NAME_CHARACTERS = 40
 READING = SpeechLimits(min_duration_seconds=0.5, max_duration_seconds=120.0, min_rms=0.001, max_clipped_share=0.5)

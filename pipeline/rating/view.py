@@ -11,7 +11,7 @@ import io
 
 from PIL import Image
 
-from pipeline.data_uri import data_uri
+from pipeline.media.data_uri import data_uri
 from pipeline.rating.session import Shown
 from pipeline.rating.turns import Progress
 

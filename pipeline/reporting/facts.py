@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from pipeline.corpora import acquired
 from pipeline.engine import shards
+from pipeline.frame import acquired
 from pipeline.reporting.inputs import Reports
 
 CORPORA = ("b_t4sa", "iemocap", "fi")

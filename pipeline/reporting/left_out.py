@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import tables
-from pipeline.corpora import acquired
 from pipeline.engine import shards
 from pipeline.errors import UserError
+from pipeline.frame import acquired, tables
 
 # Folder below data/ of each stage that keeps rejects beside its shards.
 FOLDERS = {

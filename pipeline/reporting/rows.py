@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline import audio, tables
-from pipeline.data_uri import data_uri
 from pipeline.engine import shards
 from pipeline.errors import RowError, UserError
+from pipeline.frame import tables
+from pipeline.media import audio
+from pipeline.media.data_uri import data_uri
 from pipeline.reporting.overlays import Stretch, overlay_png, stretches
 
 MEDIA_CHARACTERS = 14_500_000  # of pictures, recordings and explanations as they stand in the page

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline import tables
 from pipeline.errors import RowError
-from pipeline.params import STRICT
+from pipeline.frame import tables
+from pipeline.frame.params import STRICT
 
 Pace = Annotated[float, Field(ge=0.25, le=4.0)]
 Noise = Annotated[float, Field(ge=0.0, le=2.0)]

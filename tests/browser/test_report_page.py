@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import report
-from pipeline.params import section
+from pipeline.frame.params import section
 from tests import builders_report as builder
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, accessibility_faults, faults, screenshot
 

@@ -19,9 +19,9 @@ from pydantic.dataclasses import dataclass
 from pipeline.engine import lifecycle, shards
 from pipeline.engine.fingerprint import fingerprint
 from pipeline.engine.work import Work, finish, run_shards, work_folder
-from pipeline.params import STRICT
-from pipeline.reports import write_metrics
-from pipeline.stage import Context, Report, stage_main
+from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import Context, Report, stage_main
 from tests.engine_workers import note
 
 PAYLOAD = pa.schema({"id": pa.string(), "number": pa.int64(), "payload": pa.binary()})

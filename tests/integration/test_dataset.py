@@ -20,8 +20,8 @@ from datasets import Audio, ClassLabel, DatasetDict, Features, Image, Value, loa
 from huggingface_hub import DatasetCard
 from PIL import Image as Picture
 
+from pipeline.dataset.splits import split_groups
 from pipeline.engine import shards
-from pipeline.splits import split_groups
 from tests.project import Project, one_error_line
 
 LABELS = ["anger", "happy", "hate", "sad"]

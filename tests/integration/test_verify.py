@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.commands.verify import main
 from pipeline.engine import shards
-from pipeline.verification import STAGES
-from pipeline.verify import main
+from pipeline.verification.folders import STAGES
 from tests.project import Project
 
 Change = Callable[[pa.Table], pa.Table]

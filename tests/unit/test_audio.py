@@ -10,8 +10,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio import SAMPLING_RATE_HZ, SpeechLimits, Waveform, check_speech, decode, encode_flac, resample
 from pipeline.errors import RowError
+from pipeline.media.audio import SAMPLING_RATE_HZ, SpeechLimits, Waveform, check_speech, decode, encode_flac, resample
 
 LIMITS = SpeechLimits(min_duration_seconds=0.5, max_duration_seconds=2.0, min_rms=0.01, max_clipped_share=0.01)
 

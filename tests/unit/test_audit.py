@@ -13,11 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from pandas import read_csv
 
-from pipeline import audit, tables, trained
+from pipeline import audit
 from pipeline.audit import AuditParams
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.stage import BaseParams, Context, Paths
+from pipeline.frame import tables
+from pipeline.frame.stage import BaseParams, Context, Paths
+from pipeline.networks import trained
 from tests.project import TINY_MODEL
 
 LABELS = ("anger", "happy", "hate", "sad")

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torchvision.models import GoogLeNet
 
-from models.backbone_architectures import bare_backbone, feature_shape
-from models.backbones import create_backbone
+from models.parallelnet.backbone_architectures import bare_backbone, feature_shape
+from models.weights.backbones import create_backbone
 from pipeline.errors import UserError
 
 

@@ -11,9 +11,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from models import backbones
-from models.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
-from models.packaged_weights import PackagedFile, sha256_of
+from models.weights import backbones
+from models.weights.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
+from models.weights.packaged_weights import PackagedFile, sha256_of
 from pipeline.errors import UserError
 from tests import hub_cache
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.calibration import fit_temperature, reliability_bins
-from models.linear import softmax
+from models.teachers.calibration import fit_temperature, reliability_bins
+from models.teachers.linear import softmax
 
 CLASSES = ("anger", "excitement", "sadness")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.checkpoint_teacher import CheckpointTeacher
-from models.class_map import ClassMap, OutsideClasses
-from models.classifier import Normalise, Teacher
-from models.ready_network import ReadyNetwork
-from models.standardise import Statistics
+from models.teachers.class_map import ClassMap, OutsideClasses
+from models.teachers.network_teacher import CheckpointTeacher
+from models.teachers.probe import Normalise, Teacher
+from models.teachers.ready_network import ReadyNetwork
+from models.teachers.standardise import Statistics
 from pipeline.errors import UserError
 from tests.unit.test_ready_network import LABELS, MAP, save_speech, waveforms
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from models.classifier import Probe, Teacher
-from models.linear import LinearModel, softmax
-from models.standardise import Statistics, standardise_by_group
+from models.teachers.linear import LinearModel, softmax
+from models.teachers.probe import Probe, Teacher
+from models.teachers.standardise import Statistics, standardise_by_group
 from pipeline.errors import RowError, UserError
 
 CLASSES = ("anger", "excitement", "sadness", "disgust")

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.spectrogram import log_mel
-from pipeline import audio
-from pipeline.decoding import Source, image_array, spectrogram_array
+from models.parallelnet.spectrogram import log_mel
 from pipeline.errors import UserError
-from pipeline.inputs import open_inputs
+from pipeline.media import audio
+from pipeline.networks.decoding import Source, image_array, spectrogram_array
+from pipeline.networks.inputs import open_inputs
 from tests.builders import jpeg
 from tests.builders_sier import INPUTS, LABELS, SIER, context_at, flac, sier_row, write_clean, write_folder, write_sier
 

@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipeline import acquire, check
-from pipeline.corpora import b_t4sa, counts, fi, sample
+from pipeline import acquire, sample
+from pipeline.commands import check
+from pipeline.corpora import b_t4sa, counts, fi
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.params import read_params, section
-from pipeline.stage import BaseParams, Context, Paths, Report
+from pipeline.frame.params import read_params, section
+from pipeline.frame.stage import BaseParams, Context, Paths, Report
 from tests.builders import build_fi, build_iemocap
 from tests.builders_pictures import jpeg
 from tests.http_server import Fault, WebServer, serve

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import duplicates
-from pipeline.duplicates import DECISIONS, DuplicateParams, decide, grouping_file, hash_matrix, read_grouping
 from pipeline.errors import UserError
+from pipeline.tweets import duplicates
+from pipeline.tweets.duplicates import DECISIONS, DuplicateParams, decide, grouping_file, hash_matrix, read_grouping
 
 PARAMS = DuplicateParams(placeholder_min_tweets=4, near_duplicate_max_bits=10, group_max_bits=20, text_similarity=0.8)
 FAR = "5" * 64  # 128 bits from both 00... and ff...

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.encoders import create_encoder
-from models.image_encoder import TimmEncoder
-from models.packaged_weights import PackagedFile
-from models.speech_encoder import WhisperEncoder
-from models.whisper_weights import MODEL_FILE
+from models.teachers.encoders import create_encoder
+from models.teachers.image_encoder import TimmEncoder
+from models.teachers.speech_encoder import WhisperEncoder
+from models.weights.packaged_weights import PackagedFile
+from models.weights.whisper_weights import MODEL_FILE
 from pipeline.errors import RowError, UserError
 
 
@@ -119,7 +119,7 @@ def test_digital_silence_has_a_finite_vector() -> None:
 def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = MODEL_FILE
     other = PackagedFile(pinned.distribution, pinned.module, pinned.relative, "0" * 64)
-    monkeypatch.setattr("models.speech_encoder.MODEL_FILE", other)
+    monkeypatch.setattr("models.teachers.speech_encoder.MODEL_FILE", other)
     with pytest.raises(UserError, match="sha256 is 1a5afae0"):
         WhisperEncoder()
 
@@ -127,7 +127,7 @@ def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("module", ["speech_encoder", "classifier"])
 def test_speech_alone_imports_neither_torch_nor_scikit_learn(module: str) -> None:
     code = (
-        f"import sys, models.{module}; from models.encoders import create_encoder; create_encoder('whisper-tiny.en');"
+        f"import sys, models.{module}; from models.teachers.encoders import create_encoder; create_encoder('whisper-tiny.en');"
         "print(sorted({'torch', 'timm', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

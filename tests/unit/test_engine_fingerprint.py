@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.engine import fingerprint as module
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import code_version, fingerprint, imported_modules, library_versions, module_path
-from pipeline.params import read_params
+from pipeline.frame.params import read_params
 
 FILES = {
     "pipeline/__init__.py": "",
@@ -29,7 +29,7 @@ FILES = {
         """,
     "pipeline/rules.py": "THRESHOLD = 0.5",
     "pipeline/text.py": "import pipeline.emoji\nclass Options: ...",
-    "pipeline/emoji.py": "from pipeline.text import Options  # a circle",
+    "pipeline/emoji.py": "from pipeline.tweets.text import Options  # a circle",
     "pipeline/corpora/__init__.py": "",
     "pipeline/corpora/inner/__init__.py": "from . import helper\nfrom .reader import read\nfrom .. import top",
     "pipeline/corpora/inner/reader.py": "def read(): ...",
@@ -97,16 +97,16 @@ def test_a_package_and_relative_imports_are_found(project: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("import pipeline.rules as rules", {"pipeline/rules.py"}),
-        ("from pipeline.rules import THRESHOLD", {"pipeline/rules.py"}),
+        ("import pipeline.labels.rules as rules", {"pipeline/rules.py"}),
+        ("from pipeline.labels.rules import THRESHOLD", {"pipeline/rules.py"}),
         ("from pipeline import rules", {"pipeline/rules.py"}),
         ("from pipeline import rules, unused_name", {"pipeline/rules.py", "pipeline/__init__.py"}),
         ("from .rules import THRESHOLD", {"pipeline/rules.py"}),
         ("from . import rules", {"pipeline/rules.py"}),
         ("import pipelines.rules, pip, torch.nn", set()),
-        ("if False:\n    import pipeline.rules", {"pipeline/rules.py"}),
+        ("if False:\n    import pipeline.labels.rules", {"pipeline/rules.py"}),
         ("try:\n    import models.net\nexcept ImportError:\n    pass", {"models/net.py"}),
-        ("# import pipeline.rules\n'import pipeline.rules'", set()),
+        ("# import pipeline.labels.rules\n'import pipeline.labels.rules'", set()),
     ],
 )
 def test_each_way_to_import(project: Path, source: str, expected: set[str]) -> None:
@@ -136,7 +136,10 @@ WORDS = [
     ("def f():\n    return 1", 'def f():\n    """What it gives."""\n    return 1'),
     ("def f():\n    return 1", "def f():\n\n    return (\n        1\n    )"),
     ("class C:\n    x = 1", "class C:\n    'What it holds.'\n\n    x = 1"),
-    ("import pipeline.text\nfrom models.net import a, b", "from models.net import b\nfrom models.net import a\nimport pipeline.text"),
+    (
+        "import pipeline.tweets.text\nfrom models.net import a, b",
+        "from models.net import b\nfrom models.net import a\nimport pipeline.tweets.text",
+    ),
 ]
 MEANINGS = [
     ("THRESHOLD = 0.5", "THRESHOLD = 0.4"),
@@ -146,8 +149,8 @@ MEANINGS = [
     ("x = 'a # no comment'", "x = 'a'"),
     ("from models.net import a", "from models.net import b"),
     ("from models.net import a", "from models.net import a as b"),
-    ("from models.net import a", "from pipeline.text import a"),
-    ("import models.net", "import models.net, pipeline.text"),
+    ("from models.net import a", "from pipeline.tweets.text import a"),
+    ("import models.net", "import models.net, pipeline.tweets.text"),
 ]
 
 
@@ -167,7 +170,12 @@ def test_a_module_that_moves_changes_no_version(project: Path) -> None:
     (project / "pipeline/rules.py").rename(moved)
     stage = project / "pipeline/stage_a.py"
     source = stage.read_text()
-    write(stage, source.replace("from pipeline import rules, stage", "from pipeline import stage\nfrom pipeline.labels import rules"))
+    write(
+        stage,
+        source.replace(
+            "from pipeline import rules, stage", "from pipeline import stage\nfrom pipeline.labels import rules"
+        ),
+    )
     assert version(project) == before
     appended(moved)
     assert version(project) != before

@@ -15,7 +15,7 @@ from pipeline.engine.local import LocalEngine
 from pipeline.engine.parts import Part, PartDone
 from pipeline.engine.work import Work, run_shards
 from pipeline.errors import UserError
-from pipeline.stage import Report, stage_main
+from pipeline.frame.stage import Report, stage_main
 from tests.engine_workers import Squares, calls, tasks
 from tests.slow_stage import PARAMS, SlowParams
 from tests.slow_stage import run as run_slow

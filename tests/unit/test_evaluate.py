@@ -21,14 +21,18 @@ from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
 
-from pipeline import audio, baselines, evaluate, nets, tables, trained, unseen
+from pipeline import evaluate
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.evaluate import EvaluateParams
-from pipeline.inputs import collate, open_inputs
-from pipeline.params import section
-from pipeline.stage import BaseParams, Context, Paths, stage_main
+from pipeline.evaluation import baselines, unseen
+from pipeline.frame import tables
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams, Context, Paths, stage_main
+from pipeline.media import audio
+from pipeline.networks import params, trained
+from pipeline.networks.inputs import collate, open_inputs
 from tests.builders import jpeg, tone
 
 LABELS = ("anger", "happy", "sad")
@@ -57,8 +61,8 @@ SECTIONS: dict[str, Any] = {
         "parallelnet_sentiment": {**TINY, "rows": "clean"},
     },
 }  # fmt: skip
-MODELS = nets.read_models(SECTIONS)
-TRAIN = section(SECTIONS, "train", nets.TrainParams)
+MODELS = params.read_models(SECTIONS)
+TRAIN = section(SECTIONS, "train", params.TrainParams)
 
 
 def context(root: Path) -> Context:
@@ -113,7 +117,7 @@ def trained_folder(root: Path, name: str, seed: int) -> None:
     model = MODELS[name]
     labels = LABELS if model.rows == "sier" else tables.SENTIMENTS
     torch.manual_seed(seed)
-    net = nets.build(model, TRAIN, labels)
+    net = params.build(model, TRAIN, labels)
     inputs = open_inputs("sier_test" if model.rows == "sier" else "clean", TRAIN.inputs, context(root))
     tested = np.flatnonzero(inputs.rows["split"] == "test")
     centre(net, collate([inputs.select(tested)[place] for place in range(len(tested))]))
@@ -199,7 +203,7 @@ def test_it_writes_the_files_that_the_graph_lists(evaluated: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_predictions_are_those_of_the_saved_network_for_the_test_rows(evaluated: Path, name: str) -> None:
-    from models.parallelnet import ParallelNet
+    from models.parallelnet.parallelnet import ParallelNet
 
     rows = MODELS[name].rows
     inputs = open_inputs("sier_test" if rows == "sier" else "clean", TRAIN.inputs, context(evaluated))

@@ -17,15 +17,17 @@ import pytest
 import torch
 from PIL import Image
 
-from models.parallelnet import ParallelNet
-from pipeline import audio, explain, explain_rows
-from pipeline.decoding import read_image
+from models.parallelnet.parallelnet import ParallelNet
+from pipeline import explain
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.explain_inputs import sample_of
-from pipeline.faithfulness import KINDS
-from pipeline.stage import Report
+from pipeline.explanation import rows as explain_rows
+from pipeline.explanation.faithfulness import KINDS
+from pipeline.explanation.inputs import sample_of
+from pipeline.frame.stage import Report
+from pipeline.media import audio
+from pipeline.networks.decoding import read_image
 from tests.builders_explain import context, params, write_project
 from tests.builders_sier import LABELS
 

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from pipeline import explain_pair, predict
-from pipeline.explain_pair import explain_files
+from pipeline.commands import explain, predict
+from pipeline.commands.explain import explain_files
 from tests.builders_nets import tiny_net
 from tests.builders_sier import LABELS
 
@@ -58,7 +58,7 @@ def speech(tmp_path: Path) -> Path:
 
 def error_line(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert explain_pair.main([str(argument) for argument in arguments]) == 1
+    assert explain.main([str(argument) for argument in arguments]) == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
@@ -71,7 +71,7 @@ def test_a_pair_gets_the_label_of_predict_and_a_picture(
 ) -> None:
     out = tmp_path / "new folder" / "picture.png"
     arguments = ["--image", image, "--speech", speech, "--model", nets / "both", "--out", out]
-    assert explain_pair.main([str(argument) for argument in arguments]) == 0
+    assert explain.main([str(argument) for argument in arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     answer = predict.predict(image, speech, nets / "both")
     assert lines[0] == f"{answer.label}  {answer.probabilities[answer.label]:.1%}"
@@ -132,7 +132,7 @@ def test_what_cannot_be_explained_is_said_in_one_line(
 
 def test_without_any_file_the_arguments_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        explain_pair.main(["--out", "a.png"])
+        explain.main(["--out", "a.png"])
     assert stop.value.code == 2
     assert "expected --image, --speech or both" in capsys.readouterr().err
 

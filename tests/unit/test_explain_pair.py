@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.explain_pair import explain, explain_pair, predicted_class
-from models.pair_explanation import InexactError, PairExplanation, check_exactness
-from models.parallelnet import Codes, ParallelNet
-from models.parallelnet_game import PairGame
-from models.players import Players, grid_and_segments, halved_players
+from models.pair.explain import explain, explain_pair, predicted_class
+from models.pair.explanation import InexactError, PairExplanation, check_exactness
+from models.pair.game import PairGame
+from models.pair.players import Players, grid_and_segments, halved_players
+from models.parallelnet.parallelnet import Codes, ParallelNet
 from models.shapley import exact_values
 from tests.builders_nets import KINDS, new_net, tiny_net
 from tests.unit.test_parallelnet_game import answer, assert_close, net_of, sample, small_players

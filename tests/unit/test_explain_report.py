@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.explain_report import MEANING, REPORTED, report_on
+from pipeline.explanation.summary import MEANING, REPORTED, report_on
 from tests.builders_explain import params
 
 

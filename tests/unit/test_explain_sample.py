@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.explain_sample import choose, read_predictions, tasks
+from pipeline.explanation.selection import choose, read_predictions, tasks
 from tests.builders_explain import write_project
 from tests.builders_sier import LABELS
 

@@ -15,11 +15,10 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import explanation_figure
-from pipeline.explained import Explained, Speech
-from pipeline.explanation_figure import MARGIN, PHOTO_GAP, png
-from pipeline.figure_text import DPI
-from pipeline.word_view import ScoredWord
+from pipeline.explanation.figure import MARGIN, PHOTO_GAP, _draw, png
+from pipeline.explanation.figure_content import Explained, Speech
+from pipeline.explanation.figure_text import DPI
+from pipeline.explanation.word_view import ScoredWord
 
 SEGMENTS = np.repeat(np.arange(4), 8)
 
@@ -52,7 +51,7 @@ def pixels(data: bytes) -> NDArray[np.int64]:
 def drawn(found: Explained) -> Figure:
     with mpl.rc_context():
         mpl.rcdefaults()
-        return explanation_figure._draw(found)
+        return _draw(found)
 
 
 LONG = "a tweet that goes on and on with #hashtags and https://t.co/aBcDeFgHiJ links " * 4

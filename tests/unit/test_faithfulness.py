@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import faithfulness
-from pipeline.faithfulness import curves, edge_scores, generator_of, loudness_scores, mean_with_interval, random_scores
+from pipeline.explanation import faithfulness
+from pipeline.explanation.faithfulness import (
+    curves,
+    edge_scores,
+    generator_of,
+    loudness_scores,
+    mean_with_interval,
+    random_scores,
+)
 
 WORTH = np.array([4.0, 1.0, 2.0, 10.0, 20.0])  # of 3 image players and 2 of speech
 

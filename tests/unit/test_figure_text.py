@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import font_manager
 
-from pipeline.figure_text import MISSING, drawable, font, ink_on, line_height, plain, width_of, wrapped
+from pipeline.explanation.figure_text import MISSING, drawable, font, ink_on, line_height, plain, width_of, wrapped
 
 ORANGE = (0.9, 0.5, 0.1, 1.0)
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from pipeline.check import SECTIONS
+from pipeline.commands.check import SECTIONS
 from pipeline.engine.fingerprint import PROJECT, imported_modules
 from pipeline.reporting import inputs
 

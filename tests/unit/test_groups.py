@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import groups
-from pipeline.groups import connected_groups, keep_first, near_pairs, similar_text_pairs
+from pipeline.tweets import groups
+from pipeline.tweets.groups import connected_groups, keep_first, near_pairs, similar_text_pairs
 
 WORDS = st.sampled_from("the a cat dog sat on mat happy sad so very good bad day night".split())
 TEXTS = st.lists(st.lists(WORDS, max_size=8).map(" ".join), max_size=12)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.hashtags import hashtag_words
+from pipeline.tweets.hashtags import hashtag_words
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import audio
+from pipeline.media import audio
 from tests.hostile import in_little_memory, outcome
 
 RATE_HZ = audio.SAMPLING_RATE_HZ

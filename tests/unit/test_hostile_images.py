@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import images
-from pipeline.decoding import read_image
+from pipeline.commands.given_files import decoded, read_bytes
 from pipeline.errors import UserError
-from pipeline.given_files import decoded, read_bytes
+from pipeline.media import images
+from pipeline.networks.decoding import read_image
 from tests.builders_pictures import picture
 from tests.hostile import in_little_memory, outcome
 

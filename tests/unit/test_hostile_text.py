@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
-from pipeline.text import MOST_CHARACTERS, TextOptions, comparison_text, spoken_text
+from pipeline.tweets.text import MOST_CHARACTERS, TextOptions, comparison_text, spoken_text
 from pipeline.voices import PiperParams, piper
 from tests.hostile import in_little_memory, outcome
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import RowError
-from pipeline.images import FORMATS, decode_image, encode_jpeg, perceptual_hash, pixel_sha256
+from pipeline.media.images import FORMATS, decode_image, encode_jpeg, perceptual_hash, pixel_sha256
 
 
 def picture(width_px: int = 96, height_px: int = 64, seed: int = 0) -> Image.Image:

@@ -16,11 +16,11 @@ import threadpoolctl
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline import decoding, inputs
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.inputs import collate, open_inputs
+from pipeline.networks import decoding, inputs
+from pipeline.networks.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.intelligibility import (
+from pipeline.speech.intelligibility import (
     BINS,
     Hearing,
     RecognitionParams,

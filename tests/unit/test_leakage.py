@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import leakage
-from pipeline.leakage import Leak, Side, find_leaks
+from pipeline.dataset import leakage
+from pipeline.dataset.leakage import Leak, Side, find_leaks
 
 WORDS = ["cat", "dog", "sun", "sad", "day", "so"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join)

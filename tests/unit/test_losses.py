@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from models.losses import CombinedLoss, focal_loss
+from models.parallelnet.losses import CombinedLoss, focal_loss
 
 # Probabilities 1/2 of class 0 and 1/10 of class 1: what the labels are given.
 LOGITS = torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]]).log()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.masked_inputs import (
+from models.pair.masked_inputs import (
     ImageBaseline,
     MaskedInput,
     SpeechBaseline,
@@ -18,9 +18,9 @@ from models.masked_inputs import (
     masked_inputs,
     speech_baseline,
 )
-from models.players import grid_and_segments
+from models.pair.players import grid_and_segments
+from models.parallelnet.spectrogram import log_mel, speech_frames
 from models.shapley import subset_masks
-from models.spectrogram import log_mel, speech_frames
 from tests.builders_nets import inputs, tiny_net
 
 FORMATS = (torch.contiguous_format, torch.channels_last)

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from pipeline import metrics
+from pipeline.evaluation import metrics
 
 CLASSES = 3
 ids = st.integers(1, 40).flatmap(lambda rows: arrays.arrays(np.int64, (2, rows), elements=st.integers(0, CLASSES - 1)))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses import CombinedLoss
-from models.parallelnet_config import ParallelNetConfig
-from models.pretrained import create_parallelnet
-from models.spectrogram import log_mel
+from models.parallelnet.losses import CombinedLoss
+from models.parallelnet.parallelnet_config import ParallelNetConfig
+from models.parallelnet.spectrogram import log_mel
 from pipeline.errors import UserError
+from pipeline.networks.build import create_parallelnet
 from tests.builders_nets import TINY, inputs, logits, tiny_net
 
 

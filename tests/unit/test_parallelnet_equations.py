@@ -15,8 +15,8 @@ import torch
 from scipy.signal import correlate2d
 from torch import Tensor
 
-from models.parallelnet import ParallelNet
-from models.parallelnet_config import ParallelNetConfig
+from models.parallelnet.parallelnet import ParallelNet
+from models.parallelnet.parallelnet_config import ParallelNetConfig
 from tests.builders_nets import KINDS, inputs, logits, tiny_net
 from tests.unit.test_backbone_architectures import BACKBONES
 

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from models import parallelnet_game
-from models.parallelnet import ParallelNet
-from models.parallelnet_game import PairGame
-from models.players import Players, grid_and_segments, halved_players
+from models.pair.game import PairGame
+from models.pair.players import Players, grid_and_segments, halved_players
+from models.parallelnet.parallelnet import ParallelNet
 from models.shapley import exact_factored, exact_values, subset_masks, tree_values, values_from_table
 from tests.builders_nets import KINDS, inputs, logits, tiny_net
 
@@ -147,7 +146,7 @@ def test_exact_values_equal_brute_force(output: str) -> None:
 def test_a_table_of_several_blocks_of_fusions_has_every_value_in_its_place(
     pairs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallelnet_game, "PAIRS_PER_FUSION", pairs)
+    monkeypatch.setattr("models.pair.game.PAIRS_PER_FUSION", pairs)
     game = game_of(net_of(), small_players((1, 2), 3))
     assert_close(game.table().T.ravel(), game.direct(subset_masks(5)))
     assert_close(game(subset_masks(5)), game.direct(subset_masks(5)))

@@ -10,10 +10,10 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.backbones import PACKAGED
-from models.parallelnet import ParallelNet
-from models.pretrained import load_backbones
+from models.parallelnet.parallelnet import ParallelNet
+from models.weights.backbones import PACKAGED
 from pipeline.errors import UserError
+from pipeline.networks.build import load_backbones
 from tests.builders_nets import KINDS, inputs, logits, new_net, tiny_net
 
 LITE0 = "tf_efficientnet_lite0"

@@ -11,10 +11,10 @@ import yaml
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from pipeline import check
+from pipeline.commands import check
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
-from pipeline.params import STRICT, read_params, section
+from pipeline.frame.params import STRICT, read_params, section
 
 SAMPLE = PROJECT / "params.yaml"
 MISSING = object()

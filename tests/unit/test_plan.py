@@ -10,7 +10,7 @@ import huggingface_hub
 import pytest
 import yaml
 
-from pipeline import plan
+from pipeline.commands import plan
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.players import Players, grid_and_segments, halved_players, word_segments
+from models.pair.players import Players, grid_and_segments, halved_players, word_segments
 
 
 def test_uneven_cells_and_segments_are_numbered_row_by_row_and_padding_is_no_player() -> None:

@@ -21,12 +21,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
-from models.parallelnet import ParallelNet
-from models.parallelnet_config import ParallelNetConfig
-from pipeline import predict
+from models.parallelnet.parallelnet import ParallelNet
+from models.parallelnet.parallelnet_config import ParallelNetConfig
+from pipeline.commands import predict
 from pipeline.errors import UserError
-from pipeline.inputs import collate, open_inputs
-from pipeline.nets import InputParams
+from pipeline.networks.inputs import collate, open_inputs
+from pipeline.networks.params import InputParams
 from tests.builders_sier import LABELS, context_at, write_sier
 
 SIZES: dict[str, Any] = {"image_size_px": 32, "n_mels": 32, "n_frames": 32, "duration_seconds": 1.0}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from models.linear import softmax
-from models.probe_training import (
+from models.teachers.linear import softmax
+from models.teachers.probe_training import (
     choose_c,
     choose_c_by_folds,
     fit_linear,
@@ -21,7 +21,7 @@ from models.probe_training import (
     usable_folds,
     validation_speakers,
 )
-from models.standardise import Statistics
+from models.teachers.standardise import Statistics
 from pipeline.errors import UserError
 
 CLASSES = ("sadness", "anger", "excitement")  # deliberately not alphabetical

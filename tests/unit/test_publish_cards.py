@@ -14,7 +14,7 @@ from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
 from pipeline.errors import UserError
-from pipeline.nets import InputParams
+from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
 from pipeline.publishing.export import Exported, Part
 from pipeline.publishing.facts import Facts

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import rate
-from pipeline.rate import prepare
+from pipeline.commands import rate
+from pipeline.commands.rate import prepare
+from pipeline.frame.stage import BaseParams
 from pipeline.rating.server import SECRET_VARIABLE
 from pipeline.rating.store import Rating, Store
-from pipeline.stage import BaseParams
 from tests.builders_sier import LABELS, write_sier
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"

@@ -12,15 +12,15 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import audio
+from pipeline.commands.rate import prepare
 from pipeline.errors import UserError
-from pipeline.rate import prepare
+from pipeline.frame.stage import BaseParams
+from pipeline.media import audio
 from pipeline.rating import session as sessions
 from pipeline.rating import view
 from pipeline.rating.session import RatingError, Session, Ticket, person
 from pipeline.rating.turns import Progress, Task
-from pipeline.stage import BaseParams
-from pipeline.text import TextOptions
+from pipeline.tweets.text import TextOptions
 from tests.builders_sier import LABELS, write_sier
 
 BASE = BaseParams(seed=0, labels=LABELS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.summary import summarise
+from pipeline.commands.summary import summarise
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

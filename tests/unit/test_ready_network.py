@@ -20,8 +20,8 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
-from models.class_map import ClassMap
-from models.ready_network import ReadyNetwork, digest_of
+from models.teachers.class_map import ClassMap
+from models.teachers.ready_network import ReadyNetwork, digest_of
 from pipeline.errors import RowError, UserError
 
 LABELS = ("sad", "neu", "ang", "hap")

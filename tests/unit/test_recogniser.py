@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline import audio
-from pipeline.intelligibility import compare
-from pipeline.recogniser import Recogniser
+from pipeline.media import audio
+from pipeline.speech.intelligibility import compare
+from pipeline.speech.recogniser import Recogniser
 from tests import voice
 
 pytestmark = voice.needs_piper

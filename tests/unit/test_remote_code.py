@@ -15,7 +15,7 @@ import torch
 
 from tests.builders_nets import inputs, logits, tiny_net
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[2] / "models" / "parallelnet"
 ALLOWED = {"torch", "torchvision", "timm", "transformers", "numpy"}
 NETS: dict[str, dict[str, Any]] = {"paper": {"fusion": 3}, "crossed": {"fusion": 1}, "speech": {"modalities": "speech"}}
 

@@ -9,9 +9,9 @@ import pytest
 from dvc.repo import Repo
 
 from pipeline.engine import shards
-from pipeline.repair import repair
-from pipeline.stage import Paths
-from pipeline.verify_shards import Fault
+from pipeline.frame.stage import Paths
+from pipeline.verification.repair import repair
+from pipeline.verification.shard_files import Fault
 
 FINGERPRINT = "f" * 64
 COUNT = 4

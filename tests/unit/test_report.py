@@ -14,7 +14,7 @@ import pytest
 from pipeline import report
 from pipeline.engine import usage
 from pipeline.errors import UserError
-from pipeline.params import section
+from pipeline.frame.params import section
 from pipeline.reporting import facts, inputs, left_out, overlays, rows
 from pipeline.reporting.charts import Axis, Style, chart
 from pipeline.reporting.figures import Matrix

@@ -14,9 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import label_plots, rules
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.reports import write_metrics, write_plot
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.labels import plots as label_plots
+from pipeline.labels import rules
 
 
 def metrics_text(folder: Path, metrics: dict[Any, Any]) -> str:

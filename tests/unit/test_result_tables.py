@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import evaluate_plots, result_tables
-from pipeline.paper_results import TABLE_2, TABLE_3
-from pipeline.reports import write_plot
+from pipeline.evaluation import plots, result_tables
+from pipeline.evaluation.paper_results import TABLE_2, TABLE_3
+from pipeline.frame.metrics_files import write_plot
 
 
 def figures(accuracy: float, rows: int = 66, kappa: float | None = 0.25) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def test_the_paper_is_quoted_as_it_prints_its_tables() -> None:
 
 def test_plots_of_accuracy_have_the_paper_validation_test_and_what_needs_no_training(tmp_path: Path) -> None:
     histories = {"ser_only": [{"epoch": 1, "train_loss": 1.5, "validation_loss": 1.25, "validation_accuracy": 0.5}]}
-    evaluate_plots.write_all(FINDINGS, histories, [("sad", "happy"), ("sad", "sad")], tmp_path)
+    plots.write_all(FINDINGS, histories, [("sad", "happy"), ("sad", "sad")], tmp_path)
     texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in tmp_path.iterdir()}
     assert texts["model_accuracy"][:4] == [
         "series,model,accuracy,low,high,rows",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.rules import Rule, Votes, dominant_modality, drop_reasons, remap, votes
+from pipeline.labels.rules import Rule, Votes, dominant_modality, drop_reasons, remap, votes
 
 SPEECH = ("anger", "excitement", "sadness")  # a teacher that met no disgust
 IMAGE = ("anger", "disgust", "excitement", "sadness")

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora import b_t4sa as b_t4sa_reader
-from pipeline.corpora.sample import make_b_t4sa
-from pipeline.corpora.sample.tweets import FEELINGS, write_tweets
 from pipeline.errors import RowError, UserError
-from pipeline.images import decode_image, perceptual_hash
+from pipeline.media.images import decode_image, perceptual_hash
+from pipeline.sample import make_b_t4sa
+from pipeline.sample.tweets import FEELINGS, write_tweets
 from tests.sample_helpers import SEED, digests, elsewhere, size_bytes
 
 TWEETS = 20
@@ -46,9 +46,7 @@ def test_b_t4sa_has_the_same_bytes_elsewhere_and_others_with_another_seed(b_t4sa
 
 
 def test_package_is_light_to_import() -> None:
-    code = (
-        "import sys, pipeline.corpora.sample; print(sorted({'numpy', 'PIL', 'soundfile', 'scipy'} & set(sys.modules)))"
-    )
+    code = "import sys, pipeline.sample; print(sorted({'numpy', 'PIL', 'soundfile', 'scipy'} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert found.stdout.strip() == "[]"

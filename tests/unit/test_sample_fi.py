@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from pipeline.corpora import fi as fi_reader
-from pipeline.corpora.sample import make_fi
-from pipeline.corpora.sample.pictures import EMOTIONS, EVERYDAY, draw_picture
 from pipeline.errors import UserError
+from pipeline.sample import make_fi
+from pipeline.sample.pictures import EMOTIONS, EVERYDAY, draw_picture
 from tests.sample_helpers import SEED, digests, elsewhere, size_bytes
 
 IMAGES = 6

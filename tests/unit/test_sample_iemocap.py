@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora import iemocap as iemocap_reader
-from pipeline.corpora.sample import make_iemocap
-from pipeline.corpora.sample.dialogues import quotas, write_dialogues
-from pipeline.corpora.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, Reader, act
 from pipeline.errors import UserError
+from pipeline.sample import make_iemocap
+from pipeline.sample.dialogues import quotas, write_dialogues
+from pipeline.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, Reader, act
 from tests.sample_helpers import SEED, size_bytes
 
 UTTERANCES = 40
@@ -154,7 +154,7 @@ def test_full_size_has_enough_to_learn_from_in_every_session() -> None:
 
 @pytest.fixture(scope="module")
 def voice() -> Reader:
-    from pipeline.corpora.sample.iemocap import VOICE
+    from pipeline.sample.iemocap import VOICE
     from pipeline.voices.piper import load
 
     return load(VOICE)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.card import voice_terms
+from pipeline.dataset.card import voice_terms
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
-from pipeline.params import section
-from pipeline.prosody import PLAIN, Prosody, ProsodyParams
-from pipeline.recordings import Script, Utterance
-from pipeline.speakers import Cast, SpeakerParams, cast_of
+from pipeline.frame.params import section
+from pipeline.speech.prosody import PLAIN, Prosody, ProsodyParams
+from pipeline.speech.recordings import Script, Utterance
+from pipeline.speech.speakers import Cast, SpeakerParams, cast_of
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import voice_of
 

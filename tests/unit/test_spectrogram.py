@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.spectrogram import HOP_SAMPLES, MAX_DB, RANGE_DB, WINDOW_SAMPLES, log_mel, speech_frames
+from models.parallelnet.spectrogram import HOP_SAMPLES, MAX_DB, RANGE_DB, WINDOW_SAMPLES, log_mel, speech_frames
 
 RATE_HZ = 16_000
 

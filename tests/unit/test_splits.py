@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.splits import fold_groups, split_groups
+from pipeline.dataset.splits import fold_groups, split_groups
 
 ROWS = st.lists(st.tuples(st.integers(0, 25).map(lambda n: f"g{n}"), st.sampled_from(["anger", "happy", "sad"])))
 SALTS = st.sampled_from(["", "a", "b"])

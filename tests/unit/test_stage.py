@@ -13,15 +13,15 @@ import pytest
 import yaml
 from pydantic.dataclasses import dataclass
 
-from pipeline import tables
 from pipeline.engine import lifecycle, usage
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.shards import Output, Task
 from pipeline.engine.work import Work, run_shards
 from pipeline.engine.worker import Worker
 from pipeline.errors import RetryableError, RowError, UserError
-from pipeline.params import STRICT
-from pipeline.stage import BaseParams, Context, Paths, Report, stage_main
+from pipeline.frame import tables
+from pipeline.frame.params import STRICT
+from pipeline.frame.stage import BaseParams, Context, Paths, Report, stage_main
 from tests.engine_workers import tasks, unloadable
 
 PARAMS = """

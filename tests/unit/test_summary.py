@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import summary
+from pipeline.commands import summary
 from pipeline.errors import UserError
 
 METRICS: dict[str, Any] = {

@@ -14,11 +14,13 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import recogniser, recordings, synthesize, tables
-from pipeline.audio import SpeechLimits, decode
+from pipeline import synthesize
 from pipeline.engine import shards
-from pipeline.intelligibility import RecognitionParams
-from pipeline.prosody import Prosody, ProsodyParams
+from pipeline.frame import tables
+from pipeline.media.audio import SpeechLimits, decode
+from pipeline.speech import recogniser, recordings
+from pipeline.speech.intelligibility import RecognitionParams
+from pipeline.speech.prosody import Prosody, ProsodyParams
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import PiperParams, Voice, load_voice
 from tests.builders_sier import context_at, write_folder

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline import synthesize, tables
-from pipeline.audio import SpeechLimits
+from pipeline import synthesize
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.intelligibility import RecognitionParams
-from pipeline.speakers import SpeakerParams
+from pipeline.frame import tables
+from pipeline.media.audio import SpeechLimits
+from pipeline.speech.intelligibility import RecognitionParams
+from pipeline.speech.speakers import SpeakerParams
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import Request, Spoken, TransformersVitsParams
 from pipeline.voices.vits import VitsVoice

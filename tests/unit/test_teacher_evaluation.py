@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from models.classifier import Normalise
-from models.teacher_evaluation import evaluate, leave_one_group_out, stratified_split
+from models.teachers.evaluation import evaluate, leave_one_group_out, stratified_split
+from models.teachers.probe import Normalise
 from pipeline.errors import UserError
 
 CLASSES = ("anger", "excitement", "sadness", "disgust")
@@ -179,7 +179,7 @@ def test_split_of_too_few_rows_or_of_repeated_ids_is_one_line() -> None:
 def test_speech_probe_understands_unseen_actors_better_by_voice() -> None:
     import soundfile as sf
 
-    from models.speech_encoder import WhisperEncoder
+    from models.teachers.speech_encoder import WhisperEncoder
     from pipeline.corpora import iemocap
 
     classes = {"ang": "anger", "exc": "excitement", "hap": "excitement", "sad": "sadness", "dis": "disgust"}
@@ -205,8 +205,8 @@ def test_image_probe_knows_unseen_photographs() -> None:
     import torch
     from PIL import Image
 
-    from models.image_encoder import TimmEncoder
-    from models.probe_training import fit_probe
+    from models.teachers.image_encoder import TimmEncoder
+    from models.teachers.probe_training import fit_probe
 
     torch.set_num_threads(1)
     files = [path for name in CLASSES for path in sorted((Path(str(REAL)) / "fi" / name).glob("*.jpg"))]

@@ -18,16 +18,18 @@ from safetensors.numpy import load_file, save_file
 from torch.nn.functional import cross_entropy
 from transformers import WhisperForConditionalGeneration
 
-from models.checkpoint_teacher import CheckpointTeacher
-from models.ready_network import load_pretrained
-from models.teachers import load_teacher
-from pipeline import audio, score, teacher_corpora, train_teacher
+from models.teachers.loading import load_teacher
+from models.teachers.network_teacher import CheckpointTeacher
+from models.teachers.ready_network import load_pretrained
+from pipeline import score, train_teacher
 from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
-from pipeline.params import section
-from pipeline.teacher_params import SECTION
+from pipeline.frame.params import section
+from pipeline.media import audio
+from pipeline.teachers import corpora
+from pipeline.teachers.params import SECTION
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -211,7 +213,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
     assert metrics["held_out"]["protocol"] == "80/5/15 stratified"
     assert 0 < metrics["held_out"]["rows"] < metrics["used"] == 12
 
-    decode = teacher_corpora.DECODE["image"]
+    decode = corpora.DECODE["image"]
     decoded: list[Path] = []
     after: list[Path] = []
 
@@ -223,7 +225,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
             raise KeyboardInterrupt
         return decode(path)
 
-    monkeypatch.setitem(teacher_corpora.DECODE, "image", until_the_third_epoch)
+    monkeypatch.setitem(corpora.DECODE, "image", until_the_third_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(root, "image", params)
     assert not (root / "data/checkpoints").exists()
@@ -232,7 +234,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
         decoded.append(path)
         return decode(path)
 
-    monkeypatch.setitem(teacher_corpora.DECODE, "image", counted)
+    monkeypatch.setitem(corpora.DECODE, "image", counted)
     train(root, "image", params)
     assert len(decoded) < 2 * 12  # two epochs were not trained again
     assert content(root / "data/checkpoints/ier") == content(calm / "data/checkpoints/ier")

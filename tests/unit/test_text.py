@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.errors import RowError
-from pipeline.text import TextOptions, comparison_text, spoken_text
+from pipeline.tweets.text import TextOptions, comparison_text, spoken_text
 
 WORDS = TextOptions(emoji="words", max_characters=280)
 DROP = TextOptions(emoji="drop", max_characters=280)

@@ -21,16 +21,18 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback
 
-from models.parallelnet import ParallelNet
-from pipeline import launch, nets, train
-from pipeline.balance import BalancedSampler, class_weights
+from models.parallelnet.parallelnet import ParallelNet
+from pipeline import train
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.inputs import Inputs, collate, open_inputs
-from pipeline.params import section
-from pipeline.stage import BaseParams, Context, Paths
-from pipeline.training import Job, fold_masks, make_trainer, train_fold
+from pipeline.frame.params import section
+from pipeline.frame.stage import BaseParams, Context, Paths
+from pipeline.networks import launch
+from pipeline.networks.balance import BalancedSampler, class_weights
+from pipeline.networks.fold import Job, fold_masks, make_trainer, train_fold
+from pipeline.networks.inputs import Inputs, collate, open_inputs
+from pipeline.networks.params import TrainParams, build, read_models
 from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
 
 
@@ -47,8 +49,8 @@ def context(root: Path, found: dict[str, Any], item: str = "net") -> Context:
 
 
 def job(found: dict[str, Any], folder: Path, fold: int = 0) -> Job:
-    base, protocol = section(found, "base", BaseParams), section(found, "train", nets.TrainParams)
-    return Job("net", nets.read_models(found)["net"], protocol, base, fold, "cpu", folder)
+    base, protocol = section(found, "base", BaseParams), section(found, "train", TrainParams)
+    return Job("net", read_models(found)["net"], protocol, base, fold, "cpu", folder)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,14 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def inputs(planted: Path) -> Inputs:
     found = sections()
-    return open_inputs("sier_train", section(found, "train", nets.TrainParams).inputs, context(planted, found))
+    return open_inputs("sier_train", section(found, "train", TrainParams).inputs, context(planted, found))
 
 
 @pytest.fixture(scope="module")
 def five_folds(planted: Path) -> Path:
     """The stage's outputs for forty rows and all five folds."""
     found = sections({"folds": [0, 1, 2, 3, 4], "epochs": 4})
-    train.run(section(found, "train", nets.TrainParams), context(planted, found))
+    train.run(section(found, "train", TrainParams), context(planted, found))
     return planted
 
 
@@ -119,7 +121,7 @@ def test_dvclive_has_a_step_for_each_epoch(five_folds: Path) -> None:
 
 def test_a_further_fold_keeps_the_finished_ones(planted: Path, five_folds: Path) -> None:
     found = sections({"folds": [0, 1, 2, 3, 4], "epochs": 4})
-    params = section(found, "train", nets.TrainParams)
+    params = section(found, "train", TrainParams)
     results = list((planted / ".work" / "train.net").glob("*/fold-*/fold.json"))
     before = {path: path.stat().st_mtime_ns for path in results}
     assert len(before) == 5
@@ -149,7 +151,7 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
     paper = yaml.safe_load((PROJECT / "params.paper.yaml").read_text(encoding="utf-8"))
     found = sections({**paper["train"], "inputs": TINY_TRAIN["inputs"]})
     work = job(found, tmp_path)
-    trainer = make_trainer(work, nets.build(work.model, work.train, LABELS), inputs)
+    trainer = make_trainer(work, build(work.model, work.train, LABELS), inputs)
     trainer.create_optimizer_and_scheduler(num_training_steps=10)
     assert type(trainer.optimizer) is torch.optim.Adam
     assert {(group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups} == {(8e-6, 0.0)}
@@ -248,7 +250,7 @@ def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
         write_planted(tmp_path / name, wrong_in_fold_0=True)
         (tmp_path / name / "params.yaml").write_text(yaml.safe_dump(found))
     monkeypatch.chdir(tmp_path / "calm")
-    train.run(section(found, "train", nets.TrainParams), context(Path(), found))
+    train.run(section(found, "train", TrainParams), context(Path(), found))
     calm = json.loads(Path("data/checkpoints/net/training.json").read_text())["folds"][0]
     assert calm["stopped_early"]
     assert calm["epochs"] == calm["best_epoch"] + 12

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import audio
-from pipeline.transcripts import Transcriber, Word, frames_kept, silence_frames, text_of
+from pipeline.explanation.transcripts import Transcriber, Word, frames_kept, silence_frames, text_of
+from pipeline.media import audio
 from tests import voice
 
 SENTENCE = "The weather is lovely this morning."

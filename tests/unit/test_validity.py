@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats.contingency import association
 
-from pipeline.validity import Association, associate, contingency
+from pipeline.labels.validity import Association, associate, contingency
 
 LABELS = ("anger", "happy", "hate", "sad")
 SENTIMENTS = ("negative", "neutral", "positive")

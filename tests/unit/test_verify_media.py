@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import audio
 from pipeline.engine import shards
-from pipeline.images import encode_jpeg
-from pipeline.verify_media import Media, check_media
-from pipeline.verify_shards import Checked, Fault
+from pipeline.media import audio
+from pipeline.media.images import encode_jpeg
+from pipeline.verification.media import Media, check_media
+from pipeline.verification.shard_files import Checked, Fault
 
 Seen = dict[tuple[str, str], bytes]
 

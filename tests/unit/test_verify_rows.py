@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.text import TextOptions, comparison_text, spoken_text
-from pipeline.verify_rows import Source, check_clean, check_join, check_scores, check_splits
+from pipeline.tweets.text import TextOptions, comparison_text, spoken_text
+from pipeline.verification.rows import Source, check_clean, check_join, check_scores, check_splits
 
 HERE = Path("data/clean")
 OPTIONS = TextOptions(emoji="words", max_characters=280)

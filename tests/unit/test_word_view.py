@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.transcripts import Word
-from pipeline.word_view import ScoredWord, score_words, top_words, word_boundaries
+from pipeline.explanation.transcripts import Word
+from pipeline.explanation.word_view import ScoredWord, score_words, top_words, word_boundaries
 
 
 def test_a_word_has_what_lies_inside_its_interval() -> None:

@@ -1,0 +1,82 @@
+"""Frozen pretrained encoders: what every one of them offers, and how to get one by name.
+
+In   a batch of items: mono 16 kHz waveforms (`speech_encoder`) or RGB pictures (`image_encoder`)
+Out  float32 [n, dimensions], one vector per item, in the order of the batch
+
+A vector depends on its item only, never on its neighbours in the batch. The two encoders live in modules of their
+own because the one for speech needs no torch, whose import takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UserError
+
+WHISPER = "whisper-tiny.en"
+
+
+class Encoder(Protocol):
+    """A frozen network that turns items (waveforms or pictures) into vectors."""
+
+    @property
+    def name(self) -> str:
+        """What `create_encoder` makes it from."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """sha256, hex, over the weights and everything else that decides the vectors."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def check(self, item: Any) -> None:
+        """Raises RowError if this item cannot be encoded, so that it costs its row and not its batch."""
+        ...
+
+    def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
+        """Vectors float32 [len(batch), dimensions]; raises RowError for the first item that `check` refuses."""
+        ...
+
+
+def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights: Path | None = None) -> Encoder:
+    """The encoder called `name`: `whisper-tiny.en`, or a timm backbone such as `tf_efficientnet_lite0`.
+
+    Args:
+        name: see above.
+        threads: CPU threads. The last bits of a vector depend on them, so the default is the same on every machine.
+            For the image encoder this is torch's setting, and so holds for the whole process.
+        device: `cpu` or `cuda`.
+        weights: local weights of a timm backbone that has no packaged ones.
+
+    Raises:
+        UserError: unknown name, package not installed, weights other than the pinned ones, or no such device.
+    """
+    if name == WHISPER:
+        import ctranslate2  # noqa: PLC0415
+
+        _expect_device(device, ctranslate2.get_cuda_device_count())
+        from models.teachers.speech_encoder import WhisperEncoder  # noqa: PLC0415
+
+        return WhisperEncoder(cpu_threads=threads, device=device)
+    import torch  # noqa: PLC0415
+
+    from models.teachers.image_encoder import TimmEncoder  # noqa: PLC0415
+
+    _expect_device(device, torch.cuda.device_count())
+    torch.set_num_threads(threads)
+    return TimmEncoder(name, weights=weights, device=device)
+
+
+def _expect_device(device: str, cuda_devices: int) -> None:
+    if device != "cpu" and not cuda_devices:
+        raise UserError(f"device {device}: none was found; use cpu (SIER_DEVICE), or install its driver")

@@ -1,0 +1,94 @@
+"""Pictures to vectors: a frozen ImageNet backbone, averaged over the picture.
+
+In   `PIL.Image.Image`, RGB, any size
+Out  float32 [n, num_features] (1,280 for tf_efficientnet_lite0): global average of `forward_features`
+
+A picture is squeezed to the backbone's input square (224 x 224) by bicubic resampling, whatever its aspect ratio, so
+that nothing of it is cut off. Centre crops, padding and larger squares were tried on 102 photographs of four
+emotions: all lie within the noise of two points.
+
+The last bits depend on torch's thread count: for results that do not vary with the machine, the process calls
+`torch.set_num_threads(1)` (parallelism belongs to the worker processes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.weights.backbones import create_backbone, weights_sha256
+
+# Changed by hand whenever the way from picture to vector changes, so that old scores are not taken for new ones.
+_RECIPE = "squeezed bicubic, float32, channels last, global average, version 1"
+
+
+class TimmEncoder:
+    """A frozen timm backbone with ImageNet weights.
+
+    Args:
+        name: a timm model name.
+        weights: local weights, for names without packaged ones (see `models.weights.backbones`).
+        device: `cpu` or `cuda`.
+        batch_size: pictures per forward pass. 1 is the default and as fast as any on a CPU; above it, the last bits
+            of a vector depend on how many pictures share the pass. Raise it on a GPU only.
+
+    Raises:
+        UserError: unknown name, or no weights to be had.
+    """
+
+    def __init__(
+        self,
+        name: str = "tf_efficientnet_lite0",
+        *,
+        weights: Path | None = None,
+        device: str = "cpu",
+        batch_size: int = 1,
+    ) -> None:
+        model: Any = create_backbone(name, pretrained=True, weights=weights)
+        # Channels last is about 1.4 times as fast on a CPU for depthwise convolutions.
+        self._model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self._device = device
+        self._batch_size = batch_size
+        config = model.pretrained_cfg
+        self._side_px = int(config["input_size"][-1])
+        self._mean = np.asarray(config["mean"], dtype=np.float32)
+        self._std = np.asarray(config["std"], dtype=np.float32)
+        self.name = name
+        self.dimensions = int(model.num_features)
+        recipe = f"{name} {weights_sha256(name, weights)} {self._side_px} {config['mean']} {config['std']} {_RECIPE}"
+        self.digest = hashlib.sha256(recipe.encode()).hexdigest()
+
+    def check(self, item: Image.Image) -> None:
+        """Every RGB picture can be encoded; anything else is a fault of the caller, and a ValueError."""
+        if item.mode != "RGB":
+            raise ValueError(f"expected an RGB picture, found mode {item.mode}")
+
+    def encode(self, batch: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Vectors float32 [n, dimensions] of n RGB pictures.
+
+        Raises:
+            ValueError: a picture is not RGB.
+        """
+        vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)
+        for start in range(0, len(batch), self._batch_size):
+            chunk = batch[start : start + self._batch_size]
+            pixels = torch.from_numpy(np.stack([self._pixels(image) for image in chunk]))
+            pixels = pixels.permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
+            with torch.inference_mode():
+                features = self._model.forward_features(pixels)
+                vectors[start : start + len(chunk)] = features.mean(dim=(2, 3)).cpu().numpy()
+        return vectors
+
+    def _pixels(self, image: Image.Image) -> NDArray[np.float32]:
+        """Normalised pixels, float32 [side, side, 3]."""
+        self.check(image)
+        square = image.resize((self._side_px, self._side_px), Image.Resampling.BICUBIC)
+        pixels = np.asarray(square, dtype=np.float32) / np.float32(255)
+        return (pixels - self._mean) / self._std

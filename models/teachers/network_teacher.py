@@ -1,0 +1,127 @@
+"""The teacher that is one network, ready or fine-tuned: a classifier of transformers as a `models.teachers.probe.Teacher`.
+
+In   waveforms or pictures
+Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `keep`
+
+Its representations are the network's logits: with `normalise: voice` they are standardised by their voice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.teachers.class_map import ClassMap
+from models.teachers.probe import TEACHER_FILE, Normalise, expect_statistics
+from models.teachers.ready_network import ReadyNetwork
+from models.teachers.standardise import Statistics
+from pipeline.errors import UserError
+
+
+@dataclass(frozen=True)
+class CheckpointTeacher:
+    """A network and a map from its labels to classes.
+
+    Attributes:
+        network: gives the logits.
+        class_map: of its labels.
+        label_classes: label -> class or null, as in params.yaml.
+        normalise: `voice`: logits are standardised per voice; `none`: taken as they are.
+        temperature: divides the logits; 1 if not calibrated.
+        kind: `checkpoint`: taken as it came; `finetune`: trained by this project, so that labels are classes.
+    """
+
+    network: ReadyNetwork
+    class_map: ClassMap
+    label_classes: Mapping[str, str | None]
+    normalise: Normalise
+    temperature: float = 1.0
+    kind: Literal["checkpoint", "finetune"] = "checkpoint"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the probability columns."""
+        return self.class_map.classes
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the network, the map, normalisation and temperature, hex."""
+        outside = self.class_map.outside_classes
+        facts = [self.network.digest, dict(self.label_classes), outside, self.normalise, self.temperature]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def check(self, item: Any) -> None:
+        """Raises RowError if the network cannot take this item."""
+        self.network.check(item)
+
+    def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
+        """Logits float32 [n, labels]."""
+        return self.network.logits(batch)
+
+    def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
+        """Probabilities float32 [n, classes].
+
+        Raises:
+            ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
+        """
+        expect_statistics(self.normalise, statistics)
+        logits = representation if statistics is None else statistics.apply(representation)
+        return self.class_map.probabilities(logits, self.temperature)
+
+    def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
+        """Probabilities float32 [n, classes] of a batch of items."""
+        return self.classify(self.represent(batch), statistics)
+
+    @property
+    def by_length(self) -> bool:
+        """Whether it is quicker on batches of items of like length: it pads."""
+        return self.network.modality == "speech"
+
+    def save(self, folder: Path) -> None:
+        """Write `teacher.json`, the network's safetensors and its preprocessor into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.network.save(folder)
+        card = {
+            "kind": self.kind,
+            "modality": self.network.modality,
+            "classes": self.classes,
+            "label_classes": dict(self.label_classes),
+            "outside_classes": self.class_map.outside_classes,
+            "normalise": self.normalise,
+            "temperature": self.temperature,
+            "digest": self.digest,
+        }
+        for path in folder.iterdir():
+            path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches
+        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
+    ) -> CheckpointTeacher:
+        """The teacher that `save` wrote.
+
+        Raises:
+            UserError: a file is missing or broken, or the network is not the one that was saved.
+        """
+        try:
+            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+            network = ReadyNetwork.load(
+                str(folder), card["modality"], device=device, batch_size=batch_size, compiled=compiled
+            )
+            chosen = ClassMap.of(network.labels, card["label_classes"], card["outside_classes"], str(folder))
+            teacher = cls(network, chosen, card["label_classes"], card["normalise"], card["temperature"], card["kind"])
+            saved = card["digest"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found = f"{type(error).__name__}: {error}"
+            raise UserError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
+        if teacher.digest != saved:
+            raise UserError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        return teacher

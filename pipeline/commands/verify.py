@@ -1,0 +1,109 @@
+"""verify: read everything that was built again, and say what is not as it should be.
+
+    python -m pipeline.verify [data/clean data/sier ...] [--media all|sample|none] [--repair] [--json]
+
+Checked are, in data/{clean,speech,scores/*,labels,sier}: size and sha256 of every file, Parquet and columns, counts,
+reasons of rejects, pictures and recordings, ids, joins between stages, probabilities, labels (worked out anew from the
+scores), the dataset's values, and that no group is torn between splits or folds. A fault hides no other: what is whole
+is looked at, and joins say nothing of rows that may have stood in a damaged shard. A line per fault on stdout; nothing
+is changed. With --repair damaged shards are removed, so that `dvc repro` makes just those anew. Exit code 1 if there is
+a fault, 0 if there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.stage import BaseParams, Paths
+from pipeline.verification.folders import STAGES, Verification
+from pipeline.verification.repair import repair
+from pipeline.verification.shard_files import Fault
+
+SHOWN = 20  # faults of a kind; the others are counted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", help="of data/; by default all that verify knows and that are there")
+    parser.add_argument("--media", choices=("all", "sample", "none"), default="sample", help="what to decode")
+    parser.add_argument("--repair", action="store_true", help="remove damaged shards, for dvc repro to make anew")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args(arguments)
+    paths = Paths(Path())
+    try:
+        base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
+        names = _chosen(options.folders, paths.data)
+        verification = Verification(paths, base.labels, names, options.media)
+        faults = list(verification.faults())
+        done = list(repair(faults, paths, STAGES)) if options.repair else []
+    except UserError as error:
+        print(f"verify: error: {error}", file=sys.stderr)
+        return 1
+    looked = f"{verification.shards} shards with {verification.rows} rows in {', '.join(names)}"
+    if options.json:
+        _print_json(faults, done, looked)
+    else:
+        _print_lines(faults, done)
+    print(f"verify: {looked}: {_count(faults)}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _chosen(folders: Sequence[str], data: Path) -> list[str]:
+    names = [Path(folder).resolve().relative_to(data.resolve()).as_posix() if _below(folder, data) else folder
+             for folder in folders]  # fmt: skip
+    for name, folder in zip(names, folders, strict=True):
+        if name not in STAGES:
+            raise UserError(f"{folder}: expected one of {', '.join(f'{data}/{known}' for known in STAGES)}")
+    # Asked for all, what has not been built is no fault; what has a folder is looked at, with or without a manifest.
+    chosen = [name for name in STAGES if (name in names if names else (data / name).is_dir())]
+    if not chosen:
+        raise UserError(f"{data}: nothing to verify there; run: dvc repro")
+    return chosen
+
+
+def _below(folder: str, data: Path) -> bool:
+    return Path(folder).resolve().is_relative_to(data.resolve())
+
+
+def _count(faults: Sequence[Fault]) -> str:
+    if not faults:
+        return "no faults"
+    kinds = Counter(fault.kind for fault in faults)
+    return (
+        f"{len(faults)} fault{'s' if len(faults) > 1 else ''} (" + ", ".join(f"{k} {n}" for k, n in kinds.items()) + ")"
+    )
+
+
+def _print_lines(faults: Sequence[Fault], done: Sequence[str]) -> None:
+    by_kind: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        by_kind[fault.kind].append(fault)
+    for kind, found in by_kind.items():
+        for fault in found[:SHOWN]:
+            print(fault)
+        if len(found) > SHOWN:
+            print(f"... and {len(found) - SHOWN} more of kind {kind}; --json lists all")
+    for line in done:
+        print(line)
+
+
+def _print_json(faults: Sequence[Fault], done: Sequence[str], looked: str) -> None:
+    listed: list[dict[str, Any]] = [
+        {"where": str(fault.where), "kind": fault.kind, "what": fault.what} for fault in faults
+    ]
+    print(json.dumps({"looked_at": looked, "faults": listed, "repaired": list(done)}, indent=1))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

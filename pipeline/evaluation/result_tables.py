@@ -1,0 +1,187 @@
+"""The paper's Tables 2 and 3 with our figures beside the paper's, as CSV and as Markdown.
+
+In   the content of reports/evaluate.json: origin; rows by kind (train, test, majority_class); models by name (rows;
+     same_design_as: the first network of equal parameters, which may be itself; validation: folds, figure -> mean,
+     standard_deviation; test: rows, figures, intervals); without_training by kind
+Out  text: CSV holds shares in [0, 1], Markdown accuracies in percent as the paper prints them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.evaluation import baselines
+from pipeline.evaluation.metrics import FIGURES
+from pipeline.evaluation.paper_results import DATASET_ROWS, SENTIMENT_ROWS, TABLE_2, TABLE_3, PaperRow
+from pipeline.frame import acquired
+
+Results = Mapping[str, Mapping[str, Any]]
+
+COLUMNS = (
+    "kind", "name", "author", "paper_accuracy", "folds", "validation_accuracy", "validation_accuracy_sd", "test_rows",
+    *(f"test_{figure}{part}" for figure in FIGURES for part in ("", "_low", "_high")),
+)  # fmt: skip
+NOT_TRAINED = "not trained"
+ONE_FOLD = "one fold"
+VALIDATION = (
+    "The paper reports validation accuracy. Ours is that of the rows which each fold held out; they also decided when "
+    "training stopped, so the test figures are the stricter ones."
+)
+TEACHERS = (
+    "Labels are those of the teacher that is surer, so its copy is right in every row by construction. The paper's "
+    "section 5.4 expects 100 % of either teacher; one teacher alone gets what is shown."
+)
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """What a table is made of.
+
+    Attributes:
+        title: of the Markdown page.
+        notes: sentences below the tables, one paragraph each.
+        paper: the paper's rows, in its order.
+        networks: our results by name; those that the paper has no row for come below its rows, in this order.
+        baselines: test figures of what needs no training, by the words that describe it.
+    """
+
+    title: str
+    notes: Sequence[str]
+    paper: Sequence[PaperRow]
+    networks: Results
+    baselines: Results
+
+    @property
+    def rows(self) -> list[tuple[PaperRow | None, str, Mapping[str, Any] | None]]:
+        """(row of the paper, name, our result), either of the two possibly None."""
+        known = [(row, row.name, self.networks.get(row.model)) for row in self.paper]
+        ours = [name for name in self.networks if name not in {row.model for row in self.paper}]
+        return [*known, *((None, name, self.networks[name]) for name in ours)]
+
+
+def table_2(findings: Mapping[str, Any]) -> ResultTable:
+    """Emotion recognition: the networks of the dataset's rows."""
+    scale = findings["rows"].get("sier")
+    notes = [_scale(findings, scale, f"the paper's dataset has {DATASET_ROWS:,}"), VALIDATION]
+    if scale:
+        notes.append(TEACHERS)
+    return _table_of("Table 2: emotion recognition (section 4.3.2)", notes, TABLE_2, findings, "sier")
+
+
+def table_3(findings: Mapping[str, Any]) -> ResultTable:
+    """Sentiment classification: the networks of all rows of B-T4SA that could be spoken."""
+    scale = _scale(findings, findings["rows"].get("clean"), f"B-T4SA has {SENTIMENT_ROWS:,} in all")
+    notes = [scale, "The splits are B-T4SA's own; its validation split decided when training stopped."]
+    return _table_of("Table 3: sentiment classification (section 5.3)", notes, TABLE_3, findings, "clean")
+
+
+def _table_of(
+    title: str, notes: Sequence[str], paper: Sequence[PaperRow], findings: Mapping[str, Any], kind: str
+) -> ResultTable:
+    networks = {name: result for name, result in findings["models"].items() if result["rows"] == kind}
+    twins = [
+        f"`{first}` and `{name}`" for name, result in networks.items() if (first := result["same_design_as"]) != name
+    ]
+    if twins:
+        notes = [*notes, f"The same network with two seeds, by `params.yaml`: {', '.join(twins)}."]
+    without = {
+        _words(name, findings["rows"][kind]): test for name, test in findings["without_training"].get(kind, {}).items()
+    }
+    return ResultTable(title, notes, paper, networks, without)
+
+
+def _words(baseline: str, scale: Mapping[str, Any]) -> str:
+    if baseline == baselines.MAJORITY:
+        return f"Majority class of train ({scale['majority_class']})"
+    return f"Copy of the {baseline.replace('_', ' ')}'s label"
+
+
+def _scale(findings: Mapping[str, Any], scale: Mapping[str, Any] | None, theirs: str) -> str:
+    if scale is None:
+        return "No network of `params.yaml` is trained on these rows."
+    sample = findings["origin"] == acquired.SAMPLE
+    where = "the embedded sample" if sample else "a local copy of B-T4SA"
+    caution = "; that shows that everything runs, not how good a network is" if sample else ""
+    return (
+        f"Run on {where}: {scale['train']:,} rows in train and {scale['test']:,} in test, where {theirs}{caution}. "
+        "Brackets hold 95 % bootstrap intervals over test rows; ± is the sample standard deviation over folds."
+    )
+
+
+def csv_rows(table: ResultTable) -> list[list[Any]]:
+    """Rows of `COLUMNS`, for `pipeline.frame.metrics_files.write_plot`; empty cells are None.
+
+    `kind` is `network`, `published` for other people's work, or `baseline`.
+    """
+    found: list[list[Any]] = []
+    for paper, name, result in table.rows:
+        author, accuracy = (paper.author, paper.accuracy) if paper else ("", None)
+        kind = "published" if author else "network"
+        validation = result["validation"] if result else {}
+        mean, deviation = (validation.get("accuracy", {}).get(part) for part in ("mean", "standard_deviation"))
+        cells = [kind, name, author, accuracy, validation.get("folds"), mean, deviation]
+        found.append([*cells, *_test_values(result["test"] if result else None)])
+    found += [["baseline", name, *[None] * 5, *_test_values(test)] for name, test in table.baselines.items()]
+    return found
+
+
+def markdown(table: ResultTable) -> str:
+    """The whole page."""
+    authors = any(row.author for row in table.paper)
+    ours = ("Ours, validation (%)", "Ours, test (%)", "Macro F1", "Cohen's kappa", "Test rows")
+    head = ["Model", *(["Author"] if authors else []), "Paper (%)", *ours]
+    body = []
+    for paper, name, result in table.rows:
+        cells = [name, *([paper.author if paper else ""] if authors else [])]
+        cells.append(_percent(paper.accuracy) if paper else "")
+        if result:
+            cells += [_validation(result["validation"]), *_test_cells(result["test"])]
+        else:
+            cells += ["" if paper and paper.author else NOT_TRAINED, "", "", "", ""]
+        body.append(cells)
+    lines = [f"# {table.title}", "", *_table(head, body, left=1 + authors), ""]
+    head = ["Without training", *ours[1:]]
+    lines += _table(head, [[name, *_test_cells(test)] for name, test in table.baselines.items()], left=1)
+    for note in table.notes:
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _test_values(test: Mapping[str, Any] | None) -> list[Any]:
+    if test is None:
+        return [None] * (1 + 3 * len(FIGURES))
+    values = [test["rows"]]
+    for figure in FIGURES:
+        values += [test[figure], *(test["intervals"][figure] or (None, None))]
+    return values
+
+
+def _test_cells(test: Mapping[str, Any]) -> list[str]:
+    accuracy, *others = (_interval(test, figure, 100 if figure == "accuracy" else 1) for figure in FIGURES)
+    return [accuracy, *others, f"{test['rows']:,}"]
+
+
+def _interval(test: Mapping[str, Any], figure: str, scale: int) -> str:
+    value, interval = test[figure], test["intervals"][figure]
+    if value is None:
+        return "not defined"
+    shown = f"{scale * value:z.2f}"
+    return f"{shown} [{scale * interval[0]:z.2f}, {scale * interval[1]:z.2f}]" if interval else shown
+
+
+def _validation(validation: Mapping[str, Any]) -> str:
+    mean, deviation = validation["accuracy"]["mean"], validation["accuracy"]["standard_deviation"]
+    return f"{_percent(mean)} ({ONE_FOLD})" if deviation is None else f"{_percent(mean)} ± {_percent(deviation)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]], left: int) -> list[str]:
+    """A Markdown table whose first `left` columns are text and the others numbers."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    escaped = ([cell.replace("|", "\\|") for cell in cells] for cells in (head, rule, *body))
+    return [f"| {' | '.join(cells)} |" for cells in escaped]

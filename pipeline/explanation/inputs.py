@@ -1,0 +1,131 @@
+"""From a photo and a recording to a network's inputs, and to the parts that are explained.
+
+In   a decoded photo and waveform; a network's configuration; how fine the parts are
+Out  `Sample`: the network's inputs; `Players`: the parts
+
+Shared by stage `explain` and its command for any pair, so that both explain in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models.pair.players import Players, grid_and_segments, word_segments
+from models.parallelnet.parallelnet import ParallelNet
+from models.parallelnet.parallelnet_config import ParallelNetConfig
+from models.parallelnet.spectrogram import speech_frames
+from models.shapley import grid_shape
+from pipeline.errors import RowError
+from pipeline.explanation.transcripts import Word
+from pipeline.explanation.word_view import word_boundaries
+from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
+from pipeline.networks.decoding import image_array, spectrogram_array
+from pipeline.networks.inputs import collate
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A photo and a recording as a network takes them.
+
+    Attributes:
+        pixel_values: float32 [3, size, size] in [0, 1]; None for a network of speech only.
+        spectrogram: float32 [1, n_mels, n_frames] in [0, 1]; None for a network of pictures only.
+        photo: in its own shape.
+        waveform: float32 [samples], 16 kHz, cut to what the network hears.
+        speech_frames: frames before padding.
+        seconds_per_frame: duration of a frame.
+    """
+
+    pixel_values: Tensor | None
+    spectrogram: Tensor | None
+    photo: Image.Image | None
+    waveform: Waveform | None
+    speech_frames: int
+    seconds_per_frame: float
+
+
+def sample_of(photo: Image.Image | None, waveform: Waveform | None, config: ParallelNetConfig) -> Sample:
+    """The inputs of the network with this configuration.
+
+    Args:
+        photo: RGB, upright; not needed by a network of speech only.
+        waveform: mono, 16 kHz; not needed by a network of pictures only.
+        config: of the network.
+
+    Raises:
+        RowError: the speech is silent.
+    """
+    item: dict[str, Any] = {}
+    frames = 0
+    if config.modalities != "speech":
+        item["pixel_values"] = image_array(_given(photo, "photo"), config.image_size_px)
+    if config.modalities != "image":
+        heard = _given(waveform, "waveform")[: round(config.duration_seconds * SAMPLING_RATE_HZ)]
+        sizes = {name: getattr(config, name) for name in ("duration_seconds", "n_mels", "n_frames")}
+        item["spectrogram"] = spectrogram_array(heard, **sizes)
+        if not item["spectrogram"].any():
+            raise RowError("speech_silent", "the recording is silent as far as the network hears")
+        frames = speech_frames(len(heard) / SAMPLING_RATE_HZ, config.duration_seconds, config.n_frames)
+        waveform = heard
+    batch = {name: tensor[0] for name, tensor in collate([item]).items()}
+    return Sample(
+        batch.get("pixel_values"), batch.get("spectrogram"),
+        photo if "pixel_values" in batch else None, waveform if "spectrogram" in batch else None,
+        frames, config.duration_seconds / config.n_frames,
+    )  # fmt: skip
+
+
+@torch.inference_mode()
+def probabilities(net: ParallelNet, sample: Sample) -> Tensor:
+    """What the network says, float64 [classes] on the CPU."""
+    given = {"pixel_values": sample.pixel_values, "spectrogram": sample.spectrogram}
+    inputs = {name: tensor[None].to(net.device) for name, tensor in given.items() if tensor is not None}
+    answer: Tensor = net(**inputs).logits[0].double().softmax(dim=0).cpu()
+    return answer
+
+
+def players_of(
+    sample: Sample, config: ParallelNetConfig, *, times: int, grid: tuple[int, int] | None = None,
+    segments: int | None = None, words: tuple[Word, ...] | None = None,
+) -> Players:  # fmt: skip
+    """The parts of a sample: cells of its picture and segments of its speech.
+
+    Args:
+        sample: see `sample_of`.
+        config: of the network.
+        times: how often picture and speech are halved.
+        grid: rows and columns of cells instead.
+        segments: number of segments instead.
+        words: spoken words; given, segments end where words do, and are fewer where there are fewer words.
+
+    Raises:
+        RowError: the speech has fewer frames than there would be segments.
+        ValueError: the picture has fewer pixels than there would be cells.
+    """
+    size = config.image_size_px
+    grid = grid or grid_shape(times, size, size)
+    segments = segments or 2**times
+    if config.modalities == "image":
+        return grid_and_segments(size, 1, 1, grid, 1).of("image")
+    if sample.speech_frames < segments and words is None:
+        raise RowError(
+            "speech_too_short_to_cut",
+            f"its {sample.speech_frames} frames cannot be cut into {segments} segments; ask for fewer",
+        )
+    cut = 1 if words is not None else segments
+    players = grid_and_segments(size, config.n_frames, sample.speech_frames, grid, cut)
+    if words is not None:
+        boundaries = word_boundaries(words, sample.seconds_per_frame)
+        players = replace(players, speech=word_segments(boundaries, config.n_frames, sample.speech_frames, segments))
+    return players.of(config.modalities)
+
+
+def _given(value: Any, what: str) -> Any:
+    if value is None:
+        raise ValueError(f"this network needs a {what}")
+    return value

@@ -1,0 +1,185 @@
+"""Worker of stage `explain`: all that is computed for one test row.
+
+In   a row of data/sier, a trained network
+Out  one row of `ROW`: its explanations (one per pair of baselines and method), curves, words, and the PNG if it has one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from models.pair.explain import explain
+from models.pair.explanation import InexactError, PairExplanation
+from models.pair.game import PairGame
+from pipeline.engine import shards
+from pipeline.errors import RowError, UserError
+from pipeline.explanation import faithfulness
+from pipeline.explanation.figure import png
+from pipeline.explanation.figure_content import Shown, explained_of
+from pipeline.explanation.inputs import Sample, players_of, probabilities, sample_of
+from pipeline.explanation.selection import Chosen
+from pipeline.explanation.table import ORDERS, ROW, numbers
+from pipeline.explanation.transcripts import Transcriber, Word
+from pipeline.media import audio
+from pipeline.networks import trained
+from pipeline.networks.decoding import read_image
+
+if TYPE_CHECKING:
+    from pipeline.explain import ExplainParams
+    from pipeline.networks.params import InputParams
+
+COLUMNS = ["id", "text", "image", "audio"]
+CHECKED_MASKS = {"exact": 16}  # against plain forwards, besides the four corners
+FEW_CHECKED_MASKS = 4  # of the other methods, which ask for fewer masks
+SCORE_TOLERANCE = 1e-3  # of a probability of `evaluate`, which batches otherwise
+
+
+class RowExplainer:
+    """Worker: explains one row per task.
+
+    Args:
+        folder: data/sier.
+        left: what training left.
+        params: of the stage.
+        inputs: that the network was trained on.
+        device: for the network.
+        seed: of the random orders.
+
+    Raises:
+        UserError: the network or the speech recogniser cannot be loaded.
+    """
+
+    def __init__(
+        self, folder: Path, left: trained.Trained, params: ExplainParams, inputs: InputParams, device: str, seed: int
+    ) -> None:
+        torch.set_num_threads(1)
+        self._part: tuple[str, pa.Table] | None = None
+        self.folder = folder
+        self.params = params
+        self.seed = seed
+        self.labels = left.labels
+        self.net = trained.load_net(left, inputs, device)
+        self.hears = self.net.config.modalities != "image"
+        needs_words = self.hears and (params.figures or params.segmentation == "words")
+        self.transcriber = Transcriber() if needs_words else None
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """One row of `ROW`, or a reject.
+
+        Raises:
+            UserError: the network is not the one that `evaluate` measured, or fails the check of its explanation.
+        """
+        chosen: Chosen = task.payload
+        row = self._row(chosen)
+        try:
+            explanations, figure = self._explain(chosen, row)
+        except RowError as error:
+            return shards.Output(ROW.empty_table(), [(chosen.id, error.status, error.reason)])
+        except InexactError as error:
+            raise UserError(f"row {chosen.id} of {self.folder}: {error}") from None
+        columns = [{"id": chosen.id, "explanations": explanations, "figure": figure}]
+        return shards.Output(pa.Table.from_pylist(columns, schema=ROW))
+
+    def _explain(self, chosen: Chosen, row: dict[str, Any]) -> tuple[list[dict[str, Any]], bytes | None]:
+        params, config = self.params, self.net.config
+        photo, waveform = read_image(row["image"]["bytes"]), audio.decode(row["audio"]["bytes"])
+        sample = sample_of(photo, waveform, config)
+        words: tuple[Word, ...] = ()
+        by_words = params.segmentation == "words"
+        if self.transcriber is not None and sample.waveform is not None and (chosen.figure or by_words):
+            words = self.transcriber.words(sample.waveform)
+        players = players_of(
+            sample, config, times=params.times, grid=params.grid, segments=params.segments,
+            words=words if by_words else None,
+        )  # fmt: skip
+        score = self._score(sample, chosen)
+        found, figure = [], None
+        for place, (image_baseline, speech_baseline) in enumerate(params.baselines):
+            game = PairGame(
+                self.net, sample.pixel_values, sample.spectrogram, players,
+                target=self.labels.index(chosen.predicted), output=params.output, image_baseline=image_baseline,
+                speech_baseline=speech_baseline, batch_size=params.batch_size,
+            )  # fmt: skip
+            shown = chosen.figure and place == 0
+            for method in dict.fromkeys([params.figure_method, params.method] if shown else [params.method]):
+                explanation = explain(
+                    game,
+                    method,
+                    params.max_evals,
+                    params.permutations,
+                    self.seed,
+                    CHECKED_MASKS.get(method, FEW_CHECKED_MASKS),
+                )
+                record = {
+                    "id": chosen.id, "method": method, "label": chosen.label, "predicted": chosen.predicted,
+                    "score": score, "output": params.output, "image_baseline": image_baseline,
+                    "speech_baseline": speech_baseline, "text": row["text"], **numbers(explanation, game.players),
+                }  # fmt: skip
+                if method == params.method:
+                    record["curves"] = list(self._curves(game, explanation, sample, chosen.id))
+                if shown and method == params.figure_method:
+                    shows = explained_of(
+                        sample, game.players, explanation, Shown(chosen.id, chosen.label, row["text"]), self.labels,
+                        score, params.output, params.baselines[0], words, self.transcriber, params.percentile,
+                    )  # fmt: skip
+                    figure = png(shows)
+                    if shows.speech is not None:
+                        heard = [vars(word) for word in shows.speech.words]
+                        record |= {"words": heard, "text_kept": shows.speech.text_kept}
+                found.append(record)
+        return found, figure
+
+    def _row(self, chosen: Chosen) -> dict[str, Any]:
+        """Its `COLUMNS`. Tasks come in the order of the dataset, so that a file is read once."""
+        name = chosen.marker.part.name
+        if self._part is None or self._part[0] != name:
+            self._part = name, shards.read_part(self.folder, chosen.marker, columns=COLUMNS)
+        part = self._part[1]
+        row: dict[str, Any] = part.slice(part["id"].to_pylist().index(chosen.id), 1).to_pylist()[0]
+        return row
+
+    def _score(self, sample: Sample, chosen: Chosen) -> float:
+        """Probability of the predicted class.
+
+        Raises:
+            UserError: another one than `evaluate` found.
+        """
+        score = float(probabilities(self.net, sample)[self.labels.index(chosen.predicted)])
+        if not abs(score - chosen.score) <= SCORE_TOLERANCE:
+            raise UserError(
+                f"row {chosen.id}: {chosen.predicted} has the probability {score:.4f}, data/predictions says "
+                f"{chosen.score:.4f}: they are of another network; run: dvc repro evaluate"
+            )
+        return score
+
+    def _curves(
+        self, game: PairGame, explanation: PairExplanation, sample: Sample, identity: str
+    ) -> Iterator[dict[str, Any]]:
+        players = game.players
+        generator = faithfulness.generator_of(self.seed, identity)
+        n_image = players.n_image
+        inputs: dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], Any]] = {}
+        if sample.pixel_values is not None:
+            edges = faithfulness.edge_scores(sample.pixel_values.numpy(), players.image)
+            inputs["image"] = (np.arange(n_image), edges)
+        if sample.spectrogram is not None:
+            loudness = faithfulness.loudness_scores(sample.spectrogram[0].numpy(), players.speech)
+            inputs["speech"] = (np.arange(n_image, game.n_players), loudness)
+        for modality, (members, control) in inputs.items():
+            by_random = faithfulness.random_scores(generator, len(members))
+            scores = dict(zip(ORDERS, (explanation.values[members], by_random, control), strict=True))
+            drawn = faithfulness.curves(game, game.n_players, members, scores, self.params.deletion_steps)
+            for (kind, order), curve in drawn.items():
+                yield {
+                    "modality": modality,
+                    "kind": kind,
+                    "order": order,
+                    "shares": curve.shares,
+                    "values": curve.values,
+                }

@@ -1,0 +1,233 @@
+"""What explanations say of a network as a whole: which modality counts, what the two add only together, whether maps
+point at what the network uses.
+
+In   explanations of the rows of the report, a data frame of `REPORTED` columns
+Out  reports/explain.json; reports/plots/modality_share.csv and {deletion,insertion}_{image,speech}.csv
+     one sentence per finding
+
+Rows of a sample come label by label, so that means over all of them weigh labels alike, whatever their numbers in the
+test split. Intervals hold 95 %; rows count as independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.explanation.faithfulness import KINDS, Curve, Floats, mean_with_interval
+from pipeline.explanation.table import ORDERS
+from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.tables import MODALITIES
+
+if TYPE_CHECKING:
+    from pipeline.explain import ExplainParams
+
+REPORTED = [
+    "id", "method", "image_baseline", "speech_baseline", "label", "predicted", "residual", "max_difference",
+    "image_value", "speech_value", "image_share", "speech_share", "synergy", "image_values", "speech_values",
+    "interactions", "curves",
+]  # fmt: skip
+ALL = "all"
+MEANING = {
+    "sample": (
+        "Labels take turns, and with them right and wrong answers: means over all rows weigh these alike, whatever "
+        "their numbers in the test split."
+    ),
+    "modality_share": (
+        "|sum of a modality's values| / (|sum of image values| + |sum of speech values|) per row, by the label that "
+        "the network predicts: how much of what moves its answer comes from that modality, for or against."
+    ),
+    "synergy": (
+        "v(both) - v(image) - v(speech) + v(nothing): what the two add only together; above 0 they need each other, "
+        "below 0 they say the same twice."
+    ),
+    "synergy_ratio": "|synergy| / (|image| + |speech|): 0 where the modalities simply add up.",
+    "interaction_strength": (
+        "sum of |interaction| over all pairs of a cell and a segment, of rows with exact values only: how much the "
+        "meaning of parts of one modality hangs on parts of the other."
+    ),
+    "deletion": "Area under the output's change while parts go, best first: the lower, the better the order.",
+    "insertion": "Area under the output's change while parts come, best first: the higher, the better the order.",
+    "controls": (
+        "random: any order; control: by strength of edges or loudness. A map that is no better than both says nothing "
+        "of the network."
+    ),
+}
+
+
+def report_on(
+    explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[str, Any], seed: int, reports: Path
+) -> list[str]:
+    """Write the report and its plots; returns a sentence per finding.
+
+    Args:
+        explanations: columns `REPORTED`, all explanations of the stage.
+        params: of the stage.
+        scale: what the report says first: model, numbers of rows, players.
+        seed: of the bootstrap.
+        reports: folder.
+    """
+    by_baselines = {
+        f"{image} + {speech}": explanations[
+            (explanations["image_baseline"] == image) & (explanations["speech_baseline"] == speech)
+        ]
+        for image, speech in params.baselines
+    }
+    statistics = _Statistics(params.bootstrap_samples, seed)
+    found = {
+        name: {
+            "modality_share": _shares(rows[rows["method"] == params.method], statistics),
+            **_together(rows, params.method, statistics),
+            "faithfulness": _faithfulness(rows[rows["method"] == params.method], statistics),
+        }
+        for name, rows in by_baselines.items()
+    }
+    findings = {
+        **scale,
+        "largest_residual": float(explanations["residual"].abs().max()),
+        "largest_difference": float(explanations["max_difference"].max()),
+        "baselines": found,
+        "meaning": MEANING,
+    }
+    write_metrics(reports / "explain.json", findings)
+    plots = reports / "plots"
+    write_plot(plots / "modality_share.csv", ("series", "label", "image_share", "low", "high", "rows"), _bars(found))
+    for kind in KINDS:
+        for modality in MODALITIES:
+            rows = list(_lines(by_baselines, params, kind, modality))
+            write_plot(plots / f"{kind}_{modality}.csv", ("series", "share", "change", "rows"), rows)
+    return list(_notes(found))
+
+
+class _Statistics:
+    """Means with intervals, all by the same draws."""
+
+    def __init__(self, samples: int, seed: int) -> None:
+        self.samples = samples
+        self.seed = seed
+
+    def __call__(self, values: Sequence[float] | Floats | pd.Series) -> dict[str, Any]:
+        numbers = np.asarray(values, dtype=np.float64)
+        return mean_with_interval(numbers[~np.isnan(numbers)], self.samples, self.seed)
+
+
+def _shares(rows: pd.DataFrame, statistics: _Statistics) -> dict[str, Any]:
+    """Share of each modality over all rows and by predicted label, with its spread."""
+    groups = {ALL: rows, **{str(label): group for label, group in rows.groupby("predicted")}}
+    return {
+        name: {
+            modality: {**statistics(shares), **_spread(shares)}
+            for modality in MODALITIES
+            if len(shares := group[f"{modality}_share"].dropna().to_numpy())
+        }
+        for name, group in groups.items()
+    }
+
+
+def _spread(values: Floats) -> dict[str, Any]:
+    lower, median, upper = np.percentile(values, [25, 50, 75])
+    return {
+        "standard_deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "quartiles": [float(lower), float(median), float(upper)],
+    }
+
+
+def _together(rows: pd.DataFrame, method: str, statistics: _Statistics) -> dict[str, Any]:
+    """Synergy, and interactions where values are exact; nothing for a network of one modality."""
+    both = rows[(rows["method"] == method) & rows["synergy"].notna()]
+    if both.empty:
+        return {}
+    total = both["image_value"].abs() + both["speech_value"].abs()
+    found = {
+        "synergy": statistics(both["synergy"]),
+        "synergy_ratio": statistics((both["synergy"].abs() / total).where(total > 0, np.nan)),
+    }
+    exact = rows[rows["interactions"].notna()]
+    if len(exact):
+        strength = [float(np.abs(values).sum()) for values in exact["interactions"]]
+        found["interaction_strength"] = statistics(strength)
+    return found
+
+
+def _faithfulness(rows: pd.DataFrame, statistics: _Statistics) -> dict[str, Any]:
+    """Areas by modality and kind: of each order, and what the map has over the controls row by row."""
+    found: dict[str, Any] = {}
+    for modality in MODALITIES:
+        for kind in KINDS:
+            areas = {
+                order: np.array([curve.area for curve in _curves(rows, modality, kind, order)]) for order in ORDERS
+            }
+            first, *controls = ORDERS
+            if not len(areas[first]):
+                continue
+            found.setdefault(modality, {})[kind] = {
+                **{order: statistics(values) for order, values in areas.items()},
+                **{f"{first}_minus_{other}": statistics(areas[first] - areas[other]) for other in controls},
+            }
+    return found
+
+
+def _curves(rows: pd.DataFrame, modality: str, kind: str, order: str) -> Iterator[Curve]:
+    for curves in rows["curves"]:
+        for curve in curves:
+            if (curve["modality"], curve["kind"], curve["order"]) == (modality, kind, order):
+                yield Curve(np.asarray(curve["shares"]), np.asarray(curve["values"]))
+
+
+def _bars(found: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for baselines, figures in found.items():
+        for label, shares in figures["modality_share"].items():
+            if "image" in shares:
+                yield baselines, label, *(shares["image"][key] for key in ("mean", "low", "high", "rows"))
+
+
+def _lines(
+    by_baselines: Mapping[str, pd.DataFrame], params: ExplainParams, kind: str, modality: str
+) -> Iterator[tuple[Any, ...]]:
+    """Mean change of the output along each order; rows with fewer parts are interpolated."""
+    shares = np.linspace(0, 1, params.deletion_steps + 1)
+    for baselines, rows in by_baselines.items():
+        for order in ORDERS:
+            curves = list(_curves(rows[rows["method"] == params.method], modality, kind, order))
+            if curves:
+                changes = [np.interp(shares, curve.shares, curve.values - curve.values[0]) for curve in curves]
+                for share, change in zip(shares, np.mean(changes, axis=0), strict=True):
+                    yield f"{order}, {baselines}", share, change, len(curves)
+
+
+def _notes(found: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence per finding and pair of baselines."""
+    for baselines, figures in found.items():
+        share = figures["modality_share"][ALL].get("image")
+        if share is not None:
+            yield f"{baselines}: pictures make up {_percent(share)} of what moves the answer, speech the rest"
+        if "synergy_ratio" in figures:
+            yield f"{baselines}: what the two add only together is {_percent(figures['synergy_ratio'])} of that"
+        for modality, kinds in figures["faithfulness"].items():
+            lower, higher = kinds["deletion"], kinds["insertion"]
+            yield (
+                f"{baselines}: {modality} maps: deletion {_against(lower)}, insertion {_against(higher)}; "
+                f"{_verdict(lower, higher)}"
+            )
+
+
+def _percent(value: Mapping[str, Any]) -> str:
+    interval = "" if value["low"] is None else f" [{value['low']:.1%}, {value['high']:.1%}]"
+    return f"{value['mean']:.1%}{interval}"
+
+
+def _against(areas: Mapping[str, Any]) -> str:
+    return f"{areas['map']['mean']:.3f} (random {areas['random']['mean']:.3f}, control {areas['control']['mean']:.3f})"
+
+
+def _verdict(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> str:
+    """Whether the map beats both controls on both curves beyond doubt."""
+    below = all((deletion[f"map_minus_{other}"]["high"] or 0) < 0 for other in ORDERS[1:])
+    above = all((insertion[f"map_minus_{other}"]["low"] or 0) > 0 for other in ORDERS[1:])
+    if below and above:
+        return "better than both controls"
+    return "not better than both controls beyond chance" if not below and not above else "better on one of the curves"

@@ -1,0 +1,96 @@
+"""Columns of data/explanations/explanations.parquet, and of a row on its way there.
+
+In   a `PairExplanation` and its players
+Out  the columns of `EXPLANATION` that hold its numbers; one record per explained row, pair of baselines and method
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from models.pair.explanation import PairExplanation
+from models.pair.players import Players
+
+FILE = "explanations.parquet"
+ORDERS = ("map", "random", "control")
+
+CURVE = pa.struct(
+    {
+        "modality": pa.string(),
+        "kind": pa.string(),  # deletion or insertion
+        "order": pa.string(),  # one of ORDERS
+        "shares": pa.list_(pa.float64()),
+        "values": pa.list_(pa.float64()),
+    }
+)
+WORD = pa.struct(
+    {"text": pa.string(), "start_seconds": pa.float64(), "end_seconds": pa.float64(), "value": pa.float64()}
+)
+EXPLANATION = pa.struct(
+    {
+        "id": pa.string(),
+        "method": pa.string(),  # exact, level, best or sample
+        "image_baseline": pa.string(),
+        "speech_baseline": pa.string(),
+        "label": pa.string(),  # the true one
+        "predicted": pa.string(),  # whose output is explained
+        "score": pa.float64(),  # its probability
+        "output": pa.string(),  # logit or probability
+        "v_full": pa.float64(),  # by plain forwards, as the next three
+        "v_empty": pa.float64(),
+        "v_image": pa.float64(),
+        "v_speech": pa.float64(),
+        "sum": pa.float64(),  # of all values
+        "residual": pa.float64(),  # sum - (v_full - v_empty)
+        "max_difference": pa.float64(),  # of the game from plain forwards, over the masks that were checked
+        "image_value": pa.float64(),
+        "speech_value": pa.float64(),
+        "image_share": pa.float64(),  # |image_value| / (|image_value| + |speech_value|); null where both are 0
+        "speech_share": pa.float64(),
+        "synergy": pa.float64(),  # v_full - v_image - v_speech + v_empty; null for a network of one modality
+        "image_values": pa.list_(pa.float64()),  # cells, row by row
+        "speech_values": pa.list_(pa.float64()),  # segments
+        "interactions": pa.list_(pa.float64()),  # cells x segments, row by row; null unless exact
+        "image_map": pa.list_(pa.float32()),  # pixels, row by row; sums to image_value
+        "speech_map": pa.list_(pa.float64()),  # frames with padding; sums to speech_value
+        "speech_players": pa.list_(pa.int16()),  # the segment of each frame; -1 in the padding
+        "evaluations": pa.int64(),  # masks that the method asked for
+        "image_encodings": pa.int64(),  # that this explanation added to those before it
+        "speech_encodings": pa.int64(),
+        "forwards": pa.int64(),  # of a network that does not factor
+        "text": pa.string(),  # the tweet
+        "words": pa.list_(WORD),  # as heard; empty without figure
+        "text_kept": pa.string(),  # heard without the frames below the percentile; null without figure
+        "curves": pa.list_(CURVE),  # of the rows that the report is about
+    }
+)
+# What a worker commits.
+ROW = pa.schema({"id": pa.string(), "explanations": pa.list_(EXPLANATION), "figure": pa.binary()})
+
+
+def numbers(explanation: PairExplanation, players: Players) -> dict[str, Any]:
+    """The columns of `EXPLANATION` that hold an explanation's numbers."""
+    total = abs(explanation.image_value) + abs(explanation.speech_value)
+    image, speech = np.split(explanation.values, [players.n_image])
+    interactions = explanation.interactions
+    names = (
+        "v_full", "v_empty", "v_image", "v_speech", "residual", "max_difference", "image_value", "speech_value",
+        "synergy", "evaluations", "image_encodings", "speech_encodings", "forwards",
+    )  # fmt: skip
+    return {
+        **{name: getattr(explanation, name) for name in names},
+        "sum": float(explanation.values.sum()),
+        "image_share": abs(explanation.image_value) / total if total else None,
+        "speech_share": abs(explanation.speech_value) / total if total else None,
+        "image_values": image,
+        "speech_values": speech,
+        "interactions": None if interactions is None else interactions.ravel(),
+        "image_map": explanation.image_map.ravel().astype(np.float32) if players.n_image else [],
+        "speech_map": explanation.speech_map if players.n_speech else [],
+        "speech_players": players.speech.astype(np.int16) if players.n_speech else [],
+        "words": [],
+        "curves": [],
+    }

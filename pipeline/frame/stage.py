@@ -1,0 +1,237 @@
+"""What every stage has in common: arguments, parameters, paths, one run at a time, errors in one line, exit codes.
+
+Exit code 0 means complete and verified; 1 an error that the message explains; 2 wrong arguments; 75 a part of a stage
+(see `pipeline.engine.parts`); 130 and 143 a stop by Ctrl-C or SIGTERM after which the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, field_validator
+from pydantic.dataclasses import dataclass
+
+from pipeline.engine import files, lifecycle, parts, usage
+from pipeline.engine.environment import engine_from_environment, store_from_environment
+from pipeline.engine.store import Folder
+from pipeline.engine.worker import Engine
+from pipeline.errors import RetryableError, UserError
+from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
+
+
+@dataclass(frozen=True, config=STRICT)
+class BaseParams:
+    """Section `base`: what several stages share.
+
+    Attributes:
+        seed: every random choice of every stage derives from it.
+        labels: the dataset's labels, in the order of their class ids.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    labels: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+
+    @field_validator("labels")
+    @classmethod
+    def _all_different(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("labels that differ from each other")
+        return labels
+
+
+@plain_dataclass(frozen=True)
+class Paths:
+    """Where things lie below the project's folder.
+
+    Attributes:
+        root: the project's folder.
+        store: folder or store for unfinished shards elsewhere.
+    """
+
+    root: Path
+    store: Folder | None = None
+
+    @property
+    def data(self) -> Path:
+        """Outputs of stages, tracked by DVC."""
+        return self.root / "data"
+
+    @property
+    def reports(self) -> Path:
+        """Metrics and plots data, tracked by git."""
+        return self.root / "reports"
+
+    @property
+    def work(self) -> Path:
+        """Unfinished work and locks; neither git nor DVC sees it."""
+        return self.root / ".work"
+
+    @property
+    def shards(self) -> Folder:
+        """Unfinished shards, where `work` or `SIER_WORK` wants them; everything else of a stage's is in `work`."""
+        return self.work if self.store is None else self.store
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trained weights, a folder each."""
+        return self.data / "checkpoints"
+
+
+@plain_dataclass(frozen=True)
+class Context:
+    """Everything a stage needs besides its own parameters.
+
+    Attributes:
+        base: section `base`.
+        paths: of the project.
+        engine: for work on shards.
+        item: corpus, modality or model of `stage@item`.
+        sections: all of params.yaml as plain values, for stages that read a further section.
+    """
+
+    base: BaseParams
+    paths: Paths
+    engine: Engine
+    item: str = ""
+    sections: Mapping[str, Any] = field(default_factory=dict)
+
+
+@plain_dataclass(frozen=True)
+class Report:
+    """What a run did; `stage_main` prints it. Metrics for DVC are written by the stage itself."""
+
+    rows_in: int
+    rows_out: int
+    rejected: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+P = TypeVar("P")
+
+
+def stage_main(
+    stage: str,
+    kind: type[P] | Mapping[str, type[P]],
+    run: Callable[[P, Context], Report],
+    arguments: Sequence[str] | None = None,
+    items: str | None = None,
+    sharded: bool = False,
+) -> int:
+    """Run a stage as a command; returns the exit code.
+
+    Args:
+        stage: name of the module, of the stage in dvc.yaml and of the section in params.yaml.
+        kind: dataclass of the section; or, for a stage with items, that of `<section>.<item>` for each item: the item
+            follows the stage's name, as in `python -m pipeline.acquire iemocap`.
+        run: the stage's work.
+        arguments: of the command line; by default those of this process.
+        items: section whose keys are the stage's items, where all of them share the section `<stage>`.
+        sharded: whether a part of the stage can be run by `SIER_SHARD`: it maps shards and then publishes.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
+    if isinstance(kind, Mapping):
+        parser.add_argument("item", choices=sorted(kind))
+    elif items:
+        parser.add_argument("item", help=f"a key of section {items} of {PARAMS_FILE}")
+    item = getattr(parser.parse_args(arguments), "item", "")
+    name = f"{stage}@{item}" if item else stage
+    paths = Paths(Path())
+    engine: Engine | None = None
+    started = time.monotonic()
+    try:
+        lifecycle.on_sigterm_stop()
+        lifecycle.stop_with_dvc()
+        sections = read_params(paths.root / PARAMS_FILE)
+        params = (
+            section(sections, f"{stage}.{item}", kind[item])
+            if isinstance(kind, Mapping)
+            else section(sections, stage, kind)
+        )
+        if items and item not in section(sections, items, dict[str, Any]):
+            raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
+        engine = engine_from_environment()
+        if engine.part is not None and not sharded:
+            raise UserError(f"{parts.VARIABLE} = {engine.part}: this stage cannot be run in parts; run it without")
+        paths = Paths(paths.root, store_from_environment())
+        context = Context(section(sections, "base", BaseParams), paths, engine, item, sections)
+        with _locked(paths.work / name, engine.part):
+            report = run(params, context)
+            for folder in (paths.reports, paths.work):
+                files.remove_left_behind(folder)
+        assert engine.part is None, "a part has published"
+    except parts.PartDone as done:
+        print(f"{name}: {done}", file=sys.stderr, flush=True)
+        return parts.EXIT_CODE
+    except (UserError, RetryableError) as error:
+        return _fail(name, str(error), 1)
+    except (KeyboardInterrupt, lifecycle.Stopped) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else 143
+        return _fail(name, "stopped; finished shards are kept, run the same command to go on", code)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _fail(name, _os_error(error, paths), 1)
+    finally:
+        if engine is not None:
+            engine.close()
+    usage.record(paths.work, name, time.monotonic() - started)  # once its workers have ended
+    _print_report(name, report)
+    return 0
+
+
+@contextmanager
+def _locked(path: Path, part: parts.Part | None) -> Iterator[None]:
+    """One run of the stage at a time, or one run of each of its parts."""
+    if part is None:
+        with lifecycle.only_run(path.with_name(f"{path.name}.lock")):
+            yield
+    else:
+        own = path.with_name(f"{path.name}.part-{part.index}-of-{part.count}.lock")
+        with lifecycle.only_run(path.with_name(f"{path.name}.lock"), shared=True), lifecycle.only_run(own):
+            yield
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def _os_error(error: OSError, paths: Paths) -> str:
+    file = error.filename
+    if file is None and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        # A write does not say which file it was for; so say which disk.
+        file = min((paths.work, paths.data, paths.reports, paths.root), key=_free_bytes)
+    where = f"{file}: " if file else ""
+    hints = {
+        errno.ENOSPC: "free some space and run again; finished shards are kept",
+        errno.EDQUOT: "free some space and run again; finished shards are kept",
+        errno.EACCES: "check who may write there",
+        errno.EROFS: "the file system is read-only",
+    }
+    hint = hints.get(error.errno or 0)
+    return f"{where}{os.strerror(error.errno or 0)}" + (f"; {hint}" if hint else "")
+
+
+def _free_bytes(folder: Path) -> float:
+    return shutil.disk_usage(folder).free if folder.is_dir() else float("inf")
+
+
+def _print_report(name: str, report: Report) -> None:
+    rejected = sum(report.rejected.values())
+    line = f"{name}: {report.rows_in} rows in, {report.rows_out} out, {rejected} rejected"
+    if rejected:
+        line += " (" + ", ".join(f"{status} {count}" for status, count in report.rejected.items()) + ")"
+    print(line)
+    for note in report.notes:
+        print(f"  {note}")

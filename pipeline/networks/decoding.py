@@ -1,0 +1,182 @@
+"""Which rows there are for the networks, and how a row's picture and recording become numbers.
+
+In   data/sier (train or test files only), or data/clean joined by id with data/speech; or a file of the user's
+Out  image uint8 [3, size, size]; spectrogram float16 [n_mels, n_frames]
+
+Pictures are squashed to a square: the paper feeds 128 x 128 pixels, and cropping would lose what lies at the sides.
+Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.parallelnet import spectrogram
+from pipeline.engine import shards
+from pipeline.errors import RowError, UserError
+from pipeline.frame.params import PARAMS_FILE
+from pipeline.media import audio, images
+from pipeline.networks.params import InputParams
+
+Source = Literal["sier_train", "sier_test", "clean"]
+
+STAGES = {"sier": "assemble", "clean": "clean", "speech": "synthesize"}  # what makes the folders of data/
+FOLDERS = {"sier_train": ("sier",), "sier_test": ("sier",), "clean": ("clean", "speech")}
+SIER_COLUMNS = ["id", "label", "fold", "confidence", "agreement", "decided_by"]
+MAX_PIXELS = (
+    200_000_000  # larger pictures of a user's are taken for decompression bombs; clean has its own, lower limit
+)
+
+
+def read_image(data: bytes) -> Image.Image:
+    """An RGB picture, upright, from the bytes of a file.
+
+    Raises:
+        RowError: see `pipeline.media.images.decode_image`.
+    """
+    return images.decode_image(data, min_side_px=1, max_pixels=MAX_PIXELS)
+
+
+def image_array(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
+    """uint8 [3, size_px, size_px]: the whole picture, squashed, with antialiasing."""
+    square = image.convert("RGB").resize((size_px, size_px), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def check(params: InputParams) -> None:
+    """Look before anything is decoded whether `spectrogram_array` can do what is asked of it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        spectrogram.log_mel([], duration_seconds=params.duration_seconds, n_mels=params.n_mels)
+    except ValueError as error:
+        raise UserError(f"{PARAMS_FILE}: train.inputs: {error}") from None
+
+
+def spectrogram_array(
+    waveform: audio.Waveform, *, duration_seconds: float, n_mels: int, n_frames: int
+) -> NDArray[np.float16]:
+    """float16 [n_mels, n_frames] in [0, 1] of a mono 16 kHz waveform; arguments as of `models.parallelnet.spectrogram.log_mel`."""
+    features = spectrogram.log_mel(
+        [waveform], duration_seconds=duration_seconds, n_mels=n_mels, n_frames=n_frames,
+        sampling_rate_hz=audio.SAMPLING_RATE_HZ,
+    )  # fmt: skip
+    return np.asarray(features[0, 0].numpy().astype(np.float16))
+
+
+def plan_rows(source: Source, data: Path, labels: Sequence[str]) -> tuple[pd.DataFrame, list[shards.Task]]:
+    """All rows of a source (see `pipeline.networks.inputs.Inputs.rows`), and a task for each file that they come from.
+
+    Raises:
+        UserError: a folder is incomplete, has no rows of this source or rows of an unknown class.
+    """
+    parts = _clean_parts(data, labels) if source == "clean" else _sier_parts(data, source.removeprefix("sier_"))
+    tasks, found = [], []
+    for index, (part, payload) in enumerate(parts):
+        tasks.append(shards.Task(index, len(part), payload))
+        found.append(part)
+    rows: pd.DataFrame = pd.concat(found, ignore_index=True) if found else pd.DataFrame({"label": []})
+    if rows.empty:
+        raise UserError(f"{data / FOLDERS[source][0]}: no rows for {source}; {_remedy(source)}")
+    strange = ~rows["label"].isin(range(len(labels)))
+    if strange.any():
+        raise UserError(
+            f"{data / FOLDERS[source][0]}: row {rows.loc[strange, 'id'].iloc[0]}: its class is none of the "
+            f"{len(labels)} expected ones, {', '.join(labels)}; {_remedy(source)}"
+        )
+    return rows.astype({"label": np.int64, "fold": np.int8}), tasks
+
+
+def _sier_parts(data: Path, split: str) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
+    for marker in shards.read_manifest(data / "sier", STAGES["sier"]):
+        if marker.part.name.startswith(f"data/{split}-"):
+            part = shards.read_part(data / "sier", marker, columns=SIER_COLUMNS).to_pandas()
+            yield part.assign(split=split, fold=part["fold"].fillna(-1)), (marker,)
+
+
+def _clean_parts(data: Path, labels: Sequence[str]) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
+    """Rows without speech were rejected by stage synthesize; each part comes with the parts that hold its speech."""
+    recordings = shards.read_manifest(data / "speech", STAGES["speech"])
+    place_of: dict[str, int] = {}
+    for place, marker in enumerate(recordings):
+        ids = shards.read_part(data / "speech", marker, columns=["id"])["id"].to_pylist()
+        place_of |= dict.fromkeys(ids, place)
+    class_ids = {name: place for place, name in enumerate(labels)}
+    joined = 0
+    for marker in shards.read_manifest(data / "clean", STAGES["clean"]):
+        part = shards.read_part(data / "clean", marker, columns=["id", "sentiment", "source_split"]).to_pandas()
+        part = part[part["id"].isin(place_of)]
+        joined += len(part)
+        rows = {"id": part["id"], "label": part["sentiment"].map(class_ids), "fold": -1, "split": part["source_split"]}
+        needed = sorted({place_of[identity] for identity in part["id"]})
+        yield pd.DataFrame(rows), (marker, *(recordings[place] for place in needed))
+    if joined != len(place_of):
+        lost = len(place_of) - joined
+        raise UserError(f"{data / 'speech'}: {lost} of its rows are not in {data / 'clean'}; {_remedy('clean')}")
+
+
+class Decoder:
+    """Worker: decodes the rows of a file, in its order; of clean, those that have speech."""
+
+    def __init__(self, source: Source, data: Path, params: InputParams) -> None:
+        self.source = source
+        self.data = data
+        self.params = params
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """Columns id, image and spectrogram: the bytes of `image_array` and `spectrogram_array`.
+
+        Raises:
+            UserError: a row cannot be decoded, though a stage of ours has written it.
+        """
+        params = self.params
+        where = self.data / FOLDERS[self.source][0] / task.payload[0].part.name
+        kind = {name: getattr(params, name) for name in ("duration_seconds", "n_mels", "n_frames")}
+        ids, pixels, spectrograms = [], [], []
+        for identity, image, recording in self._media(task.payload):
+            try:
+                pixels.append(image_array(read_image(image), params.image_size_px).tobytes())
+                spectrograms.append(spectrogram_array(audio.decode(recording), **kind).tobytes())
+            except RowError as error:
+                raise UserError(f"{where}: row {identity}: {error}; {_remedy(self.source)}") from None
+            ids.append(identity)
+        columns = {
+            "id": pa.array(ids, pa.string()),
+            "image": pa.array(pixels, pa.binary(3 * params.image_size_px**2)),
+            "spectrogram": pa.array(spectrograms, pa.binary(2 * params.n_mels * params.n_frames)),
+        }
+        return shards.Output(pa.table(columns))
+
+    def _media(self, markers: Sequence[shards.Marker]) -> Iterator[tuple[str, bytes, bytes]]:
+        """Id, picture and recording of each row."""
+        first, *others = markers
+        if self.source != "clean":
+            part = shards.read_part(self.data / "sier", first, columns=["id", "image", "audio"])
+            columns = part["id"], *(pc.struct_field(part[name], "bytes") for name in ("image", "audio"))
+            for identity, image, recording in zip(*columns, strict=True):
+                yield identity.as_py(), image.as_py(), recording.as_py()
+            return
+        part = shards.read_part(self.data / "clean", first, columns=["id", "image"])
+        recordings: dict[str, pa.Scalar] = {}
+        for other in others:
+            found = shards.read_part(self.data / "speech", other, columns=["id", "audio"])
+            found = found.filter(pc.is_in(found["id"], value_set=part["id"].combine_chunks()))
+            recordings |= dict(zip(found["id"].to_pylist(), found["audio"], strict=True))
+        for identity, image in zip(part["id"].to_pylist(), part["image"], strict=True):
+            if identity in recordings:
+                yield identity, image.as_py(), recordings[identity].as_py()
+
+
+def _remedy(source: Source) -> str:
+    return f"run: dvc repro --force {' '.join(STAGES[folder] for folder in FOLDERS[source])}"

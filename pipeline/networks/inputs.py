@@ -1,0 +1,214 @@
+"""What the networks read: every row decoded once, into arrays that are mapped into memory.
+
+In   data/sier (train or test files only), or data/clean joined by id with data/speech; see `pipeline.networks.decoding`
+Out  `.work/inputs.<source>/<fingerprint>/`: images.npy uint8 [n, 3, size, size]; spectrograms.npy float16
+     [n, n_mels, n_frames]; rows.parquet (see `Inputs.rows`); done.json, written last
+
+An epoch then decodes no JPEG and no FLAC, and its memory does not grow with the dataset. The first call decodes, shard
+by shard, and goes on from where it was stopped; later calls only open the files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.parallelnet import spectrogram
+from pipeline.engine import files, lifecycle, shards
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
+from pipeline.engine.local import LocalEngine
+from pipeline.engine.work import Work, finish, run_shards, work_folder
+from pipeline.frame import tables
+from pipeline.frame.stage import Context
+from pipeline.media import audio, images
+from pipeline.networks import decoding
+from pipeline.networks.decoding import Source, image_array, read_image, spectrogram_array
+from pipeline.networks.params import InputParams
+
+__all__ = ["InputRows", "Inputs", "Source", "collate", "image_array", "open_inputs", "read_image", "spectrogram_array"]
+
+Item = dict[str, Any]
+
+LIBRARIES = ("numpy", "pillow", "soundfile", "soxr", "torch")
+DONE = "done.json"
+ROWS = "rows.parquet"
+PARTS = "parts"
+FEW_ROWS = 1_000  # up to here processes, which first import torch, take longer to start than to decode
+MEDIA = {"image": "images.npy", "spectrogram": "spectrograms.npy"}
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Decoded rows, in the order of the dataset.
+
+    Attributes:
+        folder: of the arrays.
+        rows: id (str), label (int64, class id), fold (int8, -1 where there is none), split (train, val or test); of
+            sier also confidence, agreement and decided_by. The index is the place in the arrays.
+        labels: names of the classes, in the order of their ids.
+    """
+
+    folder: Path
+    rows: pd.DataFrame
+    labels: tuple[str, ...]
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 [n, 3, size, size], mapped from the file."""
+        return _mapped(self.folder / MEDIA["image"])
+
+    @cached_property
+    def spectrograms(self) -> NDArray[np.float16]:
+        """float16 [n, n_mels, n_frames] in [0, 1], mapped from the file."""
+        return _mapped(self.folder / MEDIA["spectrogram"])
+
+    def select(self, where: ArrayLike) -> InputRows:
+        """The rows where a mask [n] is true, or those at the given places, in the given order."""
+        chosen = np.asarray(where)
+        if chosen.dtype == np.bool_:
+            if chosen.shape != (len(self.rows),):
+                raise ValueError(f"expected a mask of {len(self.rows)} rows, found one of shape {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        places = chosen.astype(np.int64)
+        return InputRows(self.folder, places, self.rows["label"].to_numpy()[places])
+
+
+class InputRows(Dataset[Item]):
+    """A choice of rows for a DataLoader with `collate`. A copy in another process maps the files anew.
+
+    Args:
+        folder: of the arrays.
+        places: of the rows in the arrays, [n].
+        labels: their class ids, [n].
+    """
+
+    def __init__(self, folder: Path, places: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
+        self.folder = folder
+        self.places = places
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Item:
+        """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int."""
+        pixels, spectrograms = self._arrays
+        place = self.places[index]
+        return {"pixel_values": pixels[place], "spectrogram": spectrograms[place], "labels": int(self.labels[index])}
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+        return _mapped(self.folder / MEDIA["image"]), _mapped(self.folder / MEDIA["spectrogram"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickle would copy what is mapped, all of it.
+        return {name: value for name, value in self.__dict__.items() if name != "_arrays"}
+
+
+def collate(batch: Sequence[Item]) -> dict[str, Tensor]:
+    """What a network takes, of what the items have.
+
+    Returns:
+        pixel_values float32 [n, 3, size, size] in [0, 1], spectrogram float32 [n, 1, n_mels, n_frames] in [0, 1] and
+        labels int64 [n].
+    """
+    stacked = {name: torch.from_numpy(np.stack([item[name] for item in batch])) for name in batch[0]}
+    if "pixel_values" in stacked:
+        stacked["pixel_values"] = stacked["pixel_values"].float().div_(255)
+    if "spectrogram" in stacked:
+        stacked["spectrogram"] = stacked["spectrogram"].float().unsqueeze(1)
+    return stacked
+
+
+def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs:
+    """The decoded rows of a source; decodes them if no earlier call has.
+
+    Args:
+        source: `sier_train` (no file of the test split is opened), `sier_test` or `clean` (every row that has speech).
+        params: sizes.
+        context: of the stage that asks.
+
+    Raises:
+        UserError: the data is missing or damaged, or another process is decoding it for longer than 30 s.
+    """
+    decoding.check(params)
+    data = context.paths.data
+    for name in decoding.FOLDERS[source]:
+        shards.read_manifest(data / name, decoding.STAGES[name])
+    labels = tables.SENTIMENTS if source == "clean" else context.base.labels
+    mark = fingerprint(
+        source=source, params=params, labels=labels, code=_code(), libraries=library_versions(LIBRARIES),
+        inputs=[files.sha256_of(data / name / shards.MANIFEST) for name in decoding.FOLDERS[source]],
+    )  # fmt: skip
+    folder = work_folder(context.paths.work, f"inputs.{source}", mark)
+    if not _is_done(folder):
+        with lifecycle.only_run(context.paths.work / f"inputs.{source}.lock"):
+            if not _is_done(folder):  # else another process has just decoded it
+                rows, tasks = decoding.plan_rows(source, data, labels)
+                worker = partial(decoding.Decoder, source, data, params)
+                work = Work(f"inputs {source}", folder / PARTS, mark, worker, tasks)
+                engine = context.engine if len(rows) > FEW_ROWS else LocalEngine(workers=1)
+                _join(folder, run_shards(engine, work), rows, params)
+                finish(folder)
+    return Inputs(folder, pq.read_table(folder / ROWS, partitioning=None).to_pandas(), labels)
+
+
+def _code() -> list[str]:
+    # By `code_version(__file__)` every change of a network, which `pipeline.networks.params` imports, would decode all rows anew.
+    own = [files.sha256_of(Path(str(file))) for file in (__file__, decoding.__file__)]
+    return [*own, *(code_version(str(module.__file__)) for module in (audio, images, spectrogram))]
+
+
+def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, params: InputParams) -> None:
+    """Join the finished shards to arrays in the folder above theirs; then they are of no more use."""
+    parts = folder / PARTS
+    size = params.image_size_px
+    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "image": (np.uint8, (len(rows), 3, size, size)),
+        "spectrogram": (np.float16, (len(rows), params.n_mels, params.n_frames)),
+    }
+    for column, (kind, shape) in shapes.items():
+        write = partial(_write_array, parts, markers, column, np.dtype(kind), shape)
+        files.write_atomically(folder / MEDIA[column], write)
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    files.write_atomically(folder / ROWS, partial(pq.write_table, table))
+    sizes = {name: (folder / name).stat().st_size for name in (*MEDIA.values(), ROWS)}
+    files.write_bytes(folder / DONE, json.dumps(sizes).encode())
+    files.remove_tree(parts)
+
+
+def _write_array(
+    parts: Path, markers: list[shards.Marker], column: str, dtype: np.dtype[Any], shape: tuple[int, ...], target: Path
+) -> None:
+    """A column of all parts as one `.npy` file; not by way of a map, as a full disk kills whoever writes to one."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with target.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for marker in markers:
+            file.writelines(shards.read_part(parts, marker, columns=[column])[column].to_pylist())
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        sizes = json.loads((folder / DONE).read_bytes())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped

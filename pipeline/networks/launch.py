@@ -1,0 +1,80 @@
+"""launch: train on several devices or machines by `accelerate launch`. Not a stage.
+
+`SIER_ACCELERATE` holds the launcher's arguments, such as "--num_processes 4" or "--config_file cluster.yaml"; the stage
+`train` then starts this module through it once per fold, and goes on when all processes are done. Without it the stage
+trains in its own process. It is no parameter: the protocol's batch is divided among the processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from pipeline.engine import files, lifecycle
+from pipeline.engine.environment import engine_from_environment
+from pipeline.errors import UserError
+from pipeline.frame.stage import Context, Paths
+
+if TYPE_CHECKING:
+    from pipeline.networks.fold import Job
+
+VARIABLE = "SIER_ACCELERATE"
+STAGE_VARIABLE = "SIER_STAGE_PROCESS"
+
+
+def wanted() -> bool:
+    """Whether the user asks for the launcher."""
+    return bool(os.environ.get(VARIABLE, "").strip())
+
+
+def launch(job: Job) -> None:
+    """Train `job` in the processes that the launcher starts; its results lie in its folder afterwards.
+
+    Raises:
+        UserError: the launcher failed; what its processes said stands above.
+    """
+    from pipeline.networks.fold import Job as JobType  # noqa: PLC0415
+
+    path = job.folder / "job.json"
+    files.write_bytes(path, TypeAdapter(JobType).dump_json(job))
+    command = [sys.executable, "-m", "accelerate.commands.launch", *shlex.split(os.environ[VARIABLE])]
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [*command, "-m", "pipeline.networks.launch", str(path)],
+        env={**environment, STAGE_VARIABLE: str(os.getpid())},
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(
+            f"{VARIABLE} = {os.environ[VARIABLE]}: accelerate launch ended with exit code {done.returncode}; "
+            "see what its processes said above"
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """One of the launcher's processes."""
+    from pipeline.networks.fold import Job as JobType  # noqa: PLC0415
+    from pipeline.networks.fold import train_fold  # noqa: PLC0415
+    from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
+
+    lifecycle.die_with_parent(os.getppid(), signal.SIGKILL)
+    lifecycle.stop_with(int(os.environ[STAGE_VARIABLE]))
+    job = TypeAdapter(JobType).validate_json(Path(arguments[0]).read_bytes())
+    context = Context(job.base, Paths(Path()), engine_from_environment())
+    try:
+        train_fold(job, open_inputs(job.source, job.train.inputs, context))
+    except UserError as error:
+        print(f"train@{job.name}: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""The teachers' corpora behind one shape: items with a label, and for speech a speaker and a session."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.corpora import fi, iemocap
+from pipeline.errors import RowError
+from pipeline.frame import acquired
+from pipeline.media import audio, images
+
+# Pictures of the corpus are checked against bombs only; small ones are as good as others for a teacher.
+MIN_SIDE_PX = 16
+MAX_PIXELS = 100_000_000
+PLACEHOLDER_MIN_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """An utterance or a picture; speaker and session are empty for pictures."""
+
+    id: str
+    path: Path
+    label: str
+    speaker: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Items and rejects of a corpus; `rows_in` = items + rejects. `labels`: all labels of its format."""
+
+    items: list[Item]
+    rejects: list[tuple[str, str, str]]
+    rows_in: int
+    labels: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def read(name: str, folder: Path) -> Corpus:
+    """The corpus `iemocap` or `fi` in `data/corpora/<name>`.
+
+    Raises:
+        UserError: see the readers.
+    """
+    origin = acquired.read_manifest(folder)["origin"]
+    root = folder / acquired.FILES
+    if name == "iemocap":
+        speech = iemocap.read(root)
+        items = [Item(one.id, one.path, one.emotion, one.speaker, str(one.session)) for one in speech.utterances]
+        found: dict[str, int] = defaultdict(int)
+        for item in items:
+            found[item.label] += 1
+        warnings = tuple(iemocap.compare_counts(found)) if origin == acquired.LOCAL_COPY else ()
+        return Corpus(items, list(speech.rejects), speech.rows_in, iemocap.EMOTIONS, warnings)
+    pictures = fi.read(root)
+    items = [Item(one.id, one.path, one.emotion) for one in pictures.images]
+    return Corpus(items, list(pictures.rejects), pictures.rows_in, fi.EMOTIONS)
+
+
+def decode_utterance(path: Path) -> tuple[Any, str]:
+    """Waveform (see `pipeline.media.audio`) and sha256 of its samples.
+
+    Raises:
+        RowError: it cannot be decoded.
+    """
+    waveform = audio.decode(path)
+    return waveform, hashlib.sha256(waveform.tobytes()).hexdigest()
+
+
+def decode_picture(path: Path) -> tuple[Any, str]:
+    """RGB picture and sha256 of its pixels.
+
+    Raises:
+        RowError: it cannot be decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RowError("image_unreadable", str(error.strerror)) from None
+    image = images.decode_image(data, min_side_px=MIN_SIDE_PX, max_pixels=MAX_PIXELS)
+    return image, images.pixel_sha256(image)
+
+
+DECODE: dict[str, Callable[[Path], tuple[Any, str]]] = {"speech": decode_utterance, "image": decode_picture}
+
+
+def repeated_pictures(sha256_of: Mapping[str, str], label_of: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Rejects for pictures that stand under several ids.
+
+    A picture under three or more ids, or under two labels, is the placeholder of dead links or teaches nothing: all its
+    ids go. A picture twice under one label would stand on both sides of a split: the first id stays.
+    """
+    ids_of: defaultdict[str, list[str]] = defaultdict(list)
+    for identity in sorted(sha256_of):
+        ids_of[sha256_of[identity]].append(identity)
+    rejects = []
+    for ids in ids_of.values():
+        if len(ids) >= PLACEHOLDER_MIN_IMAGES:
+            reason = f"the same picture stands under {len(ids)} names"
+            rejects += [(identity, "image_placeholder", reason) for identity in ids]
+        elif len({label_of[identity] for identity in ids}) > 1:
+            rejects += [
+                (identity, "image_conflicting_labels", f"same picture as {' and '.join(ids)}") for identity in ids
+            ]
+        else:
+            rejects += [(identity, "image_duplicate", f"same picture as {ids[0]}") for identity in ids[1:]]
+    return rejects

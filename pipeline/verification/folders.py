@@ -1,0 +1,190 @@
+"""One look at everything that was built: the checks of files, media and rows over all folders of `data/`.
+
+In   a project's data/{clean,speech,scores/*,labels,sier} and checkpoints
+Out  every `Fault` there is; a fault hides no other
+
+Shards are read one by one. Of all rows together only what joins need is held, without pictures and recordings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from models.teachers.probe import TEACHER_FILE
+from pipeline.engine import shards
+from pipeline.errors import first_line
+from pipeline.frame import tables
+from pipeline.frame.stage import Paths
+from pipeline.verification.media import COLUMNS, Media, check_media
+from pipeline.verification.rows import (
+    Source,
+    check_clean,
+    check_ids,
+    check_join,
+    check_labels,
+    check_scores,
+    check_sier,
+    check_splits,
+    read_rule,
+)
+from pipeline.verification.shard_files import Checked, Fault, check_folder, listed_bytes
+
+STAGES = {
+    "clean": "clean", "speech": "synthesize", "scores/speech": "score@speech", "scores/image": "score@image",
+    "labels": "label", "sier": "assemble",
+}  # fmt: skip
+HEAVY = {"image", "audio"}
+JOINED = {
+    "clean": ["id", "text", "sentiment", "group_id"],
+    "speech": ["id", "voice", "word_error_rate"],
+}  # what other tables are compared with, where it is not all
+
+
+class Verification:
+    """One look at the folders of a project.
+
+    Args:
+        paths: of the project.
+        labels: of the dataset.
+        names: keys of `STAGES`, in their order; joins are checked between those.
+        media: which pictures and recordings are decoded.
+    """
+
+    def __init__(self, paths: Paths, labels: Sequence[str], names: Sequence[str], media: Media) -> None:
+        self.data = paths.data
+        self.checkpoints = paths.checkpoints
+        self.labels = labels
+        self.names = names
+        self.media = media
+        self.rows = 0
+        self.shards = 0
+        self._frames: dict[str, pd.DataFrame] = {}
+        self._rejected: dict[str, list[str]] = {}
+        self._whole: set[str] = set()  # folders of which no shard is missing or damaged
+
+    def faults(self) -> Iterator[Fault]:
+        """All of them; a fault never hides another folder's."""
+        total = sum(listed_bytes(self.data / name) for name in self.names)
+        seen: dict[tuple[str, str], bytes] = {}
+        with tqdm(total=total, unit="B", unit_scale=True, desc="verify", disable=None) as bar:
+            for name in self.names:
+                checked = check_folder(self.data / name, self._schema(name), bar.update)
+                yield from checked.faults
+                self.shards += len(checked.sound)
+                self.rows += sum(marker.part.rows for marker in checked.sound)
+                if name in COLUMNS:
+                    yield from check_media(checked, name, self.media, seen)
+                yield from self._look(name, checked)
+        yield from self._joins()
+
+    def _schema(self, name: str) -> pa.Schema | None:
+        fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.LABELS}
+        if name in fixed:
+            return fixed[name]
+        classes = {modality: self._classes(modality) for modality in tables.MODALITIES}
+        if name.startswith("scores/"):
+            known = classes[name.removeprefix("scores/")]
+            return tables.scores(known) if known else None
+        if not all(classes.values()):
+            return None
+        from pipeline.assemble import features  # noqa: PLC0415 - brings `datasets` along
+
+        schema: pa.Schema = features(self.labels, classes["speech"], classes["image"]).arrow_schema
+        return schema
+
+    def _classes(self, modality: str) -> tuple[str, ...]:
+        """Of the teacher; where its card is damaged, which the check of scores tells, of the first scores; or none."""
+        card = self.checkpoints / tables.CHECKPOINTS[modality] / TEACHER_FILE
+        try:
+            return tuple(json.loads(card.read_bytes())["classes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        try:
+            first = next(iter(sorted((self.data / "scores" / modality).glob("part-*.parquet"))))
+            return tables.score_classes(pq.read_schema(first).names)
+        except (OSError, pa.ArrowException, StopIteration):
+            return ()
+
+    def _look(self, name: str, checked: Checked) -> Iterator[Fault]:
+        """Rows by themselves; keeps of them what the joins need. Shards with faults of their own are left out."""
+        parts = []
+        for marker in checked.sound:
+            path = checked.folder / marker.part.name
+            columns = [column for column in pq.read_schema(path).names if column not in HEAVY]
+            try:
+                part = pq.read_table(path, columns=columns, partitioning=None).to_pandas()
+            except (OSError, pa.ArrowException) as error:
+                yield Fault(path, "parquet", f"cannot be read: {first_line(error)}", marker.part.name)
+                continue
+            parts.append(part.assign(split=marker.shard.split("-")[0]) if name == "sier" else part)
+        if not parts or "id" not in parts[0]:
+            return  # told by the check of the files
+        rows = pd.concat(parts, ignore_index=True)
+        if len(parts) == len(checked.sound) and all(fault.kind == "unlisted" for fault in checked.faults):
+            self._whole.add(name)
+        if (checked.folder / "rejects").is_dir():
+            self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
+        where = checked.folder
+        yield from check_ids(where, rows)
+        if name == "clean":
+            yield from check_clean(where, rows)
+        if name == "sier":
+            yield from check_splits(where, rows)
+        if name.startswith("scores/"):
+            checkpoint = self.checkpoints / tables.CHECKPOINTS[name.removeprefix("scores/")]
+            yield from check_scores(where, rows, checkpoint)
+        self._frames[name] = rows[JOINED.get(name, list(rows.columns))].copy()
+
+    def _joins(self) -> Iterator[Fault]:
+        known = self._frames
+        for name, source in (("speech", "clean"), ("scores/speech", "speech"), ("scores/image", "clean")):
+            if {name, source} <= set(known):
+                yield from self._join(name, self._source(str(self.data / source), known[source]["id"], source))
+        scores = [f"scores/{modality}" for modality in tables.MODALITIES]
+        if not {*scores, "labels"} <= set(known):
+            return
+        speech, image, labels = known["scores/speech"], known["scores/image"], known["labels"]
+        scored_twice = speech["id"][speech["id"].isin(image["id"])]
+        yield from self._join("labels", self._source(str(self.data / "scores"), scored_twice, *scores))
+        rule_file = self.data / "labels" / tables.RULE_FILE
+        try:
+            rule = read_rule(rule_file)
+        except (OSError, ValueError, KeyError, TypeError):
+            yield Fault(rule_file, "rule", "missing or damaged", tables.RULE_FILE)
+        else:
+            yield from check_labels(self.data / "labels", labels, speech, image, rule)
+        if {"sier", "clean", "speech"} <= set(known):
+            expected = self._expected_sier()
+            sources = ("labels", "clean", "speech", *scores)
+            yield from self._join("sier", self._source(str(self.data / "labels"), expected["id"], *sources))
+            yield from check_sier(self.data / "sier", known["sier"], self.labels, expected)
+
+    def _source(self, shown: str, ids: pd.Series, *names: str) -> Source:
+        return Source(shown, ids, whole=set(names) <= self._whole)
+
+    def _join(self, name: str, source: Source) -> Iterator[Fault]:
+        # Rows of `labels` and `sier` are never rejected; labels drops them by a column.
+        rejected = self._rejected.get(name, [])
+        ids = self._frames[name]["id"]
+        yield from check_join(self.data / name, ids, rejected, source, whole=name in self._whole)
+
+    def _expected_sier(self) -> pd.DataFrame:
+        known = self._frames
+        kept = known["labels"][known["labels"]["kept"]]
+        expected = kept[["id", "label", "decided_by"]].assign(
+            agreement=kept["speech_label"] == kept["image_label"],
+            confidence=kept["speech_max"].where(kept["speech_max"] >= kept["image_max"], kept["image_max"]),
+        )
+        prefix = tables.PROBABILITY_PREFIX
+        for modality in tables.MODALITIES:
+            scores = known[f"scores/{modality}"].drop(columns="teacher_digest")
+            named = {column: column.replace(prefix, f"{prefix}{modality}_", 1) for column in scores.columns[1:]}
+            expected = expected.merge(scores.rename(columns=named), on="id")
+        expected = expected.merge(known["clean"], on="id")
+        return expected.merge(known["speech"], on="id")
