@@ -41,6 +41,8 @@ from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.tables import CHECKPOINTS, VOICE_STATISTICS_FILE
+from pipeline.teachers.items import SOURCES, ScoreParams
+from pipeline.teachers.scorer import Scorer
 
 BATCH = 16
 OF_BARE_LOOP, TIMES_ONE_BY_ONE = 0.9, 2.0
@@ -51,7 +53,7 @@ Encode = Callable[[list[bytes]], list[NDArray[np.float32]]]
 
 def copy_rows(data: Path, folder: Path, modality: str, rows: int) -> None:
     """The first rows with distinct media, as one shard of a folder of their own."""
-    source = score.SOURCES[modality]
+    source = SOURCES[modality]
     media = source.columns[1]
     found: list[dict[str, Any]] = []
     seen: set[bytes] = set()
@@ -131,7 +133,7 @@ def image_pipeline(name: str, classes: int) -> Callable[[bytes], object]:
 
 def read_media(folder: Path, modality: str) -> list[bytes]:
     """The items of the shard, undecoded."""
-    source = score.SOURCES[modality]
+    source = SOURCES[modality]
     (marker,) = shards.read_manifest(folder / source.folder, source.stage)
     media: list[bytes] = shards.read_part(folder / source.folder, marker, columns=[source.columns[1]])[0].to_pylist()
     return media
@@ -155,10 +157,10 @@ def measure_modality(data: Path, folder: Path, modality: str, rows: int, rounds:
     copy_rows(data, folder, modality, rows)
     checkpoint = data / "checkpoints" / CHECKPOINTS[modality]
     voices = data / "scores" / modality / VOICE_STATISTICS_FILE
-    params = score.ScoreParams(BATCH, 100)
-    scorer = score.Scorer(modality, folder, checkpoint, voices if voices.is_file() else None, params)
+    params = ScoreParams(BATCH, 100)
+    scorer = Scorer(modality, folder, checkpoint, voices if voices.is_file() else None, params)
     voice = next(iter(scorer.statistics.values())) if scorer.statistics else None
-    source = score.SOURCES[modality]
+    source = SOURCES[modality]
     (marker,) = shards.read_manifest(folder / source.folder, source.stage)
     classes = len(scorer.teacher.classes)
     if modality == "speech":
@@ -187,7 +189,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, dict[str, list[float]]] = {}
     checked: list[measure.Target] = []
-    for modality in score.SOURCES:
+    for modality in SOURCES:
         with tempfile.TemporaryDirectory(prefix="sier-scoring-") as name, threadpool_limits(limits=1):
             try:
                 seconds = measure_modality(options.data, Path(name), modality, wanted, rounds)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import yaml
 from numpy.typing import NDArray
 
-from models.teachers.probe import TEACHER_FILE
+from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
 from pipeline.frame import acquired, tables
 from pipeline.frame.params import PARAMS_FILE

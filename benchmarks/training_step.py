@@ -25,9 +25,10 @@ from models.parallelnet.losses import CombinedLoss
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
+from pipeline.networks.build import build
 from pipeline.networks.fold import FoldTrainer, Job, arguments
 from pipeline.networks.inputs import MEDIA, Inputs, collate
-from pipeline.networks.params import InputParams, TrainParams, build, read_models
+from pipeline.networks.params import InputParams, TrainParams, read_models
 
 
 def random_rows(folder: Path, rows: int, params: InputParams, labels: tuple[str, ...]) -> Inputs:

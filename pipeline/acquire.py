@@ -26,27 +26,15 @@ from pydantic_core import PydanticCustomError
 from tqdm import tqdm
 
 from pipeline import sample
-from pipeline.corpora import b_t4sa, counts, fi, iemocap
+from pipeline.corpora import b_t4sa, counts
+from pipeline.corpora.checks import CHECKS, READ
 from pipeline.downloads import sources
 from pipeline.engine import files
+from pipeline.engine.rejects import rejects_table
 from pipeline.errors import UserError
 from pipeline.frame import acquired
 from pipeline.frame.params import HIDDEN, STRICT
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.frame.tables import rejects_table
-
-CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check}
-
-# The files that readers read, seen from the corpus's root; their hashes make a change of the corpus visible.
-READ = {
-    "b_t4sa": ("*.tar", "*.txt", "*.csv", "*.tsv"),
-    "iemocap": tuple(
-        f"{release}Session*/{part}"
-        for release in ("", "IEMOCAP_full_release/")
-        for part in ("dialog/EmoEvaluation/*.txt", "dialog/transcriptions/*.txt", "sentences/wav/*/*.wav")
-    ),
-    "fi": ("*.json", "*/*", "images/*/*", "images/*/*/*"),
-}
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.dataset import card, leakage, splits
+from pipeline.dataset.assembler import Assembler
+from pipeline.dataset.features import features
+from pipeline.dataset.rows import gather_rows
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
@@ -33,12 +35,11 @@ from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.params import STRICT
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.media.audio import SAMPLING_RATE_HZ
 from pipeline.tweets.duplicates import GROUPING_FILE, hash_matrix, read_grouping
 from pipeline.tweets.text import comparison_text
 
 if TYPE_CHECKING:
-    from datasets import Features
+    pass
 
 LIBRARIES = ("datasets", "pyarrow")
 SPLITS = ("train", "test")
@@ -62,65 +63,6 @@ class AssembleParams:
     leakage_sample_rows: Annotated[int, Field(ge=1)]
 
 
-def features(labels: Sequence[str], speech_classes: Sequence[str], image_classes: Sequence[str]) -> Features:
-    """The dataset's columns as Hugging Face features; `fold` is null in test, `word_error_rate` where not measured."""
-    from datasets import Audio, ClassLabel, Features, Image, Value  # noqa: PLC0415 - half a second, once
-
-    columns: dict[str, Any] = {
-        "id": Value("string"),
-        "audio": Audio(sampling_rate=SAMPLING_RATE_HZ),
-        "image": Image(),
-        "text": Value("string"),
-        "label": ClassLabel(names=list(labels)),
-        "decided_by": Value("string"),
-        "confidence": Value("float32"),
-        "agreement": Value("bool"),
-    }
-    columns |= {f"p_speech_{name}": Value("float32") for name in speech_classes}
-    columns |= {f"p_image_{name}": Value("float32") for name in image_classes}
-    columns |= {
-        "sentiment": Value("string"),
-        "group_id": Value("string"),
-        "voice": Value("string"),
-        "word_error_rate": Value("float32"),
-        "fold": Value("int8"),
-    }
-    return Features(columns)
-
-
-class Assembler:
-    """Worker: joins the media of the rows that the plan gives to a shard."""
-
-    def __init__(self, plan: Path, data: Path, schema: pa.Schema) -> None:
-        self.plan = plan
-        self.data = data
-        self.schema = schema
-        self.clean = shards.read_manifest(data / "clean", "clean")
-        self.speech = shards.read_manifest(data / "speech", "synthesize")
-
-    def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of the dataset, in the plan's order."""
-        rows = pq.read_table(self.plan, filters=pc.field("shard") == task.index, partitioning=None).to_pylist()
-        images = self._media("clean", self.clean, rows, "clean_shard", ["image"])
-        recordings = self._media("speech", self.speech, rows, "speech_shard", ["audio"])
-        for row in rows:
-            identity = row["id"]
-            row["image"] = {"bytes": images[identity]["image"], "path": f"{identity}.jpg"}
-            row["audio"] = {"bytes": recordings[identity]["audio"], "path": f"{identity}.flac"}
-        return shards.Output(pa.Table.from_pylist(rows, schema=self.schema))
-
-    def _media(
-        self, folder: str, markers: list[shards.Marker], rows: list[dict[str, Any]], key: str, columns: list[str]
-    ) -> dict[str, dict[str, Any]]:
-        ids = pa.array([row["id"] for row in rows])
-        found: dict[str, dict[str, Any]] = {}
-        for index in sorted({row[key] for row in rows}):
-            part = shards.read_part(self.data / folder, markers[index], columns=["id", *columns])
-            wanted = part.filter(pc.is_in(part["id"], value_set=ids))
-            found |= {row["id"]: row for row in wanted.to_pylist()}
-        return found
-
-
 def run(params: AssembleParams, context: Context) -> Report:
     """See the module's docstring.
 
@@ -128,7 +70,7 @@ def run(params: AssembleParams, context: Context) -> Report:
         UserError: an input is missing, a split would be empty, or rows leak between train and test.
     """
     data = context.paths.data
-    rows, classes = _gather(context)
+    rows, classes = gather_rows(context)
     salt = f"sier {context.base.seed}"
     groups, labels = rows["group_id"].tolist(), rows["label"].tolist()
     train = splits.split_groups(groups, labels, salt, train_fraction=1 - params.test_share)
@@ -170,54 +112,6 @@ def run(params: AssembleParams, context: Context) -> Report:
     write_plot(context.paths.reports / "plots" / "splits.csv", ("series", "label", "rows"), table)
     notes = tuple(f"{name}: {metrics['splits'][name]}" for name in SPLITS)
     return Report(len(rows), len(rows), notes=(*notes, "no leaks between train and test"))
-
-
-def _gather(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """All kept rows with everything but their media, ordered as in clean; and the classes of both teachers."""
-    data = context.paths.data
-    labels = _read(data / "labels", "label", None)
-    kept = labels[labels["kept"]].drop(columns=["kept", "reason"])
-    kept["agreement"] = kept["speech_label"] == kept["image_label"]
-    kept["confidence"] = kept[["speech_max", "image_max"]].max(axis=1)
-    clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
-    wanted = pd.Index(kept["id"])
-    clean = _read(data / "clean", "clean", clean_columns, "clean_shard", wanted)
-    rows = clean.merge(kept, on="id", validate="one_to_one")
-    spoken = _read(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard", wanted)
-    rows = rows.merge(spoken, on="id", validate="one_to_one")
-    classes = []
-    for modality in tables.MODALITIES:
-        scores = _read(data / "scores" / modality, f"score@{modality}", None, wanted=wanted)
-        names = tables.score_classes(list(scores.columns))
-        classes.append(names)
-        prefix = tables.PROBABILITY_PREFIX
-        scores = scores.rename(columns={prefix + name: f"{prefix}{modality}_{name}" for name in names})
-        rows = rows.merge(scores.drop(columns="teacher_digest"), on="id", validate="one_to_one")
-    if len(rows) != len(kept):
-        raise UserError(
-            f"data/labels keeps {len(kept)} rows but only {len(rows)} have picture, speech and scores; run: dvc repro"
-        )
-    return rows, (classes[0], classes[1])
-
-
-def _read(
-    folder: Path,
-    stage: str,
-    columns: list[str] | None,
-    shard_column: str | None = None,
-    wanted: pd.Index[str] | None = None,
-) -> pd.DataFrame:
-    """A finished folder's rows, of those ids that are `wanted`; `shard_column` says where each stands."""
-    parts = []
-    for index, marker in enumerate(shards.read_manifest(folder, stage)):
-        part = shards.read_part(folder, marker, columns=columns)
-        if wanted is not None:
-            part = part.filter(pa.array(wanted.get_indexer(part["id"].to_pandas()) >= 0))
-        if shard_column:
-            part = part.append_column(shard_column, pa.array(np.full(part.num_rows, index)))
-        parts.append(part)
-    table: pd.DataFrame = pa.concat_tables(parts).to_pandas()
-    return table
 
 
 def _check_leakage(rows: pd.DataFrame, data: Path, params: AssembleParams, seed: int) -> None:

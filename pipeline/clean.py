@@ -13,124 +13,26 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from pipeline.corpora import b_t4sa
 from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
+from pipeline.engine.rejects import rejects_table
 from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, is_finished, run_shards, work_folder
-from pipeline.errors import RowError, UserError
-from pipeline.frame import acquired, tables
+from pipeline.errors import UserError
+from pipeline.frame import acquired
 from pipeline.frame.metrics_files import write_metrics, write_plot
-from pipeline.frame.params import STRICT
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.media import images
 from pipeline.tweets import duplicates
-from pipeline.tweets.text import TextOptions, spoken_text
+from pipeline.tweets.examine import Examiner
+from pipeline.tweets.keep import Keeper
+from pipeline.tweets.params import CleanParams
 
 LIBRARIES = ("datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "pillow", "pyarrow", "wordsegment")
-
-
-@dataclass(frozen=True, config=STRICT)
-class ImageParams:
-    """Section `clean.image`: which pictures are accepted, and how they are kept."""
-
-    min_side_px: Annotated[int, Field(ge=1)]
-    max_pixels: Annotated[int, Field(ge=1)]
-    max_bytes: Annotated[int, Field(ge=1)]
-    stored_max_side_px: Annotated[int, Field(ge=16)] | None
-    jpeg_quality: Annotated[int, Field(ge=1, le=95)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class CleanParams:
-    """Section `clean`."""
-
-    shard_rows: Annotated[int, Field(ge=1)]
-    text: TextOptions
-    image: ImageParams
-    duplicates: duplicates.DuplicateParams
-
-
-# `group_id` is known only after all rows have been compared.
-EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
-
-
-def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
-    """A source row and its image file's bytes as a row of `EXAMINED`.
-
-    Raises:
-        RowError: the text is empty or the image unusable.
-    """
-    spoken = spoken_text(str(row["text"]), params.text)
-    image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
-    jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
-    return {
-        "id": row["id"],
-        "tweet_id": row["tweet_id"],
-        "image_index": row["image_index"],
-        "text": row["text"],
-        "spoken_text": spoken,
-        "image": jpeg,
-        "width_px": image.width,
-        "height_px": image.height,
-        "sentiment": row["sentiment"],
-        "source_split": row["source_split"],
-        "image_sha256": images.pixel_sha256(image),
-        "image_phash": images.perceptual_hash(image).hex(),
-    }
-
-
-class Examiner:
-    """Worker of the first pass; a task's payload is its row group of the work list."""
-
-    def __init__(self, inputs: Path, tar: Path, params: CleanParams) -> None:
-        self.inputs = pq.ParquetFile(inputs)
-        self.reader = b_t4sa.ImageReader(tar)
-        self.params = params
-
-    def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of `EXAMINED`, and a reject for each row that cannot be used."""
-        rows, rejects = [], []
-        for row in self.inputs.read_row_group(task.payload).to_pylist():
-            try:
-                if row["status"]:
-                    raise RowError(row["status"], row["reason"])
-                data = self.reader.read(row["offset_bytes"], row["size_bytes"], self.params.image.max_bytes)
-                rows.append(examine_row(row, data, self.params))
-            except RowError as error:
-                rejects.append((row["id"], error.status, error.reason))
-        return shards.Output(pa.Table.from_pylist(rows, schema=EXAMINED), rejects)
-
-
-class Keeper:
-    """Worker of the third pass: examined rows that the comparison lets stay, with their groups."""
-
-    def __init__(self, examined: Folder, decisions: Path) -> None:
-        self.examined = examined
-        self.decisions = decisions
-
-    def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of `tables.CLEAN`; the rejects of the first pass and those that repeat another row."""
-        marker: shards.Marker = task.payload
-        rows = shards.read_part(self.examined, marker, EXAMINED)
-        rejects = shards.read_rejects(self.examined, [marker])
-        decided = pq.read_table(self.decisions, filters=pc.field("shard") == task.index, partitioning=None)
-        assert decided["id"].equals(rows["id"])
-        stays = pc.equal(decided["status"], "")
-        dropped = decided.filter(pc.invert(stays)).to_pylist()
-        rejects += [(row["id"], row["status"], row["reason"]) for row in dropped]
-        kept = rows.append_column("group_id", decided["group_id"]).filter(stays)
-        return shards.Output(
-            tables.conform(kept.select(tables.CLEAN.names).cast(tables.CLEAN), tables.CLEAN, "clean"), rejects
-        )
 
 
 def run(params: CleanParams, context: Context) -> Report:
@@ -181,7 +83,7 @@ def _work_list(source: b_t4sa.SourceRows, path: Path, shard_rows: int) -> list[i
     # A usable row has no status, and a rejected one may have no tweet id.
     parts = [
         part.cast(pa.schema([field.with_nullable(True) for field in part.schema]))
-        for part in (source.rows, tables.rejects_table(source.rejects))
+        for part in (source.rows, rejects_table(source.rejects))
     ]
     both = pa.concat_tables(parts, promote_options="default")
     both = both.sort_by([("tweet_id", "ascending"), ("image_index", "ascending"), ("id", "ascending")])

@@ -1,4 +1,4 @@
-"""Three kinds of failure, and what each costs.
+"""Three kinds of failure, and what each costs; `models` has its own two (`models.errors`), which mean the same.
 
 UserError       stops the stage: a bad corpus, parameter, installation or disk. Shown as one line, without traceback.
 RowError        costs one row: it becomes a reject with a status (for counting) and a reason (for reading).
@@ -7,31 +7,23 @@ RetryableError  costs a pause: the engine tries the shard again (see `pipeline.e
 
 from __future__ import annotations
 
+from models.errors import ItemError, ModelError
+
 
 class UserError(Exception):
     """What was expected, what was found, and what to do, in one line."""
 
 
-class RowError(Exception):
-    """A row that cannot be used.
-
-    Args:
-        status: a short snake_case name that rejects are counted by, such as `image_truncated`.
-        reason: one sentence about this very row, for a person.
-    """
-
-    def __init__(self, status: str, reason: str) -> None:
-        super().__init__(f"{status}: {reason}")
-        self.status = status
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[RowError], tuple[str, str]]:
-        # The default would call __init__ with the joined message only, and fail on the way back from a worker.
-        return RowError, (self.status, self.reason)
+class RowError(ItemError):
+    """A row that cannot be used."""
 
 
 class RetryableError(Exception):
     """A failure that may pass by itself: a busy file system, a connection that broke."""
+
+
+# What ends a run in one line.
+STOPPING = (UserError, ModelError, RetryableError)
 
 
 def first_line(error: BaseException) -> str:

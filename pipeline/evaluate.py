@@ -109,6 +109,8 @@ def _predict_all(
     inputs: InputParams,
 ) -> dict[str, NDArray[np.int64]]:
     """Write data/predictions; class ids by network, int64 [rows]."""
+    from pipeline.networks.loading import load_net, predict  # noqa: PLC0415 - torch takes seconds, wrong names none
+
     device = device_from_environment()
     new = context.paths.data / ".predictions.new"
     files.remove_tree(new)
@@ -118,8 +120,8 @@ def _predict_all(
     with tqdm(total=total, desc="evaluate", unit="row", disable=None) as bar:
         for name, model in models.items():
             unseen = rows[model.rows]
-            net = trained.load_net(left[name], inputs, device)
-            probabilities = trained.predict(
+            net = load_net(left[name], inputs, device)
+            probabilities = predict(
                 net, unseen.inputs, batch_size=params.batch_size, device=device, progress=bar.update
             )
             _write_predictions(new / f"{name}.parquet", unseen, probabilities)

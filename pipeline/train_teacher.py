@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.teachers.calibration import reliability_bins
-from models.teachers.probe import Teacher
+from models.teachers.teacher import Teacher
 from pipeline.engine import files
 from pipeline.errors import UserError
 from pipeline.frame import tables

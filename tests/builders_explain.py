@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import torch
 
 from pipeline.engine.local import LocalEngine
-from pipeline.explain import ExplainParams
 from pipeline.explanation.inputs import probabilities, sample_of
+from pipeline.explanation.params import ExplainParams
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.media import audio

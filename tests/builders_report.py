@@ -15,6 +15,7 @@ import yaml
 from pipeline import audit
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
+from pipeline.engine.rejects import rejects_table
 from pipeline.frame import tables
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
@@ -125,7 +126,7 @@ def _tables(trained: list[str], test: list[dict[str, Any]]) -> dict[str, pa.Tabl
         "predictions/parallelnet.parquet": answers,
         f"audit/{audit.AUDIT_FILE}": pa.Table.from_pylist([audited], schema=audit.AUDIT),
         "explanations/explanations.parquet": pa.Table.from_pylist(explained),
-        "explanations/rejects.parquet": tables.rejects_table([]),
+        "explanations/rejects.parquet": rejects_table([]),
     }
 
 

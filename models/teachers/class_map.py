@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
+from models.errors import ModelError
 from models.teachers.calibration import best_temperature
-from pipeline.errors import UserError
 
 OutsideClasses = Literal["renormalise", "keep"]
 
@@ -44,16 +44,16 @@ class ClassMap:
         """The map of `classes` for a network with these labels.
 
         Raises:
-            UserError: a label is not named, a name is no label of the network, or fewer than two classes are left.
+            ModelError: a label is not named, a name is no label of the network, or fewer than two classes are left.
         """
         missing = [label for label in labels if label not in classes]
         unknown = [name for name in classes if name not in labels]
         if missing or unknown:
             fault = f"does not name {missing[0]}" if missing else f"names {unknown[0]}, which the checkpoint has not"
-            raise UserError(f"{where} {fault}; its labels are {', '.join(labels)}")
+            raise ModelError(f"{where} {fault}; its labels are {', '.join(labels)}")
         names = tuple(sorted({name for name in classes.values() if name is not None}))
         if len(names) < 2:
-            raise UserError(f"{where} keeps the classes {list(names)}; expected two or more")
+            raise ModelError(f"{where} keeps the classes {list(names)}; expected two or more")
         weights = np.array([[classes[label] == name for name in names] for label in labels], dtype=np.float64)
         return cls(tuple(labels), names, weights, outside_classes)
 

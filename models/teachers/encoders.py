@@ -16,9 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
-
-WHISPER = "whisper-tiny.en"
+from models.errors import ModelError
+from models.teachers.speech_encoder import WHISPER
 
 
 class Encoder(Protocol):
@@ -40,11 +39,11 @@ class Encoder(Protocol):
         ...
 
     def check(self, item: Any) -> None:
-        """Raises RowError if this item cannot be encoded, so that it costs its row and not its batch."""
+        """Raises ItemError if this item cannot be encoded, so that it costs its row and not its batch."""
         ...
 
     def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """Vectors float32 [len(batch), dimensions]; raises RowError for the first item that `check` refuses."""
+        """Vectors float32 [len(batch), dimensions]; raises ItemError for the first item that `check` refuses."""
         ...
 
 
@@ -59,7 +58,7 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
         weights: local weights of a timm backbone that has no packaged ones.
 
     Raises:
-        UserError: unknown name, package not installed, weights other than the pinned ones, or no such device.
+        ModelError: unknown name, package not installed, weights other than the pinned ones, or no such device.
     """
     if name == WHISPER:
         import ctranslate2  # noqa: PLC0415
@@ -79,4 +78,4 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
 
 def _expect_device(device: str, cuda_devices: int) -> None:
     if device != "cpu" and not cuda_devices:
-        raise UserError(f"device {device}: none was found; use cpu (SIER_DEVICE), or install its driver")
+        raise ModelError(f"device {device}: none was found; use cpu (SIER_DEVICE), or install its driver")

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 from sklearn.model_selection import train_test_split
 
+from models.errors import ModelError
 from models.teachers.linear import softmax
-from models.teachers.probe import Normalise
 from models.teachers.probe_training import choose_c, fit_linear, out_of_fold_logits, usable_folds, validation_speakers
 from models.teachers.standardise import Statistics, standardise_by_group
-from pipeline.errors import UserError
+from models.teachers.teacher import Normalise
 
 SPLITS = ("train", "validation", "test")
 
@@ -52,12 +52,12 @@ class OutOfFold:
 
 
 def expect_sessions(speakers: Sequence[str], sessions: Sequence[str]) -> None:
-    """Raises UserError unless there are two sessions or more and each speaker is in one of them."""
+    """Raises ModelError unless there are two sessions or more and each speaker is in one of them."""
     if len(set(sessions)) < 2:
-        raise UserError(f"speech: expected at least 2 sessions to hold one out, found {sorted(set(sessions))}")
+        raise ModelError(f"speech: expected at least 2 sessions to hold one out, found {sorted(set(sessions))}")
     for speaker, count in Counter(speaker for speaker, _ in set(zip(speakers, sessions, strict=True))).items():
         if count > 1:
-            raise UserError(f"speech: speaker {speaker} is in {count} sessions; held-out speakers must be unseen")
+            raise ModelError(f"speech: speaker {speaker} is in {count} sessions; held-out speakers must be unseen")
 
 
 def leave_one_group_out(
@@ -87,7 +87,7 @@ def leave_one_group_out(
         seed: of the choice of validation speakers.
 
     Raises:
-        UserError: fewer than two sessions, a speaker in two of them, or too few speakers or classes to train on.
+        ModelError: fewer than two sessions, a speaker in two of them, or too few speakers or classes to train on.
     """
     names, voices, groups = np.asarray(labels), np.asarray(speakers), np.asarray(sessions)
     expect_sessions(speakers, sessions)
@@ -118,11 +118,11 @@ def stratified_split(
     which matters for corpora of less than 20 rows a class. A class of fewer than three rows goes to train whole.
 
     Raises:
-        UserError: ids repeat, or too few rows to fill three splits.
+        ModelError: ids repeat, or too few rows to fill three splits.
     """
     if len(set(ids)) != len(ids):
         repeated = next(name for name, count in sorted(Counter(ids).items()) if count > 1)
-        raise UserError(f"image corpus: id {repeated} occurs more than once")
+        raise ModelError(f"image corpus: id {repeated} occurs more than once")
     splits = np.full(len(ids), SPLITS[0], dtype="<U10")
     sizes = Counter(labels)
     names = np.asarray(labels)
@@ -136,7 +136,7 @@ def stratified_split(
         _, validation = train_test_split(rest, test_size=validation_rows, stratify=names[rest], random_state=seed)
     except ValueError:
         found = dict(sorted(sizes.items()))
-        raise UserError(
+        raise ModelError(
             f"image corpus: expected enough rows of every class for train, validation and test, found {found}"
         ) from None
     splits[test], splits[validation] = SPLITS[2], SPLITS[1]

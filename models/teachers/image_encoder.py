@@ -40,7 +40,7 @@ class TimmEncoder:
             of a vector depend on how many pictures share the pass. Raise it on a GPU only.
 
     Raises:
-        UserError: unknown name, or no weights to be had.
+        ModelError: unknown name, or no weights to be had.
     """
 
     def __init__(

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from models.errors import ModelError
 from models.teachers.encoders import create_encoder
-from models.teachers.probe import TEACHER_FILE, Probe, Teacher
-from pipeline.errors import UserError
+from models.teachers.probe import Probe
+from models.teachers.teacher import TEACHER_FILE, Teacher
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -33,13 +34,13 @@ def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, com
         compiled: whether torch compiles a network; a probe has none that it could.
 
     Raises:
-        UserError: a file is missing or broken, or the weights are not those that were saved.
+        ModelError: a file is missing or broken, or the weights are not those that were saved.
         OSError, ValueError: see `read_card`.
     """
     card = read_card(folder)
     if card["kind"] == "probe":
         if compiled:
-            raise UserError(f"{folder}: holds a probe, which torch cannot compile; set compile: false")
+            raise ModelError(f"{folder}: holds a probe, which torch cannot compile; set compile: false")
         return Probe.load(folder, create_encoder(card["encoder"]["name"], device=device))
     from models.teachers.network_teacher import CheckpointTeacher  # noqa: PLC0415  (takes seconds to import)
 

@@ -18,11 +18,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ModelError
 from models.teachers.class_map import ClassMap
-from models.teachers.probe import TEACHER_FILE, Normalise, expect_statistics
 from models.teachers.ready_network import ReadyNetwork
 from models.teachers.standardise import Statistics
-from pipeline.errors import UserError
+from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CheckpointTeacher:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def check(self, item: Any) -> None:
-        """Raises RowError if the network cannot take this item."""
+        """Raises ItemError if the network cannot take this item."""
         self.network.check(item)
 
     def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
@@ -109,7 +109,7 @@ class CheckpointTeacher:
         """The teacher that `save` wrote.
 
         Raises:
-            UserError: a file is missing or broken, or the network is not the one that was saved.
+            ModelError: a file is missing or broken, or the network is not the one that was saved.
         """
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
@@ -121,7 +121,7 @@ class CheckpointTeacher:
             saved = card["digest"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             found = f"{type(error).__name__}: {error}"
-            raise UserError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
+            raise ModelError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
         if teacher.digest != saved:
-            raise UserError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
         return teacher

@@ -14,72 +14,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from models.errors import ModelError
 from models.teachers.encoders import Encoder, create_encoder
 from models.teachers.linear import LinearModel, softmax
 from models.teachers.standardise import Statistics
-from pipeline.errors import UserError
+from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
 
-Normalise = Literal["voice", "none"]
-
-TEACHER_FILE = "teacher.json"
 WEIGHTS_FILE = "probe.safetensors"
-
-
-class Teacher(Protocol):
-    """What every kind of teacher offers."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the probability columns."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """sha256, hex, over everything that decides the probabilities."""
-        ...
-
-    @property
-    def normalise(self) -> Normalise:
-        """`voice`: `classify` needs the statistics of the voice; `none`: it has its own."""
-        ...
-
-    @property
-    def by_length(self) -> bool:
-        """Whether batches should hold items of like length, since it pads."""
-        ...
-
-    def check(self, item: Any) -> None:
-        """Raises RowError if this item cannot be scored."""
-        ...
-
-    def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """Representations float32 [n, d]."""
-        ...
-
-    def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
-        """Probabilities float32 [n, classes]; `statistics` of the voice exactly where `normalise` is `voice`."""
-        ...
-
-    def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
-        """`represent`, then `classify`."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Writes everything but the frozen encoder into `folder`."""
-        ...
-
-
-def expect_statistics(normalise: Normalise, statistics: Statistics | None) -> None:
-    """Raises ValueError if statistics are missing where `normalise` is `voice`, or given where it is `none`."""
-    if (statistics is None) == (normalise == "voice"):
-        raise ValueError(f"normalise is {normalise}: statistics {'missing' if statistics is None else 'given'}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +74,7 @@ class Probe:
         return False
 
     def check(self, item: Any) -> None:
-        """Raises RowError if the encoder cannot take this item."""
+        """Raises ItemError if the encoder cannot take this item."""
         self.encoder.check(item)
 
     def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
@@ -180,7 +128,7 @@ class Probe:
             encoder: an encoder that is already there; None: it is made by its name.
 
         Raises:
-            UserError: a file is missing or broken, or weights or encoder are not those that were saved.
+            ModelError: a file is missing or broken, or weights or encoder are not those that were saved.
         """
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
@@ -199,11 +147,11 @@ class Probe:
             saved_encoder, saved = card["encoder"]["digest"], card["digest"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             found = f"{type(error).__name__}: {error}"
-            raise UserError(f"{folder}: expected a saved probe, found {found}; run train_teacher again") from None
+            raise ModelError(f"{folder}: expected a saved probe, found {found}; run train_teacher again") from None
         if encoder.digest != saved_encoder:
-            raise UserError(f"{folder}: trained on another version of encoder {encoder.name}; run train_teacher again")
+            raise ModelError(f"{folder}: trained on another version of encoder {encoder.name}; run train_teacher again")
         if probe.digest != saved:
-            raise UserError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
         return probe
 
     def _tensors(self) -> dict[str, NDArray[np.float64]]:

@@ -20,12 +20,12 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupShuffleSplit, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from models.errors import ModelError
 from models.teachers.calibration import fit_temperature
 from models.teachers.encoders import Encoder
 from models.teachers.linear import LinearModel, softmax
 from models.teachers.probe import Probe
 from models.teachers.standardise import Statistics, standardise_by_group
-from pipeline.errors import UserError
 
 _MAX_ITERATIONS = 5_000
 
@@ -48,11 +48,11 @@ def fit_linear(rows: NDArray[np.float64], labels: Sequence[str], classes: Sequen
         c: scikit-learn's C; smaller is more regular.
 
     Raises:
-        UserError: fewer than two classes have rows.
+        ModelError: fewer than two classes have rows.
     """
     fitted = sorted(set(labels))
     if len(fitted) < 2:
-        raise UserError(
+        raise ModelError(
             f"a teacher needs training rows of at least two classes, found {fitted or 'none'} of {list(classes)}; "
             "check the corpus and the class map"
         )
@@ -82,12 +82,12 @@ def choose_c(
     Validation rows of a class that has no training rows say nothing about C and are left out.
 
     Raises:
-        UserError: fewer than two classes have training rows, or no validation rows are left.
+        ModelError: fewer than two classes have training rows, or no validation rows are left.
     """
     names = np.asarray(labels)
     train, known = names[~validation], validation & np.isin(names, names[~validation])
     if not known.any():
-        raise UserError("no validation rows to choose a teacher's C on; the corpus is too small or its map too narrow")
+        raise ModelError("no validation rows to choose a teacher's C on; the corpus is too small or its map too narrow")
     choices: list[tuple[float, Choice]] = []
     for c in sorted(cs):
         model = fit_linear(rows[~validation], train.tolist(), classes, c)
@@ -135,12 +135,12 @@ def choose_c_by_folds(
     """The C with the least log loss over five folds, and its out-of-fold logits: for corpora too small to spare rows.
 
     Raises:
-        UserError: a class has a single row, or fewer than two classes have rows.
+        ModelError: a class has a single row, or fewer than two classes have rows.
     """
     folds = usable_folds(labels)
     if folds < 2:
         rare = min(Counter(labels).items(), key=lambda pair: pair[1])
-        raise UserError(f"to choose a teacher's C, each class needs 2 rows or more; {rare[0]} has {rare[1]}")
+        raise ModelError(f"to choose a teacher's C, each class needs 2 rows or more; {rare[0]} has {rare[1]}")
     found = []
     for c in sorted(cs):
         logits = out_of_fold_logits(representation, labels, classes, c=c, seed=seed, folds=folds)
@@ -163,10 +163,10 @@ def validation_speakers(speakers: Sequence[str], seed: int, fraction: float = 0.
     By speaker, because a C chosen on known voices suits known voices.
 
     Raises:
-        UserError: fewer than two speakers.
+        ModelError: fewer than two speakers.
     """
     if len(set(speakers)) < 2:
-        raise UserError(f"speech needs at least 2 speakers to choose a teacher's C, found {sorted(set(speakers))}")
+        raise ModelError(f"speech needs at least 2 speakers to choose a teacher's C, found {sorted(set(speakers))}")
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
     _, chosen = next(splitter.split(np.zeros(len(speakers)), groups=np.asarray(speakers)))
     mask = np.zeros(len(speakers), dtype=np.bool_)
@@ -202,7 +202,7 @@ def fit_probe(
         seed: of the folds.
 
     Raises:
-        UserError: see `choose_c`.
+        ModelError: see `choose_c`.
     """
     statistics = None
     if validation is None:

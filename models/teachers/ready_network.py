@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from pipeline.errors import RowError, UserError
+from models.errors import ItemError, ModelError
 
 SAMPLING_RATE_HZ = 16_000
 
@@ -55,16 +55,16 @@ def load_preprocessor(source: str, modality: Modality) -> Any:
     """The feature extractor or image processor of a folder or a repository.
 
     Raises:
-        UserError: there is none, or it wants another sampling rate.
+        ModelError: there is none, or it wants another sampling rate.
     """
     kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
     try:
         preprocessor = kind.from_pretrained(source, trust_remote_code=False)
     except LOADING_ERRORS as error:
-        raise UserError(_refusal(source, modality, error)) from None
+        raise ModelError(_refusal(source, modality, error)) from None
     rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
     if rate != SAMPLING_RATE_HZ:
-        raise UserError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
+        raise ModelError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
     return preprocessor
 
 
@@ -72,7 +72,7 @@ def load_pretrained(source: str, modality: Modality, classes: Sequence[str]) -> 
     """A network to fine-tune and its preprocessor: pretrained, with a new head for `classes` (drawn by torch's seed).
 
     Raises:
-        UserError: it is not there, has no safetensors, does not fit the modality or lacks weights below its head.
+        ModelError: it is not there, has no safetensors, does not fit the modality or lacks weights below its head.
     """
     model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
     names = dict(enumerate(classes))
@@ -84,14 +84,14 @@ def load_pretrained(source: str, modality: Modality, classes: Sequence[str]) -> 
             ignore_mismatched_sizes=True, dtype=torch.float32,
         )  # fmt: skip
     except LOADING_ERRORS as error:
-        raise UserError(_refusal(source, modality, error)) from None
+        raise ModelError(_refusal(source, modality, error)) from None
     # timm's own configuration, which the wrapper keeps, has the old names in a second place.
     network.config.id2label, network.config.label2id = names, label2id
     if hasattr(network.config, "label_names"):
         network.config.label_names = list(classes)
     missing = sorted(key for key in loaded["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
     if missing:
-        raise UserError(f"{source}: expected a network of {modality}, found no weights for {missing[0]}")
+        raise ModelError(f"{source}: expected a network of {modality}, found no weights for {missing[0]}")
     return network, load_preprocessor(source, modality)
 
 
@@ -165,7 +165,7 @@ class ReadyNetwork:
             compiled: whether torch compiles the network; the last bits of logits change.
 
         Raises:
-            UserError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
+            ModelError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
         """
         torch.set_num_threads(threads)
         model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
@@ -175,10 +175,10 @@ class ReadyNetwork:
                 output_loading_info=True,
             )  # fmt: skip
         except LOADING_ERRORS as error:
-            raise UserError(_refusal(source, modality, error)) from None
+            raise ModelError(_refusal(source, modality, error)) from None
         if loaded["missing_keys"]:  # the library fills them with random numbers and goes on
             first = min(loaded["missing_keys"])
-            raise UserError(f"{source}: expected a classifier of {modality}, found no weights for {first}")
+            raise ModelError(f"{source}: expected a classifier of {modality}, found no weights for {first}")
         preprocessor = load_preprocessor(source, modality)
         ready = cls(network, preprocessor, modality, device=device, batch_size=batch_size)
         if compiled:
@@ -186,15 +186,15 @@ class ReadyNetwork:
         return ready
 
     def check(self, item: Any) -> None:
-        """Raises RowError if an utterance is too short to give one frame."""
+        """Raises ItemError if an utterance is too short to give one frame."""
         if self.modality == "speech":
             self.check_samples(len(item))
 
     def check_samples(self, samples: int) -> None:
-        """Raises RowError if an utterance of so many samples is too short to give one frame."""
+        """Raises ItemError if an utterance of so many samples is too short to give one frame."""
         lengths = getattr(self.network, "_get_feat_extract_output_lengths", None)
         if self.modality == "speech" and lengths is not None and int(lengths(samples)) < 1:
-            raise RowError("audio_too_short", f"{samples} samples give the teacher no frame")
+            raise ItemError("audio_too_short", f"{samples} samples give the teacher no frame")
 
     def logits(self, items: Sequence[Any]) -> NDArray[np.float32]:
         """Logits float32 [n, labels], in the order of the items, whatever the size of batches (within rounding)."""

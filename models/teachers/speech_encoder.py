@@ -20,10 +20,10 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from models.teachers.encoders import WHISPER
+from models.errors import ItemError
 from models.weights.whisper_weights import MAX_SECONDS, MODEL_FILE
-from pipeline.errors import RowError
 
+WHISPER = "whisper-tiny.en"
 SAMPLING_RATE_HZ = 16_000
 MIN_SECONDS = 0.1
 CHANNELS = 384
@@ -40,7 +40,7 @@ class WhisperEncoder:
         device: `cpu` or `cuda`.
 
     Raises:
-        UserError: the package with the weights is missing or holds other weights.
+        ModelError: the package with the weights is missing or holds other weights.
     """
 
     name = WHISPER
@@ -57,18 +57,18 @@ class WhisperEncoder:
         self.digest = hashlib.sha256(f"{MODEL_FILE.sha256} {_RECIPE}".encode()).hexdigest()
 
     def check(self, item: NDArray[np.float32]) -> None:
-        """Raises RowError if `item` is too short to be speech, or holds values that are not finite."""
+        """Raises ItemError if `item` is too short to be speech, or holds values that are not finite."""
         seconds = len(item) / SAMPLING_RATE_HZ
         if seconds < MIN_SECONDS:
-            raise RowError("audio_too_short", f"{seconds:.3f} s of audio, at least {MIN_SECONDS} s are needed")
+            raise ItemError("audio_too_short", f"{seconds:.3f} s of audio, at least {MIN_SECONDS} s are needed")
         if not np.isfinite(item).all():
-            raise RowError("audio_not_finite", "the waveform holds values that are not finite numbers")
+            raise ItemError("audio_not_finite", "the waveform holds values that are not finite numbers")
 
     def encode(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors float32 [n, 768] of n waveforms; of a clip longer than 30 s, the first 30 s.
 
         Raises:
-            RowError: see `check`.
+            ItemError: see `check`.
             ValueError: a waveform is not one-dimensional float32.
         """
         vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)

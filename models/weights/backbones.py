@@ -20,9 +20,9 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from torch import nn
 
+from models.errors import ModelError
 from models.parallelnet.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
 from models.weights.packaged_weights import PackagedFile, sha256_of
-from pipeline.errors import UserError
 
 HUB: Literal["hub"] = "hub"
 Weights = Path | Literal["hub"] | None
@@ -49,15 +49,15 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
             Hugging Face Hub or its cache on this machine, as safetensors.
 
     Raises:
-        UserError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
+        ModelError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
     """
     try:
         check_backbone(name)
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise ModelError(str(error)) from None
     if not pretrained:
         if weights is not None:
-            raise UserError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
+            raise ModelError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
     if weights == HUB:
         return _from_file(name, _from_hub(name))
@@ -73,14 +73,14 @@ def weights_sha256(name: str, weights: Path | None = None) -> str:
     """Digest of the weights that `create_backbone(name, pretrained=True, weights=weights)` loads, hex.
 
     Raises:
-        UserError: no weights to be had for this name, or the local file cannot be read.
+        ModelError: no weights to be had for this name, or the local file cannot be read.
     """
     if weights is None:
         return _packaged(name).sha256
     try:
         return sha256_of(weights)
     except OSError as error:
-        raise UserError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
+        raise ModelError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
 
 
 def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: str) -> None:
@@ -91,14 +91,14 @@ def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: st
     a bias in the place of a mean.
 
     Raises:
-        UserError: another number of tensors, or one of another kind or shape; names `where` and the tensor.
+        ModelError: another number of tensors, or one of another kind or shape; names `where` and the tensor.
     """
     own = model.state_dict()
     if len(state) != len(own):
-        raise UserError(f"{where}: expected {len(own)} tensors, found {len(state)}")
+        raise ModelError(f"{where}: expected {len(own)} tensors, found {len(state)}")
     for (theirs, tensor), (ours, target) in zip(state.items(), own.items(), strict=True):
         if tensor.shape != target.shape or theirs.rpartition(".")[2] != ours.rpartition(".")[2]:
-            raise UserError(
+            raise ModelError(
                 f"{where}: expected {ours} {tuple(target.shape)}, found {theirs} {tuple(tensor.shape)} in its place"
             )
     model.load_state_dict(dict(zip(own, state.values(), strict=True)))
@@ -107,11 +107,11 @@ def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: st
 def _from_hub(name: str) -> Path:
     config = None if name in GOOGLENET_CUTS else timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
-        raise UserError(f"backbone {name}: timm has no weights for it on the Hub; give a local file as weights")
+        raise ModelError(f"backbone {name}: timm has no weights for it on the Hub; give a local file as weights")
     try:
         return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
     except (OSError, HfHubHTTPError) as error:
-        raise UserError(
+        raise ModelError(
             f"backbone {name}: cannot fetch {config.hf_hub_id} from the Hub ({str(error).splitlines()[0][:200]}); go "
             "online, or give a local file as weights"
         ) from None
@@ -119,7 +119,7 @@ def _from_hub(name: str) -> Path:
 
 def _packaged(name: str) -> PackagedFile:
     if name not in PACKAGED:
-        raise UserError(
+        raise ModelError(
             f"backbone {name}: no packaged weights (only {', '.join(PACKAGED)}); give a local timm state dict "
             "(.safetensors or .pth) as weights, or hub, or set pretrained to false"
         )
@@ -133,7 +133,7 @@ def _read_pth(path: Path) -> dict[str, torch.Tensor]:
 
 def _from_file(name: str, weights: Path) -> nn.Module:
     if not weights.is_file():
-        raise UserError(f"{weights}: no such file; expected the weights of backbone {name}")
+        raise ModelError(f"{weights}: no such file; expected the weights of backbone {name}")
     # timm knows how to read older names of its own and torchvision's; `file` keeps it from the network.
     overlay = {"file": str(weights), "custom_load": False}
     try:
@@ -143,7 +143,7 @@ def _from_file(name: str, weights: Path) -> nn.Module:
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         # load_state_dict lists every tensor that differs, a line each: the first two lines say enough.
         found = " ".join(" ".join(str(error).split("\n")[:2]).split())[:300]
-        raise UserError(f"{weights}: expected a timm state dict of {name}, found: {found}") from None
+        raise ModelError(f"{weights}: expected a timm state dict of {name}, found: {found}") from None
 
 
 def _cut_from_file(name: str, weights: Path) -> nn.Module:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.errors import UserError
+from models.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class PackagedFile:
         """Path of the installed file, after its sha256 was compared with the pinned one.
 
         Raises:
-            UserError: the package is not installed, the file is missing, or its bytes are others.
+            ModelError: the package is not installed, the file is missing, or its bytes are others.
         """
         # find_spec looks for the module but runs none of its code.
         spec = find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:
-            raise UserError(f"package {self.distribution} is not installed; pip install '{self.distribution}'")
+            raise ModelError(f"package {self.distribution} is not installed; pip install '{self.distribution}'")
         path = Path(next(iter(spec.submodule_search_locations))) / self.relative
         try:
             found = sha256_of(path)
         except OSError as error:
-            raise UserError(
+            raise ModelError(
                 f"{path}: cannot read the weights: {error.strerror or error}; reinstall {self.distribution}"
             ) from None
         if found != self.sha256:
-            raise UserError(
+            raise ModelError(
                 f"{path}: sha256 is {found}, expected {self.sha256}; reinstall {self.distribution} from a trusted index"
             )
         return path

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, assemble, audit, clean, evaluate, explain, label, report, score, synthesize
+from pipeline import acquire, assemble, audit, evaluate, label, report, synthesize
 from pipeline.engine.environment import (
     device_from_environment,
     engine_from_environment,
@@ -17,24 +17,27 @@ from pipeline.engine.environment import (
     threads_from_environment,
 )
 from pipeline.errors import UserError
+from pipeline.explanation.params import ExplainParams
 from pipeline.frame import stage
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.networks.params import Models, TrainParams
+from pipeline.teachers.items import ScoreParams
 from pipeline.teachers.params import SECTION
+from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
     "base": stage.BaseParams,
     **dict.fromkeys(("acquire.b_t4sa", "acquire.iemocap", "acquire.fi"), acquire.AcquireParams),
-    "clean": clean.CleanParams,
+    "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
-    **dict.fromkeys(("score.speech", "score.image"), score.ScoreParams),
+    **dict.fromkeys(("score.speech", "score.image"), ScoreParams),
     "label": label.LabelParams,
     "assemble": assemble.AssembleParams,
     "train": TrainParams,
     "evaluate": evaluate.EvaluateParams,
     "audit": audit.AuditParams,
-    "explain": explain.ExplainParams,
+    "explain": ExplainParams,
     "models": Models,
     "report": report.ReportParams,
 }

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine import failpoints, files, store
+from pipeline.engine.rejects import conform, rejects_table
 from pipeline.engine.store import Folder
 from pipeline.errors import UserError, first_line
-from pipeline.frame import tables
 
 FORMAT = 2  # of markers and files; part of every fingerprint
 MANIFEST = "manifest.jsonl"
@@ -95,7 +95,7 @@ def commit(folder: Folder, task: Task, output: Output, fingerprint: str) -> Mark
         raise ValueError(f"shard {task.index}: {task.rows} rows in, but {rows_out} rows and rejects out")
     name = shard_name(task.index)
     part = _write_table(folder, f"{name}.parquet", output.rows)
-    rejects = _write_table(folder, f"rejects/{name}.parquet", tables.rejects_table(output.rejects))
+    rejects = _write_table(folder, f"rejects/{name}.parquet", rejects_table(output.rejects))
     counts = Counter(status for _, status, _ in output.rejects)
     marker = Marker(name, task.rows, {OK: output.rows.num_rows, **dict(sorted(counts.items()))}, part, rejects)
     failpoints.hit("marker")
@@ -211,7 +211,7 @@ def read_part(
         table = store.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
-    return tables.conform(table, schema, str(path)) if schema is not None else table
+    return conform(table, schema, str(path)) if schema is not None else table
 
 
 def read_rejects(folder: Folder, markers: Sequence[Marker]) -> list[tuple[str, str, str]]:

@@ -29,9 +29,10 @@ from pipeline.explanation.transcripts import Transcriber, Word
 from pipeline.media import audio
 from pipeline.networks import trained
 from pipeline.networks.decoding import read_image
+from pipeline.networks.loading import load_net
 
 if TYPE_CHECKING:
-    from pipeline.explain import ExplainParams
+    from pipeline.explanation.params import ExplainParams
     from pipeline.networks.params import InputParams
 
 COLUMNS = ["id", "text", "image", "audio"]
@@ -64,7 +65,7 @@ class RowExplainer:
         self.params = params
         self.seed = seed
         self.labels = left.labels
-        self.net = trained.load_net(left, inputs, device)
+        self.net = load_net(left, inputs, device)
         self.hears = self.net.config.modalities != "image"
         needs_words = self.hears and (params.figures or params.segmentation == "words")
         self.transcriber = Transcriber() if needs_words else None

@@ -27,7 +27,7 @@ from pipeline.frame.params import PARAMS_FILE
 from pipeline.networks import trained
 
 if TYPE_CHECKING:
-    from pipeline.explain import ExplainParams
+    from pipeline.explanation.params import ExplainParams
     from pipeline.networks.params import InputParams, ModelParams
 
 

@@ -24,7 +24,7 @@ from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.tables import MODALITIES
 
 if TYPE_CHECKING:
-    from pipeline.explain import ExplainParams
+    from pipeline.explanation.params import ExplainParams
 
 REPORTED = [
     "id", "method", "image_baseline", "speech_baseline", "label", "predicted", "residual", "max_difference",

@@ -26,7 +26,7 @@ from pipeline.engine import files, lifecycle, parts, usage
 from pipeline.engine.environment import engine_from_environment, store_from_environment
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine
-from pipeline.errors import RetryableError, UserError
+from pipeline.errors import STOPPING, UserError
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
 
 
@@ -173,7 +173,7 @@ def stage_main(
     except parts.PartDone as done:
         print(f"{name}: {done}", file=sys.stderr, flush=True)
         return parts.EXIT_CODE
-    except (UserError, RetryableError) as error:
+    except STOPPING as error:
         return _fail(name, str(error), 1)
     except (KeyboardInterrupt, lifecycle.Stopped) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else 143

@@ -37,6 +37,7 @@ from pipeline.frame import tables
 from pipeline.frame.stage import BaseParams
 from pipeline.networks import params, trainers
 from pipeline.networks.balance import BalancedSampler, class_weights
+from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback, history
 from pipeline.networks.inputs import Inputs, collate
 
@@ -188,7 +189,7 @@ def train_fold(job: Job, inputs: Inputs) -> None:
         UserError: see `make_trainer`; or weights are missing, or the loss is no number.
     """
     trainers.start(job.seed)
-    net = params.build(job.model, job.train, inputs.labels)
+    net = build(job.model, job.train, inputs.labels)
     trainer = make_trainer(job, net, inputs)
     with warnings.catch_warnings():
         # A GPU's pinned memory, and a scheduler that has not stepped yet: nothing that a user could act on.

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from pipeline.engine import files, lifecycle
 from pipeline.engine.environment import engine_from_environment
-from pipeline.errors import UserError
+from pipeline.errors import STOPPING, UserError
 from pipeline.frame.stage import Context, Paths
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     context = Context(job.base, Paths(Path()), engine_from_environment())
     try:
         train_fold(job, open_inputs(job.source, job.train.inputs, context))
-    except UserError as error:
+    except STOPPING as error:
         print(f"train@{job.name}: error: {error}", file=sys.stderr)
         return 1
     return 0

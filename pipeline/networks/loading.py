@@ -7,15 +7,23 @@ Out  the network in evaluation mode, every tensor of it from the file
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
+from torch.utils.data import DataLoader
 from transformers.utils import logging
 
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.errors import UserError
+from pipeline.frame.metrics_files import DIGITS
 from pipeline.media import audio
+from pipeline.networks.inputs import InputRows, collate
+from pipeline.networks.params import InputParams
+from pipeline.networks.trained import Trained
 
 CHECKPOINT_FILES = ("config.json", "model.safetensors")
 
@@ -69,3 +77,59 @@ def load_network(folder: Path, device: str) -> ParallelNet:
         raise UserError(f"{folder}: {expected}, found a network for {net.config.sampling_rate_hz} Hz")
     network: ParallelNet = net.to(device).eval()
     return network
+
+
+def load_net(trained: Trained, inputs: InputParams, device: str) -> ParallelNet:
+    """The network that is kept, on `device`, in evaluation mode; nothing is asked of the network.
+
+    Raises:
+        UserError: files are missing or damaged, or it was built for other labels or inputs.
+    """
+    hint = f"run: dvc repro train@{trained.name}"
+    try:
+        net = load_network(trained.folder, device)
+    except UserError as error:
+        raise UserError(f"{error}; {hint}") from None
+    names = net.config.id2label or {}
+    labels = tuple(names[place] for place in sorted(names))
+    if labels != trained.labels:
+        raise UserError(
+            f"{trained.folder}: the network knows the labels {', '.join(labels)}; the dataset's are "
+            f"{', '.join(trained.labels)}; {hint}"
+        )
+    for field in ("image_size_px", "n_mels", "n_frames", "duration_seconds"):
+        expected, found = getattr(inputs, field), getattr(net.config, field)
+        if expected != found:
+            raise UserError(f"{trained.folder}: {field} is {found}, train.inputs.{field} is {expected}; {hint}")
+    return net
+
+
+def predict(
+    net: ParallelNet, rows: InputRows, *, batch_size: int, device: str, progress: Callable[[int], object]
+) -> NDArray[np.float32]:
+    """Probabilities of each row's classes, float32 [rows, classes], rounded like all that is reported.
+
+    On a cpu with one thread, so that the last bits do not depend on the number of cores.
+
+    Args:
+        net: from `load_net`.
+        rows: of `pipeline.networks.inputs`, in a fixed order.
+        batch_size: rows at once.
+        device: that `net` is on.
+        progress: called with the number of rows of each finished batch.
+
+    Raises:
+        UserError: the network gives no numbers.
+    """
+    torch.set_num_threads(1)
+    found = []
+    with torch.inference_mode():
+        for batch in DataLoader(rows, batch_size=batch_size, collate_fn=collate):
+            pixel_values, spectrogram = (batch[name].to(device) for name in ("pixel_values", "spectrogram"))
+            logits = net(pixel_values=pixel_values, spectrogram=spectrogram).logits
+            found.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
+            progress(len(found[-1]))
+    probabilities = np.concatenate(found)
+    if not np.isfinite(probabilities).all():
+        raise UserError(f"{net.name_or_path}: the network's output is no number; train it with a lower learning rate")
+    return np.round(probabilities, DIGITS).astype(np.float32)

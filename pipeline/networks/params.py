@@ -6,7 +6,6 @@ a further ablation is a further entry of params.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from pipeline.frame import tables
 from pipeline.frame.params import STRICT, section
 
 if TYPE_CHECKING:
-    from models.parallelnet.parallelnet import ParallelNet
+    pass
 
 Size = Annotated[int, Field(ge=1)]
 
@@ -157,45 +156,3 @@ def read_models(sections: dict[str, Any]) -> dict[str, ModelParams]:
         UserError: see `pipeline.frame.params.section`.
     """
     return section(sections, "models", Models)
-
-
-def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> ParallelNet:
-    """A network with ImageNet weights where it asks for them, the rest as torch's seed has it.
-
-    Args:
-        model: its shape.
-        train: shapes of its inputs, and its loss.
-        labels: in the order of class ids.
-
-    Raises:
-        UserError: a backbone is unknown, or its weights are not to be had or do not fit.
-    """
-    from pipeline.networks.build import create_parallelnet, load_backbones  # noqa: PLC0415 - torch takes seconds; see `check`
-
-    net = create_parallelnet(
-        fusion=model.fusion,
-        modalities=model.modalities,
-        fusion_op=model.fusion_op,
-        image_backbone=model.image_backbone.name,
-        speech_backbone=model.speech_backbone.name,
-        freeze_backbone=model.freeze_backbone,
-        n1_channels=list(model.n1_channels),
-        code_size=model.code_size,
-        head_size=model.head_size,
-        image_size_px=train.inputs.image_size_px,
-        n_mels=train.inputs.n_mels,
-        n_frames=train.inputs.n_frames,
-        duration_seconds=train.inputs.duration_seconds,
-        focal_weight=train.focal_weight,
-        focal_gamma=train.focal_gamma,
-        id2label=dict(enumerate(labels)),
-        label2id={name: place for place, name in enumerate(labels)},
-    )
-    backbones: dict[Literal["image", "speech"], BackboneParams] = {
-        "image": model.image_backbone,
-        "speech": model.speech_backbone,
-    }
-    for modality, backbone in backbones.items():
-        if backbone.pretrained and model.modalities in {"both", modality}:
-            load_backbones(net, modality, backbone.source)
-    return net

@@ -8,10 +8,10 @@ Out  `Trained`; the network in evaluation mode; probabilities, float32 [rows, cl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,6 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.frame import tables
-from pipeline.frame.metrics_files import DIGITS
-
-if TYPE_CHECKING:
-    from models.parallelnet.parallelnet import ParallelNet
-    from pipeline.networks.inputs import InputRows
-    from pipeline.networks.params import InputParams
 
 
 @dataclass(frozen=True)
@@ -122,66 +116,3 @@ def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trai
         truth=np.asarray(truth, dtype=np.int64),
         probabilities=frame[columns].to_numpy(dtype=np.float32),
     )
-
-
-def load_net(trained: Trained, inputs: InputParams, device: str) -> ParallelNet:
-    """The network that is kept, on `device`, in evaluation mode; nothing is asked of the network.
-
-    Raises:
-        UserError: files are missing or damaged, or it was built for other labels or inputs.
-    """
-    from pipeline.networks.loading import load_network  # noqa: PLC0415 - seconds, and wrong parameters need none of it
-
-    hint = f"run: dvc repro train@{trained.name}"
-    try:
-        net = load_network(trained.folder, device)
-    except UserError as error:
-        raise UserError(f"{error}; {hint}") from None
-    names = net.config.id2label or {}
-    labels = tuple(names[place] for place in sorted(names))
-    if labels != trained.labels:
-        raise UserError(
-            f"{trained.folder}: the network knows the labels {', '.join(labels)}; the dataset's are "
-            f"{', '.join(trained.labels)}; {hint}"
-        )
-    for field in ("image_size_px", "n_mels", "n_frames", "duration_seconds"):
-        expected, found = getattr(inputs, field), getattr(net.config, field)
-        if expected != found:
-            raise UserError(f"{trained.folder}: {field} is {found}, train.inputs.{field} is {expected}; {hint}")
-    return net
-
-
-def predict(
-    net: ParallelNet, rows: InputRows, *, batch_size: int, device: str, progress: Callable[[int], object]
-) -> NDArray[np.float32]:
-    """Probabilities of each row's classes, float32 [rows, classes], rounded like all that is reported.
-
-    On a cpu with one thread, so that the last bits do not depend on the number of cores.
-
-    Args:
-        net: from `load_net`.
-        rows: of `pipeline.networks.inputs`, in a fixed order.
-        batch_size: rows at once.
-        device: that `net` is on.
-        progress: called with the number of rows of each finished batch.
-
-    Raises:
-        UserError: the network gives no numbers.
-    """
-    import torch  # noqa: PLC0415
-    from torch.utils.data import DataLoader  # noqa: PLC0415
-
-    from pipeline.networks.inputs import collate  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-    found = []
-    with torch.inference_mode():
-        for batch in DataLoader(rows, batch_size=batch_size, collate_fn=collate):
-            pixel_values, spectrogram = (batch[name].to(device) for name in ("pixel_values", "spectrogram"))
-            logits = net(pixel_values=pixel_values, spectrogram=spectrogram).logits
-            found.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
-            progress(len(found[-1]))
-    probabilities = np.concatenate(found)
-    if not np.isfinite(probabilities).all():
-        raise UserError(f"{net.name_or_path}: the network's output is no number; train it with a lower learning rate")
-    return np.round(probabilities, DIGITS).astype(np.float32)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.acquire import CHECKS
 from pipeline.corpora import b_t4sa
+from pipeline.corpora.checks import CHECKS
 from pipeline.downloads.sources import DEFAULT, LOGINS, REQUEST, VARIABLE
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError

@@ -20,6 +20,7 @@ from pipeline.engine.environment import device_from_environment, threads_from_en
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams
 from pipeline.networks import params
+from pipeline.networks.build import build
 
 STEPS = 2
 CPU_BATCH = 8  # a row of a larger batch costs no less there
@@ -64,7 +65,7 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     torch.set_num_threads(threads_from_environment())
     torch.manual_seed(base.seed)
     rows = min(train.batch_size, CPU_BATCH) if device == "cpu" else train.batch_size
-    net = params.build(model, train, base.labels).to(device)
+    net = build(model, train, base.labels).to(device)
     size = train.inputs
     pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
     mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.engine import shards
+from pipeline.engine.rejects import REJECTS
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
 
@@ -67,15 +68,15 @@ def read(data: Path, examples: int) -> list[Reason]:
 def _all(data: Path) -> Iterator[tuple[str, pa.Table]]:
     try:
         for path in sorted((data / "corpora").glob(f"*/{acquired.REJECTS}")):
-            yield f"acquire@{path.parent.name}", pq.read_table(path, columns=tables.REJECTS.names)
+            yield f"acquire@{path.parent.name}", pq.read_table(path, columns=REJECTS.names)
         for stage, folder in FOLDERS.items():
             yield stage, _rejects(data / folder, stage)
         yield "label", _dropped(data / "labels")
         for modality, folder in tables.CHECKPOINTS.items():
             path = data / "checkpoints" / folder / "rejects.csv"
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-            yield f"train_teacher@{modality}", pa.Table.from_pandas(frame, tables.REJECTS, preserve_index=False)
-        yield "explain", pq.read_table(data / "explanations" / "rejects.parquet", columns=tables.REJECTS.names)
+            yield f"train_teacher@{modality}", pa.Table.from_pandas(frame, REJECTS, preserve_index=False)
+        yield "explain", pq.read_table(data / "explanations" / "rejects.parquet", columns=REJECTS.names)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{data}: rejects cannot be read: {error}; run: dvc repro") from None
 
@@ -83,7 +84,7 @@ def _all(data: Path) -> Iterator[tuple[str, pa.Table]]:
 def _rejects(folder: Path, stage: str) -> pa.Table:
     markers = [marker for marker in shards.read_manifest(folder, stage) if marker.rejects.rows]
     parts = [pq.read_table(folder / marker.rejects.name) for marker in markers]
-    return pa.concat_tables([tables.REJECTS.empty_table(), *parts])
+    return pa.concat_tables([REJECTS.empty_table(), *parts])
 
 
 def _dropped(folder: Path) -> pa.Table:
@@ -96,4 +97,4 @@ def _dropped(folder: Path) -> pa.Table:
         f"speech: {speech} {speech_max:.2f}; picture: {image} {image_max:.2f}"
         for speech, speech_max, image, image_max in zip(*columns, strict=True)
     ]
-    return pa.table({"id": found["id"], "status": found["reason"], "reason": told}, schema=tables.REJECTS)
+    return pa.table({"id": found["id"], "status": found["reason"], "reason": told}, schema=REJECTS)

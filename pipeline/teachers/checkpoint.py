@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ModelError
 from models.teachers.class_map import ClassMap
 from models.teachers.evaluation import SPLITS, evaluate, stratified_split
 from models.teachers.network_teacher import CheckpointTeacher
@@ -37,7 +38,7 @@ def measure_checkpoint(params: CheckpointParams, material: Material) -> Trained:
     modality: Modality = "speech" if material.modality == "speech" else "image"
     try:
         network = ReadyNetwork.load(params.checkpoint, modality, batch_size=params.batch_size)
-    except UserError as error:
+    except ModelError as error:
         raise UserError(f"{material.section}.checkpoint: {error}") from None
     where = f"{material.section}.label_classes"
     class_map = ClassMap.of(network.labels, params.label_classes, params.outside_classes, where)

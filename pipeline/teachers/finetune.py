@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ItemError, ModelError
 from models.teachers.class_map import ClassMap
 from models.teachers.evaluation import SPLITS, evaluate, expect_sessions, stratified_split
 from models.teachers.network_teacher import CheckpointTeacher
@@ -26,7 +27,7 @@ from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment, threads_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import finish, work_folder
-from pipeline.errors import RowError, UserError
+from pipeline.errors import UserError
 from pipeline.networks import trainers
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.fit import NET_FOLDER, Fit, Said, fit
@@ -140,7 +141,7 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     trainers.start(seed)
     try:
         network, preprocessor = load_pretrained(params.checkpoint, modality, material.classes)
-    except UserError as error:
+    except ModelError as error:
         raise UserError(f"{material.section}.checkpoint: {error}") from None
     untrained = ReadyNetwork(network, preprocessor, modality)
     sizes = vectors_of(
@@ -151,7 +152,7 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     for item in material.usable(sizes):
         try:
             untrained.check_samples(int(sizes[item.id][0]))
-        except RowError as error:
+        except ItemError as error:
             material.rejects.append((item.id, error.status, error.reason))
         else:
             items.append(item)

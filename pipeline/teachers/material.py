@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.teachers.probe import Teacher
+from models.teachers.teacher import Teacher
 from pipeline.errors import UserError
 from pipeline.frame.stage import Context
 from pipeline.teachers.corpora import Item

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from models.teachers.class_map import OutsideClasses
-from models.teachers.probe import Normalise
+from models.teachers.teacher import Normalise
 from pipeline.frame.params import STRICT
 
 Name = Annotated[str, Field(min_length=1)]

@@ -13,11 +13,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ModelError
 from models.teachers.encoders import Encoder, create_encoder
 from models.teachers.evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
 from models.teachers.linear import softmax
-from models.teachers.probe import Normalise, Probe
+from models.teachers.probe import Probe
 from models.teachers.probe_training import fit_probe, validation_speakers
+from models.teachers.teacher import Normalise
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
@@ -58,7 +60,7 @@ def train_probe(params: ProbeParams, material: Material) -> Trained:
     """
     try:
         encoder = create_encoder(params.encoder)
-    except UserError as error:
+    except ModelError as error:
         raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None
     vectors = vectors_of(
         material.context, material.items, material.folder, partial(_representer, params.encoder), material.rejects,

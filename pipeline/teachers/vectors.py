@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from models.errors import ItemError
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
-from pipeline.errors import RowError
 from pipeline.frame.stage import Context
 from pipeline.teachers import corpora
 
@@ -70,7 +70,7 @@ class Embedder:
             try:
                 content, sha256 = self.decode(item.path)
                 self.representer.check(content)
-            except RowError as error:
+            except ItemError as error:
                 rejects.append((item.id, error.status, error.reason))
             else:
                 usable.append((item.id, sha256))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from models.teachers.probe import TEACHER_FILE
+from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
 from pipeline.errors import first_line
 from pipeline.frame import tables
@@ -93,7 +93,7 @@ class Verification:
             return tables.scores(known) if known else None
         if not all(classes.values()):
             return None
-        from pipeline.assemble import features  # noqa: PLC0415 - brings `datasets` along
+        from pipeline.dataset.features import features  # noqa: PLC0415 - brings `datasets` along
 
         schema: pa.Schema = features(self.labels, classes["speech"], classes["image"]).arrow_schema
         return schema

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine import files, shards
+from pipeline.engine.rejects import REJECTS, conform
 from pipeline.errors import UserError, first_line
 from pipeline.frame import tables
 from pipeline.tweets.duplicates import GROUPING_FILE
@@ -173,7 +174,7 @@ def _check_columns(path: Path, found: pa.Schema, expected: pa.Schema, name: str)
 def _check_rejects(folder: Path, marker: shards.Marker) -> Iterable[Fault]:
     path = folder / marker.rejects.name
     try:
-        rejects = tables.conform(pq.read_table(path, partitioning=None), tables.REJECTS, str(path))
+        rejects = conform(pq.read_table(path, partitioning=None), REJECTS, str(path))
     except (OSError, pa.ArrowException, UserError) as error:
         yield Fault(path, "rejects", f"not a table of rejects: {first_line(error)}", marker.rejects.name)
         return

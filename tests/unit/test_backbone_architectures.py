@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torchvision.models import GoogLeNet
 
+from models.errors import ModelError
 from models.parallelnet.backbone_architectures import bare_backbone, feature_shape
 from models.weights.backbones import create_backbone
-from pipeline.errors import UserError
 
 
 def conv(channels_in: int, channels_out: int, kernel: int, groups: int = 1) -> int:
@@ -229,8 +229,8 @@ def test_cut_of_googlenet_is_normalised_as_torchvision_feeds_its_weights() -> No
 
 def test_file_without_the_tensors_of_a_cut_is_one_line(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth: .*googlenet_3a, found: .*Missing key") as caught:
+    with pytest.raises(ModelError, match=r"other\.pth: .*googlenet_3a, found: .*Missing key") as caught:
         create_backbone("googlenet_3a", pretrained=True, weights=tmp_path / "other.pth")
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match="googlenet_3a: no packaged weights"):
+    with pytest.raises(ModelError, match="googlenet_3a: no packaged weights"):
         create_backbone("googlenet_3a", pretrained=True)

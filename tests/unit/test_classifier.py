@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from models.errors import ItemError, ModelError
 from models.teachers.linear import LinearModel, softmax
-from models.teachers.probe import Probe, Teacher
+from models.teachers.probe import Probe
 from models.teachers.standardise import Statistics, standardise_by_group
-from pipeline.errors import RowError, UserError
+from models.teachers.teacher import Teacher
 
 CLASSES = ("anger", "excitement", "sadness", "disgust")
 
@@ -33,7 +34,7 @@ class SumsEncoder:
 
     def check(self, item: list[float]) -> None:
         if not item:
-            raise RowError("empty", "no numbers")
+            raise ItemError("empty", "no numbers")
 
     def encode(self, batch: Sequence[list[float]]) -> NDArray[np.float32]:
         for item in batch:
@@ -113,7 +114,7 @@ def test_statistics_missing_or_superfluous_are_refused(normalise: str) -> None:
 
 def test_items_are_checked_one_by_one() -> None:
     probe().check([1.0])
-    with pytest.raises(RowError, match="no numbers"):
+    with pytest.raises(ItemError, match="no numbers"):
         probe().check([])
 
 
@@ -160,7 +161,7 @@ def test_digest_changes_with_everything_that_decides() -> None:
 
 def test_other_encoder_than_in_training_is_refused(tmp_path: Path) -> None:
     probe().save(tmp_path)
-    with pytest.raises(UserError, match="another version of encoder sums"):
+    with pytest.raises(ModelError, match="another version of encoder sums"):
         Probe.load(tmp_path, SumsEncoder(digest="e" * 64))
 
 
@@ -169,7 +170,7 @@ def test_changed_weights_are_refused(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "teacher.json").read_text())
     card["classes"].reverse()  # the same weights under other names
     (tmp_path / "teacher.json").write_text(json.dumps(card))
-    with pytest.raises(UserError, match="not those that were saved"):
+    with pytest.raises(ModelError, match="not those that were saved"):
         Probe.load(tmp_path, SumsEncoder())
 
 
@@ -181,7 +182,7 @@ def test_missing_or_broken_file_is_one_line(tmp_path: Path, file: str, content: 
         (tmp_path / file).unlink()
     else:
         (tmp_path / file).write_bytes(content)
-    with pytest.raises(UserError, match="expected a saved probe, found") as caught:
+    with pytest.raises(ModelError, match="expected a saved probe, found") as caught:
         Probe.load(tmp_path, SumsEncoder())
     assert "\n" not in str(caught.value)
 

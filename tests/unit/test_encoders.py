@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.errors import ItemError, ModelError
 from models.teachers.encoders import create_encoder
 from models.teachers.image_encoder import TimmEncoder
 from models.teachers.speech_encoder import WhisperEncoder
 from models.weights.packaged_weights import PackagedFile
 from models.weights.whisper_weights import MODEL_FILE
-from pipeline.errors import RowError, UserError
 
 
 @cache
@@ -86,10 +86,10 @@ def test_mean_and_deviation_are_those_of_the_encoders_frames() -> None:
 
 def test_too_short_clip_costs_its_row() -> None:
     whisper().check(tone(1_600))
-    with pytest.raises(RowError, match=r"at least 0\.1 s") as caught:
+    with pytest.raises(ItemError, match=r"at least 0\.1 s") as caught:
         whisper().check(tone(1_599))
     assert caught.value.status == "audio_too_short"
-    with pytest.raises(RowError, match="audio_too_short"):
+    with pytest.raises(ItemError, match="audio_too_short"):
         whisper().encode([tone(4_000), tone(0)])
 
 
@@ -97,7 +97,7 @@ def test_too_short_clip_costs_its_row() -> None:
 def test_clip_with_values_that_are_not_finite_costs_its_row(bad: float) -> None:
     clip = tone(4_000)
     clip[7] = bad
-    with pytest.raises(RowError, match="audio_not_finite"):
+    with pytest.raises(ItemError, match="audio_not_finite"):
         whisper().encode([clip])
 
 
@@ -120,7 +120,7 @@ def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch: pytest.Monk
     pinned = MODEL_FILE
     other = PackagedFile(pinned.distribution, pinned.module, pinned.relative, "0" * 64)
     monkeypatch.setattr("models.teachers.speech_encoder.MODEL_FILE", other)
-    with pytest.raises(UserError, match="sha256 is 1a5afae0"):
+    with pytest.raises(ModelError, match="sha256 is 1a5afae0"):
         WhisperEncoder()
 
 
@@ -174,7 +174,7 @@ def test_encoders_carry_their_name_and_differ_in_digest() -> None:
 
 
 def test_unknown_encoder_is_one_line() -> None:
-    with pytest.raises(UserError, match="'whisper-huge' is not a timm model"):
+    with pytest.raises(ModelError, match="'whisper-huge' is not a timm model"):
         create_encoder("whisper-huge")
 
 
@@ -182,5 +182,5 @@ def test_unknown_encoder_is_one_line() -> None:
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    with pytest.raises(UserError, match="device cuda: none was found"):
+    with pytest.raises(ModelError, match="device cuda: none was found"):
         create_encoder(name, device="cuda")

@@ -32,7 +32,9 @@ from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths, stage_main
 from pipeline.media import audio
 from pipeline.networks import params, trained
+from pipeline.networks.build import build
 from pipeline.networks.inputs import collate, open_inputs
+from pipeline.networks.loading import load_net, predict
 from tests.builders import jpeg, tone
 
 LABELS = ("anger", "happy", "sad")
@@ -117,7 +119,7 @@ def trained_folder(root: Path, name: str, seed: int) -> None:
     model = MODELS[name]
     labels = LABELS if model.rows == "sier" else tables.SENTIMENTS
     torch.manual_seed(seed)
-    net = params.build(model, TRAIN, labels)
+    net = build(model, TRAIN, labels)
     inputs = open_inputs("sier_test" if model.rows == "sier" else "clean", TRAIN.inputs, context(root))
     tested = np.flatnonzero(inputs.rows["split"] == "test")
     centre(net, collate([inputs.select(tested)[place] for place in range(len(tested))]))
@@ -408,7 +410,7 @@ def test_a_network_that_is_missing_damaged_or_of_another_kind_is_named_with_what
     shutil.copytree(project / "data" / "checkpoints" / "parallelnet", folder)
     damage(folder)
     with pytest.raises(UserError) as caught:
-        trained.load_net(trained.read(tmp_path, "parallelnet", "sier", LABELS), TRAIN.inputs, "cpu")
+        load_net(trained.read(tmp_path, "parallelnet", "sier", LABELS), TRAIN.inputs, "cpu")
     assert message in str(caught.value)
     assert str(folder) in str(caught.value)
     assert str(caught.value).endswith("; run: dvc repro train@parallelnet")
@@ -417,12 +419,12 @@ def test_a_network_that_is_missing_damaged_or_of_another_kind_is_named_with_what
 
 def test_a_network_that_gives_no_numbers_is_refused(project: Path) -> None:
     left = trained.read(project / "data" / "checkpoints", "parallelnet", "sier", LABELS)
-    net = trained.load_net(left, TRAIN.inputs, "cpu")
+    net = load_net(left, TRAIN.inputs, "cpu")
     with torch.no_grad():
         next(net.head_image.parameters()).fill_(float("nan"))
     rows = open_inputs("sier_test", TRAIN.inputs, context(project)).select(np.arange(2))
     with pytest.raises(UserError, match="no number"):
-        trained.predict(net, rows, batch_size=2, device="cpu", progress=lambda _rows: None)
+        predict(net, rows, batch_size=2, device="cpu", progress=lambda _rows: None)
 
 
 def test_the_command_tells_a_missing_network_in_one_line_and_leaves_no_reports(

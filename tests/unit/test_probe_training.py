@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from models.errors import ModelError
 from models.teachers.linear import softmax
 from models.teachers.probe_training import (
     choose_c,
@@ -22,7 +23,6 @@ from models.teachers.probe_training import (
     validation_speakers,
 )
 from models.teachers.standardise import Statistics
-from pipeline.errors import UserError
 
 CLASSES = ("sadness", "anger", "excitement")  # deliberately not alphabetical
 CS = (0.001, 0.01, 0.1, 1.0)
@@ -86,7 +86,7 @@ def test_fitting_does_not_depend_on_the_number_of_threads() -> None:
 
 @pytest.mark.parametrize("labels", [[], ["anger"] * 4])
 def test_fewer_than_two_classes_cannot_be_taught(labels: list[str]) -> None:
-    with pytest.raises(UserError, match="at least two classes, found"):
+    with pytest.raises(ModelError, match="at least two classes, found"):
         fit_linear(np.zeros((len(labels), 8)), labels, CLASSES, 1.0)
 
 
@@ -121,7 +121,7 @@ def test_class_that_occurs_in_validation_only_does_not_spoil_the_choice() -> Non
 
 def test_no_usable_validation_row_is_one_line() -> None:
     rows, labels = clouds(10, CLASSES[:2], spread=0.3)
-    with pytest.raises(UserError, match="no validation rows"):
+    with pytest.raises(ModelError, match="no validation rows"):
         choose_c(rows.astype(np.float64), labels, np.zeros(10, dtype=np.bool_), CLASSES, CS)
 
 
@@ -137,7 +137,7 @@ def test_validation_speakers_are_whole_and_a_fifth_rounded_up() -> None:
 
 
 def test_one_speaker_is_too_few() -> None:
-    with pytest.raises(UserError, match="at least 2 speakers"):
+    with pytest.raises(ModelError, match="at least 2 speakers"):
         validation_speakers(["s1"] * 5, seed=0)
 
 
@@ -219,7 +219,7 @@ def test_folds_choose_the_same_every_time_and_in_any_order_of_cs() -> None:
 def test_the_rarest_class_limits_the_folds_and_a_single_row_is_refused() -> None:
     rows, labels = clouds(12, CLASSES, spread=0.3)
     assert usable_folds(labels) == 4
-    with pytest.raises(UserError, match="sadness has 1"):
+    with pytest.raises(ModelError, match="sadness has 1"):
         choose_c_by_folds(rows[:-9], ["anger", "sadness", "anger"], CLASSES, CS, seed=0)
 
 

@@ -20,9 +20,9 @@ from transformers import (
     WhisperForAudioClassification,
 )
 
+from models.errors import ItemError, ModelError
 from models.teachers.class_map import ClassMap
 from models.teachers.ready_network import ReadyNetwork, digest_of
-from pipeline.errors import RowError, UserError
 
 LABELS = ("sad", "neu", "ang", "hap")
 MAP = {"ang": "anger", "hap": "excitement", "neu": None, "sad": "sadness"}
@@ -74,7 +74,7 @@ def test_a_saved_network_is_the_same_and_a_changed_weight_changes_the_digest(tmp
 
 def test_an_utterance_without_a_frame_is_a_bad_row(tmp_path: Path) -> None:
     network = ReadyNetwork.load(save_speech(tmp_path, norm="layer", mask=True), "speech")
-    with pytest.raises(RowError):
+    with pytest.raises(ItemError):
         network.check(np.zeros(5, dtype=np.float32))
     network.check(np.zeros(100, dtype=np.float32))
 
@@ -83,12 +83,12 @@ def test_pickled_weights_another_rate_and_nothing_at_all_are_refused(tmp_path: P
     source = Path(save_speech(tmp_path / "pickled", norm="layer", mask=True))
     (source / "model.safetensors").unlink()
     torch.save({}, source / "pytorch_model.bin")
-    with pytest.raises(UserError, match="safetensors"):
+    with pytest.raises(ModelError, match="safetensors"):
         ReadyNetwork.load(str(source), "speech")
-    with pytest.raises(UserError, match="8000 Hz"):
+    with pytest.raises(ModelError, match="8000 Hz"):
         ReadyNetwork.load(save_speech(tmp_path / "slow", norm="layer", mask=True, rate=8_000), "speech")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="expected a classifier of image"):
+    with pytest.raises(ModelError, match="expected a classifier of image"):
         ReadyNetwork.load(str(tmp_path / "empty"), "image")
 
 
@@ -97,11 +97,11 @@ def test_a_network_without_a_head_or_with_half_a_file_is_refused(tmp_path: Path)
     source = save_speech(tmp_path / "whole", norm="layer", mask=True)
     Wav2Vec2ForSequenceClassification.from_pretrained(source).wav2vec2.save_pretrained(tmp_path / "headless")
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "headless")
-    with pytest.raises(UserError, match=r"expected a classifier of speech, found no weights for \w+"):
+    with pytest.raises(ModelError, match=r"expected a classifier of speech, found no weights for \w+"):
         ReadyNetwork.load(str(tmp_path / "headless"), "speech")
     weights = tmp_path / "whole" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"expected a classifier of speech with safetensors, found"):
+    with pytest.raises(ModelError, match=r"expected a classifier of speech with safetensors, found"):
         ReadyNetwork.load(source, "speech")
 
 
@@ -162,5 +162,5 @@ def test_a_row_sure_of_a_label_outside_still_gets_probabilities() -> None:
     ],
 )
 def test_a_map_that_does_not_fit_is_refused(classes: dict[str, str | None], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ModelError, match=message):
         ClassMap.of(LABELS, classes, "keep", "train_teacher.speech.classes")

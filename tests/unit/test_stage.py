@@ -15,11 +15,11 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.engine import lifecycle, usage
 from pipeline.engine.local import LocalEngine
+from pipeline.engine.rejects import rejects_table
 from pipeline.engine.shards import Output, Task
 from pipeline.engine.work import Work, run_shards
 from pipeline.engine.worker import Worker
 from pipeline.errors import RetryableError, RowError, UserError
-from pipeline.frame import tables
 from pipeline.frame.params import STRICT
 from pipeline.frame.stage import BaseParams, Context, Paths, Report, stage_main
 from tests.engine_workers import tasks, unloadable
@@ -176,7 +176,7 @@ def fill_a_disk(_params: TinyParams, _context: Context) -> Report:
 
 
 def fill_a_disk_with_parquet(_params: TinyParams, _context: Context) -> Report:
-    pq.write_table(tables.rejects_table([("1", "a", "b")]), full_disk("file.parquet"))
+    pq.write_table(rejects_table([("1", "a", "b")]), full_disk("file.parquet"))
     raise AssertionError("a write to a full device came through")
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from models.errors import ModelError
 from models.teachers.evaluation import evaluate, leave_one_group_out, stratified_split
-from models.teachers.probe import Normalise
-from pipeline.errors import UserError
+from models.teachers.teacher import Normalise
 
 CLASSES = ("anger", "excitement", "sadness", "disgust")
 CS = (0.001, 0.01, 0.1, 1.0, 10.0)
@@ -126,10 +126,10 @@ def test_class_of_one_session_only_is_unknown_to_that_sessions_model() -> None:
 
 
 def test_one_session_or_a_speaker_in_two_is_one_line() -> None:
-    with pytest.raises(UserError, match="at least 2 sessions"):
+    with pytest.raises(ModelError, match="at least 2 sessions"):
         out_of_fold(voices(sessions=1))
     data = voices()
-    with pytest.raises(UserError, match="speaker Ses0F is in 2 sessions"):
+    with pytest.raises(ModelError, match="speaker Ses0F is in 2 sessions"):
         out_of_fold({**data, "speakers": [str(name).replace("Ses3F", "Ses0F") for name in data["speakers"]]})
 
 
@@ -169,9 +169,9 @@ def test_class_of_two_rows_goes_to_train_whole() -> None:
 
 
 def test_split_of_too_few_rows_or_of_repeated_ids_is_one_line() -> None:
-    with pytest.raises(UserError, match="enough rows of every class"):
+    with pytest.raises(ModelError, match="enough rows of every class"):
         stratified_split(["a", "b"], ["anger", "sadness"], seed=0)
-    with pytest.raises(UserError, match="id b occurs more than once"):
+    with pytest.raises(ModelError, match="id b occurs more than once"):
         stratified_split(["a", "b", "b"], ["anger"] * 3, seed=0)
 
 

@@ -29,7 +29,9 @@ from pipeline.errors import UserError
 from pipeline.frame.params import section
 from pipeline.media import audio
 from pipeline.teachers import corpora
+from pipeline.teachers.items import SOURCES, ScoreParams
 from pipeline.teachers.params import SECTION
+from pipeline.teachers.voice_statistics import read_statistics
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -77,7 +79,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def scored(root: Path, modality: str, rows: list[dict[str, Any]], batch_size: int) -> pa.Table:
     name = {"speech": "speech", "image": "clean"}[modality]
     write_folder(root, name, [pa.Table.from_pylist(rows)])
-    score.run(score.ScoreParams(batch_size, 100), tiny.context(root, modality))
+    score.run(ScoreParams(batch_size, 100), tiny.context(root, modality))
     folder = root / "data" / "scores" / modality
     return pa.concat_tables([shards.read_part(folder, marker) for marker in shards.read_manifest(folder, "score")])
 
@@ -115,7 +117,7 @@ def test_a_ready_speech_classifier_is_measured_saved_and_scores_whatever_the_bat
     np.testing.assert_allclose(alone, beside, atol=1e-5)
     np.testing.assert_allclose(alone.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(alone, axis=0).max() > 1e-3
-    statistics = score.read_statistics(root / "data/scores/speech/voice_statistics.parquet")
+    statistics = read_statistics(root / "data/scores/speech/voice_statistics.parquet")
     assert set(statistics) == {"voice 0", "voice 1"}
 
 
@@ -130,7 +132,7 @@ def test_a_ready_picture_classifier_keeps_what_is_outside_its_classes(root: Path
     assert sums.max() < 0.99
     teacher = load_teacher(root / "data/checkpoints/ier")
     assert isinstance(teacher, CheckpointTeacher)
-    logits = teacher.represent([score.SOURCES["image"].item(row) for row in rows])
+    logits = teacher.represent([SOURCES["image"].item(row) for row in rows])
     exact = np.exp(logits.astype(np.float64))
     exact /= exact.sum(axis=1, keepdims=True)
     place = {name: teacher.network.labels.index(name) for name in ("anger", "sadness")}

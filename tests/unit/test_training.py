@@ -30,9 +30,10 @@ from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.networks import launch
 from pipeline.networks.balance import BalancedSampler, class_weights
+from pipeline.networks.build import build
 from pipeline.networks.fold import Job, fold_masks, make_trainer, train_fold
 from pipeline.networks.inputs import Inputs, collate, open_inputs
-from pipeline.networks.params import TrainParams, build, read_models
+from pipeline.networks.params import TrainParams, read_models
 from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
 
 

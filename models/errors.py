@@ -1,0 +1,25 @@
+"""Two kinds of failure of networks and their weights; each says in one line what was expected and what was found."""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """A network, its weights or its settings cannot be used."""
+
+
+class ItemError(Exception):
+    """An item (a waveform or a picture) that cannot be used.
+
+    Args:
+        status: a short snake_case name to count by, such as `image_truncated`.
+        reason: one sentence about this very item, for a person.
+    """
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[ItemError], tuple[str, str]]:
+        # The default would call __init__ with the joined message only, and fail on the way back from a worker.
+        return type(self), (self.status, self.reason)

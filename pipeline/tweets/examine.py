@@ -1,0 +1,66 @@
+"""First pass of clean: each row by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.corpora import b_t4sa
+from pipeline.engine import shards
+from pipeline.errors import RowError
+from pipeline.frame import tables
+from pipeline.media import images
+from pipeline.tweets.params import CleanParams
+from pipeline.tweets.text import spoken_text
+
+# `group_id` is known only after all rows have been compared.
+EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
+
+
+def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
+    """A source row and its image file's bytes as a row of `EXAMINED`.
+
+    Raises:
+        RowError: the text is empty or the image unusable.
+    """
+    spoken = spoken_text(str(row["text"]), params.text)
+    image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
+    jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
+    return {
+        "id": row["id"],
+        "tweet_id": row["tweet_id"],
+        "image_index": row["image_index"],
+        "text": row["text"],
+        "spoken_text": spoken,
+        "image": jpeg,
+        "width_px": image.width,
+        "height_px": image.height,
+        "sentiment": row["sentiment"],
+        "source_split": row["source_split"],
+        "image_sha256": images.pixel_sha256(image),
+        "image_phash": images.perceptual_hash(image).hex(),
+    }
+
+
+class Examiner:
+    """Worker of the first pass; a task's payload is its row group of the work list."""
+
+    def __init__(self, inputs: Path, tar: Path, params: CleanParams) -> None:
+        self.inputs = pq.ParquetFile(inputs)
+        self.reader = b_t4sa.ImageReader(tar)
+        self.params = params
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """Rows of `EXAMINED`, and a reject for each row that cannot be used."""
+        rows, rejects = [], []
+        for row in self.inputs.read_row_group(task.payload).to_pylist():
+            try:
+                if row["status"]:
+                    raise RowError(row["status"], row["reason"])
+                data = self.reader.read(row["offset_bytes"], row["size_bytes"], self.params.image.max_bytes)
+                rows.append(examine_row(row, data, self.params))
+            except RowError as error:
+                rejects.append((row["id"], error.status, error.reason))
+        return shards.Output(pa.Table.from_pylist(rows, schema=EXAMINED), rejects)
