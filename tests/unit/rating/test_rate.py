@@ -1,0 +1,136 @@
+"""The command: what it prints, and one line for every mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.commands import rate
+from pipeline.commands.rate import prepare
+from pipeline.frame.stage import BaseParams
+from pipeline.rating.server import SECRET_VARIABLE
+from pipeline.rating.store import Rating, Store
+from tests.builders_sier import LABELS, write_sier
+
+PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_sier(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(PARAMS.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(SECRET_VARIABLE, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def ratings(project: Path) -> Store:
+    store, items = prepare(project / "ratings.sqlite", project / "data" / "sier", BaseParams(0, LABELS), 2)
+    for item in items:
+        store.add_rating(Rating("ada", item.id, "image", item.label, None, 1.5))
+    store.add_rating(Rating("=eve", items[0].id, "image", None, None, 2.0))
+    return store
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert rate.main(arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("rate: error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_results_are_printed_for_people_and_for_programs(ratings: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rate.main(["--results"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["A_i", "A_ss", "A_hs", "A_ss-i", "A_hs-i"]
+    assert next(line for line in lines if line.startswith("overall")).split()[1] == "100.0"
+    assert rate.main(["--results", "--json"]) == 0
+    columns = json.loads(capsys.readouterr().out)
+    assert columns[0]["cells"]["sad"]["accuracy"] == 1.0
+    assert (columns[0]["ratings"], columns[0]["skipped"], columns[0]["alpha"]) == (8, 1, None)
+    assert columns[1]["cells"]["sad"] is None
+
+
+def test_an_export_holds_every_answer(ratings: Store, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rate.main(["--export", "answers.csv"]) == 0
+    assert capsys.readouterr().out == "rate: 9 answers in answers.csv\n"
+    frame = pd.read_csv(project / "answers.csv")
+    assert list(frame.columns) == [
+        "rater", "id", "condition", "label", "answer", "reader", "response_seconds", "rated_at"
+    ]  # fmt: skip
+    assert sorted(frame["rater"]) == ["=eve", *["ada"] * 8]
+    assert frame["answer"].notna().sum() == 8
+    pd.to_datetime(frame["rated_at"], utc=True)
+
+
+def test_mistakes_cost_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "collect some with" in failing(capsys, "--results")
+    assert "collect some with" in failing(capsys, "--export", "a.csv")
+    assert not (project / "a.csv").exists()
+    (project / "ratings.sqlite").write_text("something else" * 100)
+    assert "no readable file of ratings" in failing(capsys, "--results")
+    assert "no readable file of ratings" in failing(capsys, "--port", "0")
+
+
+def test_no_address_is_served_that_others_reach_without_a_secret(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SECRET_VARIABLE in failing(capsys, "--host", "0.0.0.0", "--port", "0")
+    assert SECRET_VARIABLE in failing(capsys, "--host", "::", "--port", "0")
+    monkeypatch.setenv(SECRET_VARIABLE, "short")
+    said = failing(capsys, "--port", "0")
+    assert "12 characters or more, found 5" in said
+    assert "short" not in said
+    assert not (project / "ratings.sqlite").exists()
+
+
+def test_a_port_in_use_and_a_host_that_is_none_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} of 127.0.0.1 is in use" in failing(capsys, "--port", str(port))
+    assert "no address of this machine" in failing(capsys, "--host", "no such host")
+    assert not (project / "ratings.sqlite").exists()
+
+
+def test_a_dataset_that_is_missing_is_named_before_anything_is_begun(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "data" / "sier" / "manifest.jsonl").unlink()
+    assert "run: dvc repro assemble" in failing(capsys, "--port", "0")
+    assert not (project / "ratings.sqlite").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "closed").mkdir(mode=0o500)
+    assert "closed" in failing(capsys, "--ratings", "closed/r.sqlite", "--port", "0")
+
+
+def test_a_folder_that_is_not_there_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "absent/r.sqlite" in failing(capsys, "--ratings", "absent/r.sqlite", "--port", "0")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--json"], ["--per-class", "0"], ["--per-class", "9999"], ["--port", "70000"],
+                  ["--results", "--export", "a.csv"]],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        rate.main(arguments)
+    assert ended.value.code == 2
+
+
+def test_ratings_of_a_newer_release_are_left_alone(ratings: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(ratings.path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    assert "version 2, expected 1" in failing(capsys, "--results")
