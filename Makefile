@@ -20,9 +20,9 @@ help: ## this list
 	@touch $@
 
 repro: .venv/installed ## build the dataset and everything about it
-	python -m pipeline.check
+	sier check
 	dvc repro
-	@python -m pipeline.summary
+	@sier summary
 
 test: .venv/installed chromium ## run all tests
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -5,13 +5,11 @@ Out  data/explanations: explanations.parquet (see `pipeline.explanation.table`),
      reports/explain.json and plots (see `pipeline.explanation.summary`)
 
 Rows are drawn label by label, rows that the network gets right and wrong in turn. The same module explains any pair of
-files: `python -m pipeline.explain --image a.jpg --speech b.wav`, see `pipeline.commands.explain`.
+files: `sier explain --image a.jpg --speech b.wav`, see `pipeline.commands.explain`.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -128,7 +126,4 @@ def _publish(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        # By name: the stage does not depend on the command, whose changes must not void explained rows.
-        raise SystemExit(importlib.import_module("pipeline.commands.explain").main())
     raise SystemExit(stage_main("explain", ExplainParams, run, sharded=True))

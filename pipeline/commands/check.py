@@ -1,11 +1,14 @@
-"""check: read every section of params.yaml before DVC deletes anything.
+"""Read every section of params.yaml before DVC deletes anything.
 
-DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here. Not a stage.
+    sier check                      params.yaml of this folder, and the SIER_* variables
+    sier check params.paper.yaml    another params file
+
+DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +67,15 @@ def check(path: Path) -> None:
             raise UserError(f"{path.name}: {top}.{extra[0]} is not known; expected {', '.join(sorted(known[top]))}")
 
 
-def main(arguments: list[str]) -> int:
-    """`python -m pipeline.check [params file]`."""
-    try:
-        check(Path(arguments[0] if arguments else PARAMS_FILE))
-        engine_from_environment()
-        store_from_environment()
-        device_from_environment()
-        threads_from_environment()
-    except UserError as error:
-        print(f"check: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
+    parser.add_argument("params", nargs="?", type=Path, default=Path(PARAMS_FILE), help="default: %(default)s")
 
 
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+def run(options: argparse.Namespace) -> None:
+    """Check; quiet where all is well."""
+    check(options.params)
+    engine_from_environment()
+    store_from_environment()
+    device_from_environment()
+    threads_from_environment()

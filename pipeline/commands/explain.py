@@ -1,17 +1,15 @@
-"""The command that explains a network's answer to any picture and recording.
+"""What in a picture and in speech an answer rests on.
 
-    python -m pipeline.explain --image a.jpg --speech b.wav [--model data/checkpoints/parallelnet] [--out picture.png]
+    sier explain --image a.jpg --speech b.wav [--model data/checkpoints/parallelnet] [--out picture.png]
 
 Prints the label and its probability, the share of each modality and the words that speak most for the label, and draws
 a picture in the manner of the paper's Fig. 5. A network of one modality takes one file. Inputs are decoded as by
-`pipeline.predict`, so that both give the same answer. Nothing is downloaded.
+`sier predict`, so that both give the same answer. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +21,7 @@ from models.pair.explanation import InexactError
 from models.pair.game import PairGame
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.commands import predict
+from pipeline.commands.command import UsageError
 from pipeline.commands.given_files import decoded, read_bytes
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment
@@ -32,6 +31,7 @@ from pipeline.explanation.figure_content import Explained, Shown, explained_of
 from pipeline.explanation.inputs import Sample, players_of, probabilities, sample_of
 from pipeline.explanation.transcripts import Transcriber
 from pipeline.explanation.word_view import top_words
+from pipeline.frame.running import say
 from pipeline.media import audio
 from pipeline.networks.decoding import read_image
 from pipeline.networks.loading import expect_checkpoint, load_network
@@ -42,29 +42,23 @@ PERCENTILE = 30.0
 TOP_WORDS = 5
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.explain",
-        description="What in a picture and in speech an answer rests on. Without arguments: stage explain.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--image", type=Path, help="JPEG, PNG, WebP, GIF, BMP or TIFF")
     parser.add_argument("--speech", type=Path, help="WAV, FLAC, OGG or MP3")
     parser.add_argument(
         "--model", type=Path, default=predict.DEFAULT_MODEL, help="folder of a network (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="PNG to write (default: %(default)s)")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Explain, draw, and print what was found."""
     if options.image is None and options.speech is None:
-        parser.error("expected --image, --speech or both")
-    try:
-        explained = explain_files(options.image, options.speech, options.model)
-        _write(options.out, png(explained))
-    except UserError as error:
-        print(f"explain: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    print(_text(explained, options.out))
-    return 0
+        raise UsageError("expected --image, --speech or both")
+    explained = explain_files(options.image, options.speech, options.model)
+    files.write_bytes(options.out, png(explained))
+    say(_text(explained, options.out))
 
 
 def explain_files(image: Path | None, speech: Path | None, model: Path = predict.DEFAULT_MODEL) -> Explained:
@@ -125,13 +119,6 @@ def _explained(net: ParallelNet, sample: Sample, name: str) -> Explained:
 
 def _taken(modalities: str) -> str:
     return "--image and --speech" if modalities == "both" else f"--{modalities} only"
-
-
-def _write(path: Path, picture: bytes) -> None:
-    try:
-        files.write_bytes(path, picture)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
 
 
 def _text(explained: Explained, out: Path) -> str:

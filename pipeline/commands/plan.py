@@ -1,6 +1,7 @@
-"""plan: what a run will take on this machine, and what it lacks, before days of computing. Not a stage.
+"""What a run will take on this machine, and what it lacks, before days of computing.
 
-    python -m pipeline.plan [--params FILE] [--rows N] [--kept-share S] [--pilot-tweets N] [--again] [--json]
+    sier plan                                               of params.yaml
+    sier plan --params params.paper.yaml --rows 470586
 
 In   a params file; a pilot of every stage on a few tweets of the sample, some minutes, kept in `.work/plan`
 Out  a table of stages: units, shards, hours, disk; then hours of speech, what is missing. Nothing else is changed
@@ -28,6 +29,7 @@ from pipeline.engine import files
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params
+from pipeline.frame.running import say
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.show import show
 
@@ -39,25 +41,20 @@ PAPER_KEPT_SHARE = 80_893 / 470_586
 _ENVIRONMENT = ("SIER_ENGINE", "SIER_WORKERS", "SIER_THREADS", "SIER_DEVICE")
 
 
-def main(arguments: list[str]) -> int:
-    """See the module's docstring; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.plan", description="What a run will take, and lacks.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--params", type=Path, default=Path(PARAMS_FILE), help=f"by default {PARAMS_FILE}")
     parser.add_argument("--rows", type=_rows, help="pairs of tweet and picture; by default those of the corpus")
     parser.add_argument("--kept-share", type=_share, help="of labelled rows over the threshold; the pilot's by default")
     parser.add_argument("--pilot-tweets", type=_tweets, default=PILOT_TWEETS, help=f"by default {PILOT_TWEETS}")
     parser.add_argument("--again", action="store_true", help="measure anew, even if there is a pilot of these params")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
-    options = parser.parse_args(arguments)
-    try:
-        found = make(options, Path())
-    except UserError as error:
-        print(f"plan: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("plan: error: stopped; nothing was changed", file=sys.stderr)
-        return 130
-    print(json.dumps(found, indent=1) if options.json else show(found))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan; returns 1 if the run cannot succeed as things are."""
+    found = make(options, Path())
+    print(json.dumps(found, indent=1)) if options.json else say(show(found))
     return 1 if any(need["fatal"] for need in found["needs"]) else 0
 
 
@@ -237,7 +234,3 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a share above 0 and at most 1")
     return share
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

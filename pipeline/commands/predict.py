@@ -1,6 +1,6 @@
-"""predict: what a trained network makes of a picture, a recording, or both.
+"""What a trained network makes of a picture, a recording, or both.
 
-    python -m pipeline.predict --image a.jpg --speech b.wav [--model data/checkpoints/parallelnet] [--json]
+    sier predict --image a.jpg --speech b.wav [--model data/checkpoints/parallelnet] [--json]
 
 Prints the label, the probability of every class and the weights of the fusion. In a network of both modalities one
 input may be left out: a black picture or digital silence is in its place, and the answer says so. Inputs are decoded as
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,11 @@ import torch
 from torch import Tensor
 
 from models.parallelnet.parallelnet import ParallelNet
+from pipeline.commands.command import UsageError
 from pipeline.commands.given_files import decoded, read_bytes
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
+from pipeline.frame.running import say
 from pipeline.media import audio
 from pipeline.networks.inputs import collate, image_array, read_image, spectrogram_array
 from pipeline.networks.loading import expect_checkpoint, load_network
@@ -54,23 +55,20 @@ class Answer:
     notes: tuple[str, ...]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.predict", description="Emotion of a picture and speech.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--image", type=Path, help="JPEG, PNG, WebP, GIF, BMP or TIFF")
     parser.add_argument("--speech", type=Path, help="WAV, FLAC, OGG or MP3")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="folder of a network (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Predict, and print the answer."""
     if options.image is None and options.speech is None:
-        parser.error("expected --image, --speech or both")
-    try:
-        answer = predict(options.image, options.speech, options.model)
-    except UserError as error:
-        print(f"predict: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    print(json.dumps(asdict(answer), indent=2) if options.json else _text(answer))
-    return 0
+        raise UsageError("expected --image, --speech or both")
+    answer = predict(options.image, options.speech, options.model)
+    print(json.dumps(asdict(answer), indent=2)) if options.json else say(_text(answer))
 
 
 def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL) -> Answer:
@@ -151,7 +149,3 @@ def _bar(share: float) -> str:
         return "#" * int(np.rint(share * BAR_CHARACTERS))
     whole, eighths = divmod(int(np.rint(share * BAR_CHARACTERS * 8)), 8)
     return BLOCKS[8] * whole + BLOCKS[eighths].strip()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,8 +1,10 @@
-"""publish: put the dataset, or a network, on the Hugging Face Hub.
+"""Put the dataset, or a network, on the Hugging Face Hub.
 
-    python -m pipeline.publish --repo-id NAME [--mode no_media|full|features] [--model] [--private] [--dry-run]
+    sier publish --repo-id NAME --dry-run         what would be sent, and the card
+    sier publish --repo-id NAME                   ids, labels and scores; --mode full: with media
+    sier publish --repo-id NAME --model
 
-A command, not a stage. Nothing is sent before `verify` has found no fault. One commit makes the repository hold these
+Nothing is sent before `verify` has found no fault. One commit makes the repository hold these
 files and no others; a publish that was stopped goes on, files that the Hub has are not sent again. The token comes from
 HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says what was published.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from pipeline.engine import files as storage
 from pipeline.engine import lifecycle
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.running import say
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
@@ -33,11 +36,8 @@ RECEIPT = "publish.json"
 DEFAULT_MODEL = "parallelnet"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.publish", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--repo-id", required=True, metavar="NAME", help="owner/name, or a name of your own")
     parser.add_argument(
         "--mode", choices=MODES, default=MODES[0],
@@ -51,22 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="list files and show the card; send nothing")
     parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
     parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Publish; one at a time."""
     paths = Paths(Path())
-    try:
-        lifecycle.on_sigterm_stop()
-        with lifecycle.only_run(paths.work / "publish.lock"):
-            _publish(options, paths)
-    except UserError as error:
-        print(f"publish: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, lifecycle.Stopped):
-        print("publish: error: stopped; run the same command to go on", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"publish: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return 0
+    with lifecycle.only_run(paths.work / "publish.lock"):
+        _publish(options, paths)
 
 
 def _publish(options: argparse.Namespace, paths: Paths) -> None:
@@ -116,15 +107,15 @@ def _verify(paths: Paths) -> None:
     there = [name for name in STAGES if (paths.data / name).is_dir()]
     faults = list(Verification(paths, labels, there, "sample").faults())
     if faults:
-        raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: python -m pipeline.verify")
+        raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: sier verify")
 
 
 def _show(found: Mapping[str, Path | bytes], card: str) -> None:
     sizes = {path: len(value) if isinstance(value, bytes) else value.stat().st_size for path, value in found.items()}
     for path, size in sorted(sizes.items()):
-        print(f"{size:>14,}  {path}")
+        say(f"{size:>14,}  {path}")
     print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files\n")
-    print(bytes(found[card]).decode() if isinstance(found[card], bytes) else "")
+    say(bytes(found[card]).decode() if isinstance(found[card], bytes) else "")
 
 
 def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
@@ -141,7 +132,3 @@ def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
         "files": {name: {"bytes": size, "sha256": digest} for name, (size, digest) in receipt.files.items()},
     }
     storage.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,10 +1,10 @@
-"""rate: people judge rows of the dataset, as in the paper's human evaluation (section 3.1.1, Table 1).
+"""People judge rows of the dataset, as in the paper's human evaluation (section 3.1.1, Table 1).
 
-    python -m pipeline.rate [--per-class 25]      a page for raters, on this machine; Ctrl-C ends it
-    python -m pipeline.rate --results [--json]    Table 1: people's accuracy beside the paper's
-    python -m pipeline.rate --export FILE.csv     every answer as a row
+    sier rate [--per-class 25]      a page for raters, on this machine; Ctrl-C ends it
+    sier rate --results [--json]    Table 1: people's accuracy beside the paper's
+    sier rate --export FILE.csv     every answer as a row
 
-A command, not a stage: what people said is data of its own, kept in ratings.sqlite, and no run deletes it. Who serves
+What people said is data of its own, kept in ratings.sqlite, and no run deletes it. Who serves
 others than this machine must give SIER_RATE_SECRET a value; raters log in with it.
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.commands.command import UsageError
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
@@ -35,11 +35,8 @@ PER_CLASS = 25
 PER_CLASS_MAX = 500  # their media are held in memory
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.rate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--ratings", type=Path, default=RATINGS, metavar="FILE", help="default: %(default)s")
     parser.add_argument(
         "--per-class", type=int, metavar="N",
@@ -51,32 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--results", action="store_true", help="print Table 1")
     what.add_argument("--export", type=Path, metavar="FILE", help="write every answer to a CSV file")
     parser.add_argument("--json", action="store_true", help="with --results: one JSON object")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve the page, print Table 1, or write the answers."""
     if options.json and not options.results:
-        parser.error("--json goes with --results")
+        raise UsageError("--json goes with --results")
     if options.per_class is not None and not 1 <= options.per_class <= PER_CLASS_MAX:
-        parser.error(f"--per-class {options.per_class}: expected 1 to {PER_CLASS_MAX}")
+        raise UsageError(f"--per-class {options.per_class}: expected 1 to {PER_CLASS_MAX}")
     if not 0 <= options.port <= 65_535:
-        parser.error(f"--port {options.port}: expected 0 (any free one) to 65535")
-    try:
-        if options.results:
-            _print_results(options.ratings, options.json)
-        elif options.export:
-            _export(options.ratings, options.export)
-        else:
-            _serve(options, Paths(Path()))
-    except UserError as error:
-        print(f"rate: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"rate: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before the page is served
-        return 130
-    except lifecycle.Stopped:
-        print("rate: error: stopped; every answer is kept, start it again to go on", file=sys.stderr)
-        return 143
-    return 0
+        raise UsageError(f"--port {options.port}: expected 0 (any free one) to 65535")
+    if options.results:
+        _print_results(options.ratings, options.json)
+    elif options.export:
+        _export(options.ratings, options.export)
+    else:
+        _serve(options, Paths(Path()))
 
 
 def _serve(options: argparse.Namespace, paths: Paths) -> None:
@@ -164,7 +151,3 @@ def _export(path: Path, target: Path) -> None:
     answers = store.open_store(path).ratings()
     files.write_bytes(target, answers.to_csv(index=False).encode())
     print(f"rate: {len(answers)} answers in {target}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

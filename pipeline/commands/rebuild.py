@@ -1,6 +1,6 @@
-"""rebuild: join a dataset that was published without media with your own copy of B-T4SA.
+"""Join a dataset that was published without media with your own copy of B-T4SA.
 
-    python -m pipeline.rebuild --source owner/name|FOLDER --out FOLDER [--keep-mentions]
+    sier rebuild --source owner/name --out FOLDER
 
 In   a dataset published by `publish --mode no_media`; data/clean and data/speech, made from your copy by
      dvc repro synthesize
@@ -14,7 +14,6 @@ differ in the last bit between kinds of processors.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,9 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from pipeline.commands.command import UsageError
 from pipeline.engine import files
 from pipeline.errors import UserError, first_line
 from pipeline.frame.metrics_files import write_plot
+from pipeline.frame.running import say
 from pipeline.frame.stage import Paths
 from pipeline.publishing import columns
 from pipeline.publishing.export import Exported, to_table, write_part
@@ -37,27 +38,22 @@ REJECTS = "rejects.csv"
 LEVELS = {"data": ("train", "test"), "sentiment": ("train", "validation", "test")}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 for an error that the message explains, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.rebuild", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("--source", required=True, help="a repository of the Hub, or a folder with its files")
     parser.add_argument("--out", required=True, type=Path, help="a new folder")
-    parser.add_argument("--rows-per-file", type=int, default=1_000)
+    parser.add_argument("--rows-per-file", type=int, default=1_000, help="default: %(default)s")
     parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Rebuild, and count what became of the rows."""
     if options.rows_per_file < 1:
-        parser.error("--rows-per-file: expected a number from 1")
-    try:
-        counts = rebuild(
-            options.source, Paths(Path()).data, options.out, options.rows_per_file, keep_personal=options.keep_mentions
-        )
-    except UserError as error:
-        print(f"rebuild: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    print(f"rebuild: {options.out}: " + ", ".join(f"{status} {count}" for status, count in counts.items()))
-    return 0
+        raise UsageError("--rows-per-file: expected a number from 1")
+    counts = rebuild(
+        options.source, Paths(Path()).data, options.out, options.rows_per_file, keep_personal=options.keep_mentions
+    )
+    say(f"rebuild: {options.out}: " + ", ".join(f"{status} {count}" for status, count in counts.items()))
 
 
 def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_personal: bool) -> dict[str, int]:
@@ -162,7 +158,3 @@ def _matching(
         counts["speech_differs"] += row["audio_sha256"] != expected["audio_sha256"]
         kept.append({name: row[name] if name in columns.MEDIA else expected[name] for name in features})
     return to_table(kept, features)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

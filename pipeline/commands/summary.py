@@ -1,16 +1,19 @@
-"""summary: the run on one screen, from the metrics of its stages. Not a stage: it writes nothing.
+"""The finished run on one screen, from the metrics of its stages.
 
-rows in -> rejected by reason -> kept, per label, and who decided
+    sier summary    rows in, rejected by reason, kept per label, who decided, how good teachers and networks are
+
+It writes nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.frame.running import say
 from pipeline.labels import rules
 
 REPORTS = Path("reports")
@@ -94,18 +97,17 @@ def _read(reports: Path, name: str) -> dict[str, Any]:
     return metrics
 
 
-def main() -> int:
-    """`python -m pipeline.summary`."""
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def run(_options: argparse.Namespace) -> None:
+    """Print the summary.
+
+    Raises:
+        UserError: a stage has not run, or an older version of the project has.
+    """
     try:
-        print("\n".join(summarise(REPORTS)))
+        say("\n".join(summarise(REPORTS)))
     except KeyError as error:
-        print(f"summary: error: {REPORTS}: {error} is missing; run: dvc repro --force", file=sys.stderr)
-        return 1
-    except UserError as error:
-        print(f"summary: error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        raise UserError(f"{REPORTS}: {error} is missing; run: dvc repro --force") from None

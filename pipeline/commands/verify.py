@@ -1,6 +1,8 @@
-"""verify: read everything that was built again, and say what is not as it should be.
+"""Read everything that was built again, and say what is not as it should be.
 
-    python -m pipeline.verify [data/clean data/sier ...] [--media all|sample|none] [--repair] [--json]
+    sier verify                               all folders, some of their media
+    sier verify data/sier --media all
+    sier verify --repair; dvc repro          remove damaged shards, and make just those anew
 
 Checked are, in data/{clean,speech,scores/*,labels,sier}: size and sha256 of every file, Parquet and columns, counts,
 reasons of rejects, pictures and recordings, ids, joins between stages, probabilities, labels (worked out anew from the
@@ -22,6 +24,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.running import say
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.verification.folders import STAGES, Verification
 from pipeline.verification.repair import repair
@@ -30,26 +33,26 @@ from pipeline.verification.shard_files import Fault
 SHOWN = 20  # faults of a kind; the others are counted
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given."""
     parser.add_argument("folders", nargs="*", help="of data/; by default all that verify knows and that are there")
     parser.add_argument("--media", choices=("all", "sample", "none"), default="sample", help="what to decode")
     parser.add_argument("--repair", action="store_true", help="remove damaged shards, for dvc repro to make anew")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify; returns 1 if there is a fault.
+
+    Raises:
+        UserError: params.yaml is wrong, or there is nothing to verify.
+    """
     paths = Paths(Path())
-    try:
-        base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
-        names = _chosen(options.folders, paths.data)
-        verification = Verification(paths, base.labels, names, options.media)
-        faults = list(verification.faults())
-        done = list(repair(faults, paths, STAGES)) if options.repair else []
-    except UserError as error:
-        print(f"verify: error: {error}", file=sys.stderr)
-        return 1
+    base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
+    names = _chosen(options.folders, paths.data)
+    verification = Verification(paths, base.labels, names, options.media)
+    faults = list(verification.faults())
+    done = list(repair(faults, paths, STAGES)) if options.repair else []
     looked = f"{verification.shards} shards with {verification.rows} rows in {', '.join(names)}"
     if options.json:
         _print_json(faults, done, looked)
@@ -91,11 +94,11 @@ def _print_lines(faults: Sequence[Fault], done: Sequence[str]) -> None:
         by_kind[fault.kind].append(fault)
     for kind, found in by_kind.items():
         for fault in found[:SHOWN]:
-            print(fault)
+            say(str(fault))
         if len(found) > SHOWN:
             print(f"... and {len(found) - SHOWN} more of kind {kind}; --json lists all")
     for line in done:
-        print(line)
+        say(line)
 
 
 def _print_json(faults: Sequence[Fault], done: Sequence[str], looked: str) -> None:
@@ -103,7 +106,3 @@ def _print_json(faults: Sequence[Fault], done: Sequence[str], looked: str) -> No
         {"where": str(fault.where), "kind": fault.kind, "what": fault.what} for fault in faults
     ]
     print(json.dumps({"looked_at": looked, "faults": listed, "repaired": list(done)}, indent=1))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -26,6 +26,7 @@ FRAME = (
     "pipeline/errors.py",
     "pipeline/frame/metrics_files.py",
     "pipeline/frame/params.py",
+    "pipeline/frame/running.py",
     "pipeline/frame/stage.py",
 )
 

@@ -1,19 +1,12 @@
-"""What every stage has in common: arguments, parameters, paths, one run at a time, errors in one line, exit codes.
-
-Exit code 0 means complete and verified; 1 an error that the message explains; 2 wrong arguments; 75 a part of a stage
-(see `pipeline.engine.parts`); 130 and 143 a stop by Ctrl-C or SIGTERM after which the same command goes on.
-"""
+"""What every stage has in common: arguments, parameters, paths, and one run at a time. How it ends: `frame.running`."""
 
 from __future__ import annotations
 
 import argparse
-import errno
-import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
@@ -26,8 +19,9 @@ from pipeline.engine import files, lifecycle, parts, usage
 from pipeline.engine.environment import engine_from_environment, store_from_environment
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine
-from pipeline.errors import STOPPING, UserError
+from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
+from pipeline.frame.running import exit_code, say
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -146,48 +140,34 @@ def stage_main(
         parser.add_argument("item", help=f"a key of section {items} of {PARAMS_FILE}")
     item = getattr(parser.parse_args(arguments), "item", "")
     name = f"{stage}@{item}" if item else stage
-    paths = Paths(Path())
-    engine: Engine | None = None
-    started = time.monotonic()
-    try:
-        lifecycle.on_sigterm_stop()
+
+    def work() -> int:
         lifecycle.stop_with_dvc()
-        sections = read_params(paths.root / PARAMS_FILE)
-        params = (
-            section(sections, f"{stage}.{item}", kind[item])
-            if isinstance(kind, Mapping)
-            else section(sections, stage, kind)
-        )
+        sections = read_params(Path(PARAMS_FILE))
+        where, params_kind = (f"{stage}.{item}", kind[item]) if isinstance(kind, Mapping) else (stage, kind)
+        params = section(sections, where, params_kind)
         if items and item not in section(sections, items, dict[str, Any]):
             raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
-        engine = engine_from_environment()
-        if engine.part is not None and not sharded:
-            raise UserError(f"{parts.VARIABLE} = {engine.part}: this stage cannot be run in parts; run it without")
-        paths = Paths(paths.root, store_from_environment())
-        context = Context(section(sections, "base", BaseParams), paths, engine, item, sections)
-        with _locked(paths.work / name, engine.part):
-            report = run(params, context)
-            for folder in (paths.reports, paths.work):
-                files.remove_left_behind(folder)
-        assert engine.part is None, "a part has published"
-    except parts.PartDone as done:
-        print(f"{name}: {done}", file=sys.stderr, flush=True)
-        return parts.EXIT_CODE
-    except STOPPING as error:
-        return _fail(name, str(error), 1)
-    except (KeyboardInterrupt, lifecycle.Stopped) as stop:
-        code = 130 if isinstance(stop, KeyboardInterrupt) else 143
-        return _fail(name, "stopped; finished shards are kept, run the same command to go on", code)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        return _fail(name, _os_error(error, paths), 1)
-    finally:
-        if engine is not None:
-            engine.close()
-    usage.record(paths.work, name, time.monotonic() - started)  # once its workers have ended
-    _print_report(name, report)
-    return 0
+        started = time.monotonic()
+        with closing(engine_from_environment()) as engine:
+            if engine.part is not None and not sharded:
+                raise UserError(f"{parts.VARIABLE} = {engine.part}: this stage cannot be run in parts; run it without")
+            paths = Paths(Path(), store_from_environment())
+            context = Context(section(sections, "base", BaseParams), paths, engine, item, sections)
+            try:
+                with _locked(paths.work / name, engine.part):
+                    report = run(params, context)
+                    for folder in (paths.reports, paths.work):
+                        files.remove_left_behind(folder)
+            except parts.PartDone as done:
+                print(f"{name}: {done}", file=sys.stderr, flush=True)
+                return parts.EXIT_CODE
+            assert engine.part is None, "a part has published"
+        usage.record(paths.work, name, time.monotonic() - started)  # once its workers have ended
+        _print_report(name, report)
+        return 0
+
+    return exit_code(name, work, stopped="stopped; finished shards are kept, run the same command to go on")
 
 
 @contextmanager
@@ -202,36 +182,8 @@ def _locked(path: Path, part: parts.Part | None) -> Iterator[None]:
             yield
 
 
-def _fail(name: str, message: str, code: int) -> int:
-    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    return code
-
-
-def _os_error(error: OSError, paths: Paths) -> str:
-    file = error.filename
-    if file is None and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        # A write does not say which file it was for; so say which disk.
-        file = min((paths.work, paths.data, paths.reports, paths.root), key=_free_bytes)
-    where = f"{file}: " if file else ""
-    hints = {
-        errno.ENOSPC: "free some space and run again; finished shards are kept",
-        errno.EDQUOT: "free some space and run again; finished shards are kept",
-        errno.EACCES: "check who may write there",
-        errno.EROFS: "the file system is read-only",
-    }
-    hint = hints.get(error.errno or 0)
-    return f"{where}{os.strerror(error.errno or 0)}" + (f"; {hint}" if hint else "")
-
-
-def _free_bytes(folder: Path) -> float:
-    return shutil.disk_usage(folder).free if folder.is_dir() else float("inf")
-
-
 def _print_report(name: str, report: Report) -> None:
     rejected = sum(report.rejected.values())
+    counts = ", ".join(f"{status} {count}" for status, count in report.rejected.items())
     line = f"{name}: {report.rows_in} rows in, {report.rows_out} out, {rejected} rejected"
-    if rejected:
-        line += " (" + ", ".join(f"{status} {count}" for status, count in report.rejected.items()) + ")"
-    print(line)
-    for note in report.notes:
-        print(f"  {note}")
+    say("\n  ".join([f"{line} ({counts})" if rejected else line, *report.notes]))

@@ -28,7 +28,7 @@ ANSWERS = ("anger", "happy", "hate", "sad")
 
 @dataclass
 class Server:
-    """`python -m pipeline.rate` in a folder; may be started again on the port that it had."""
+    """`sier rate` in a folder; may be started again on the port that it had."""
 
     root: Path
     arguments: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "pipeline.rate", "--port", str(self.port), *self.arguments]
+        command = [sys.executable, "-m", "pipeline", "rate", "--port", str(self.port), *self.arguments]
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(self.root), **self.environment}
         self.process = subprocess.Popen(
             command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

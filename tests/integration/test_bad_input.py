@@ -278,7 +278,7 @@ def test_a_data_folder_that_may_not_be_written(tiny_copy: Project) -> None:
 def test_check_finds_a_bad_parameter_before_anything_is_deleted(tiny_copy: Project, name: str, value: Any) -> None:
     tiny_copy.set_params({name: value})
     before = tiny_copy.digests(*OUTPUTS, "dvc.lock")
-    line = one_error_line(tiny_copy.run("sh", "-c", "python -m pipeline.check && python -m dvc repro"))
+    line = one_error_line(tiny_copy.run("sh", "-c", "sier check && python -m dvc repro"))
     assert line.startswith("check: error: params.yaml: ")
     assert name in line
     assert tiny_copy.digests(*OUTPUTS, "dvc.lock") == before
@@ -286,4 +286,4 @@ def test_check_finds_a_bad_parameter_before_anything_is_deleted(tiny_copy: Proje
 
 def test_make_repro_checks_before_it_runs_dvc(tiny_copy: Project) -> None:
     recipe = (tiny_copy.root / "Makefile").read_text(encoding="utf-8").split("\nrepro:")[1]
-    assert 0 < recipe.index("python -m pipeline.check") < recipe.index("dvc repro")
+    assert 0 < recipe.index("sier check") < recipe.index("dvc repro")

@@ -21,12 +21,12 @@ from tests.project import Project, one_error_line
 
 # One process for all, for the time that imports take.
 PUBLISH = """
-from pipeline import publish, rebuild
+from pipeline.commands.command import run_command
 
 for arguments in (["--repo-id", "ids"], ["--repo-id", "media", "--mode", "full", "--private"],
                   ["--repo-id", "sound", "--mode", "features"], ["--repo-id", "net", "--model"]):
-    assert publish.main([*arguments, "--allow-sample"]) == 0, arguments
-assert rebuild.main(["--source", "someone/ids", "--out", "rebuilt", "--rows-per-file", "5"]) == 0
+    assert run_command("publish", [*arguments, "--allow-sample"]) == 0, arguments
+assert run_command("rebuild", ["--source", "someone/ids", "--out", "rebuilt", "--rows-per-file", "5"]) == 0
 """
 LOAD = """
 import hashlib, io, json
@@ -202,9 +202,9 @@ def test_private_only_where_asked(published: Published) -> None:
 
 def test_the_sample_is_refused_and_a_dry_run_asks_nobody(published: Published) -> None:
     before = len(published.hub.requests)
-    done = run(published.project, published.hub, "-m", "pipeline.publish", "--repo-id", "x/y")
+    done = run(published.project, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y")
     assert "--allow-sample" in one_error_line(done)
-    shown = run(published.project, published.hub, "-m", "pipeline.publish", "--repo-id", "x/y", "--dry-run")
+    shown = run(published.project, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y", "--dry-run")
     assert shown.returncode == 0, shown.stderr
     assert "data/train-00000-of-00001.parquet" in shown.stdout
     assert "# IIT-R SIER" in shown.stdout
@@ -218,7 +218,7 @@ def test_what_verify_finds_broken_is_not_published(tiny_copy: Project, published
     path.unlink()
     path.write_bytes(content)
     before = len(published.hub.requests)
-    done = run(tiny_copy, published.hub, "-m", "pipeline.publish", "--repo-id", "x/y", "--allow-sample")
+    done = run(tiny_copy, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y", "--allow-sample")
     line = one_error_line(done)
     assert "verify finds" in line
     assert path.name in line

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.commands.verify import main
+from pipeline.commands.command import run_command
 from pipeline.engine import shards
 from pipeline.verification.folders import STAGES
 from tests.project import Project
@@ -49,7 +49,7 @@ class Verify:
         """Exit code, lines on stdout, and the one line on stderr."""
         with self.monkeypatch.context() as patch:
             patch.chdir(project.root)
-            code = main(options)
+            code = run_command("verify", options)
         out, err = self.capsys.readouterr()
         (summary,) = err.splitlines()
         return code, out.splitlines(), summary

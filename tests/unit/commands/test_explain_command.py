@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from pipeline.commands import explain, predict
+from pipeline.commands import predict
+from pipeline.commands.command import run_command
 from pipeline.commands.explain import explain_files
 from tests.builders_nets import tiny_net
 from tests.builders_sier import LABELS
@@ -58,7 +57,7 @@ def speech(tmp_path: Path) -> Path:
 
 def error_line(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert explain.main([str(argument) for argument in arguments]) == 1
+    assert run_command("explain", [str(argument) for argument in arguments]) == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
@@ -71,7 +70,7 @@ def test_a_pair_gets_the_label_of_predict_and_a_picture(
 ) -> None:
     out = tmp_path / "new folder" / "picture.png"
     arguments = ["--image", image, "--speech", speech, "--model", nets / "both", "--out", out]
-    assert explain.main([str(argument) for argument in arguments]) == 0
+    assert run_command("explain", [str(argument) for argument in arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     answer = predict.predict(image, speech, nets / "both")
     assert lines[0] == f"{answer.label}  {answer.probabilities[answer.label]:.1%}"
@@ -124,7 +123,7 @@ def test_what_cannot_be_explained_is_said_in_one_line(
         (["--image", image, "--speech", sound, "--model", both], f"{sound}: the recording is silent as far as"),
         (["--image", image, "--speech", short, "--model", both], "frames cannot be cut into 8 segments"),
         ([*pair, folder], "expected a folder with config.json and model.safetensors"),
-        ([*pair, both, "--out", folder], f"{folder}: cannot be written"),
+        ([*pair, both, "--out", folder], f"{folder}: Is a directory"),
     ]
     for arguments, message in cases:
         assert message in error_line(arguments, capsys)
@@ -132,24 +131,6 @@ def test_what_cannot_be_explained_is_said_in_one_line(
 
 def test_without_any_file_the_arguments_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        explain.main(["--out", "a.png"])
+        run_command("explain", ["--out", "a.png"])
     assert stop.value.code == 2
     assert "expected --image, --speech or both" in capsys.readouterr().err
-
-
-def test_the_module_takes_arguments_for_the_command_and_none_for_the_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["explain", *arguments])
-        monkeypatch.delitem(sys.modules, "pipeline.explain", raising=False)  # runpy warns of modules run twice
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_module("pipeline.explain", run_name="__main__")
-        assert stop.value.code == 1
-        return capsys.readouterr().err
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.engine.lifecycle.on_sigterm_stop", lambda: None)
-    expected = "explain: error: nowhere: expected a folder with config.json"
-    assert run("--image", "no.png", "--model", "nowhere").startswith(expected)
-    assert run().startswith("explain: error: params.yaml: no such file")

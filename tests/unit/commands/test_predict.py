@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
 from pipeline.commands import predict
+from pipeline.commands.command import run_command
 from pipeline.errors import UserError
 from pipeline.networks.inputs import collate, open_inputs
 from pipeline.networks.params import InputParams
@@ -77,7 +78,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def error_line(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert predict.main([str(argument) for argument in arguments]) == 1
+    assert run_command("predict", [str(argument) for argument in arguments]) == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
@@ -140,7 +141,7 @@ def test_long_speech_is_cropped_and_the_answer_says_so(nets: Path, tmp_path: Pat
 def test_json_holds_everything(nets: Path, image: Path, speech: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--image", str(image), "--speech", str(speech), "--json", "--model"]
     capsys.readouterr()
-    assert predict.main([*arguments, str(nets / "both")]) == 0
+    assert run_command("predict", [*arguments, str(nets / "both")]) == 0
     output = capsys.readouterr()
     assert output.err == ""
     answer = json.loads(output.out)
@@ -149,7 +150,7 @@ def test_json_holds_everything(nets: Path, image: Path, speech: Path, capsys: py
     assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
     w1, w2, w3 = ParallelNet.from_pretrained(nets / "both").fusion_weights.tolist()
     assert answer["fusion_weights"] == {"speech": w1, "image": w2, "product": w3}
-    assert predict.main(["--speech", str(speech), "--json", "--model", str(nets / "speech")]) == 0
+    assert run_command("predict", ["--speech", str(speech), "--json", "--model", str(nets / "speech")]) == 0
     alone = json.loads(capsys.readouterr().out)
     assert alone["fusion_weights"] is None
     assert alone["inputs"] == {"image": None, "speech": str(speech)}
@@ -176,7 +177,7 @@ def test_people_see_a_bar_per_class(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_terminal_without_blocks_gets_signs(nets: Path, tmp_path: Path, image: Path) -> None:
     """In a process of its own, from another folder, where the screen must show nothing but the answer."""
-    command = [sys.executable, "-m", "pipeline.predict", "--image", str(image), "--model", str(nets / "both")]
+    command = [sys.executable, "-m", "pipeline", "predict", "--image", str(image), "--model", str(nets / "both")]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -191,9 +192,9 @@ def test_a_terminal_without_blocks_gets_signs(nets: Path, tmp_path: Path, image:
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--image"], ["--picture", "a.jpg"]])
 def test_wrong_arguments_end_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        predict.main(arguments)
+        run_command("predict", arguments)
     assert caught.value.code == 2
-    assert "usage: python -m pipeline.predict" in capsys.readouterr().err
+    assert "usage: sier predict" in capsys.readouterr().err
 
 
 def test_files_that_cannot_be_used_are_named(
@@ -298,7 +299,7 @@ def test_the_default_network_is_that_of_the_project(
     assert line.startswith("data/checkpoints/parallelnet: expected a folder with config.json and model.safetensors")
     assert line.endswith("found no config.json and no model.safetensors")
     shutil.copytree(nets / "both", tmp_path / "data/checkpoints/parallelnet")
-    assert predict.main(["--image", str(image)]) == 0
+    assert run_command("predict", ["--image", str(image)]) == 0
 
 
 def test_the_device_is_that_of_the_environment(

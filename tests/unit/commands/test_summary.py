@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands import summary
+from pipeline.commands.command import run_command
 from pipeline.errors import UserError
 
 METRICS: dict[str, Any] = {
@@ -132,11 +133,11 @@ def test_the_command_prints_the_lines_or_one_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert summary.main() == 1
+    assert run_command("summary", []) == 1
     assert capsys.readouterr() == ("", "summary: error: reports/clean.json: missing or damaged; run: dvc repro\n")
     Path("reports").mkdir()
     written(Path("reports"))
-    assert summary.main() == 0
+    assert run_command("summary", []) == 0
     found = capsys.readouterr()
     assert found.out.splitlines() == summary.summarise(Path("reports"))
     assert found.err == ""

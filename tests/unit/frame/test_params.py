@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from pipeline.commands import check
+from pipeline.commands.command import run_command
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import STRICT, read_params, section
@@ -44,10 +45,10 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 
 def problem(folder: Path, text: str | bytes, capsys: pytest.CaptureFixture[str]) -> str:
-    """What `python -m pipeline.check` says about a params file, without its prefix."""
+    """What `sier check` says about a params file, without its prefix."""
     path = folder / "params.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert check.main([str(path)]) == 1
+    assert run_command("check", [str(path)]) == 1
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.startswith("check: error: ")
@@ -57,8 +58,8 @@ def problem(folder: Path, text: str | bytes, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_projects_params_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check.main([str(SAMPLE)]) == 0
-    assert check.main([str(PROJECT / "params.paper.yaml")]) == 0
+    assert run_command("check", [str(SAMPLE)]) == 0
+    assert run_command("check", [str(PROJECT / "params.paper.yaml")]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -66,12 +67,12 @@ def test_check_reads_params_yaml_of_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert check.main([]) == 1
+    assert run_command("check", []) == 1
     assert capsys.readouterr().err == (
         "check: error: params.yaml: no such file; run from the project's folder, which holds params.yaml\n"
     )
     Path("params.yaml").write_bytes(SAMPLE.read_bytes())
-    assert check.main([]) == 0
+    assert run_command("check", []) == 0
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_a_bad_engine_setting_is_found_before_anything_runs(
     name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert check.main([str(SAMPLE)]) == 1
+    assert run_command("check", [str(SAMPLE)]) == 1
     assert capsys.readouterr().err == f"check: error: {expected}\n"
 
 
@@ -377,7 +378,7 @@ def test_check_refuses_settings_of_the_environment(
     variable: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert check.main([str(SAMPLE)]) == 1
+    assert run_command("check", [str(SAMPLE)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{variable} = {value}: expected" in line
     assert expected in line

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pipeline.commands import plan
+from pipeline.commands.command import run_command
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
@@ -188,7 +189,7 @@ def test_sizes() -> None:
 )
 def test_wrong_options_are_refused(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        plan.main(list(option))
+        run_command("plan", list(option))
     assert stop.value.code == 2
     assert option[1] in capsys.readouterr().err
 
@@ -197,7 +198,7 @@ def test_wrong_parameters_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert plan.main(["--params", "nowhere.yaml"]) == 1
+    assert run_command("plan", ["--params", "nowhere.yaml"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("plan: error: nowhere.yaml: no such file")
 
@@ -212,7 +213,7 @@ def test_the_command_plans_from_a_kept_pilot_and_fails_where_something_is_missin
         sections["acquire"]["fi"]["path"] = path
         Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
         plan.keep(made_pilot(sections), costs, plan.kept_pilot(sections, plan.PILOT_TWEETS, Path()))
-        assert plan.main(["--rows", "1250", "--kept-share", "0.5", "--json"]) == expected
+        assert run_command("plan", ["--rows", "1250", "--kept-share", "0.5", "--json"]) == expected
         found = json.loads(capsys.readouterr().out)
         seconds = {stage["stage"]: stage["seconds"] for stage in found["stages"]}
         assert seconds["clean"] == pytest.approx(5 + 125)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.commands import rate
+from pipeline.commands.command import run_command
 from pipeline.commands.rate import prepare
 from pipeline.frame.stage import BaseParams
 from pipeline.rating.server import SECRET_VARIABLE
@@ -40,7 +40,7 @@ def ratings(project: Path) -> Store:
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert rate.main(arguments) == 1
+    assert run_command("rate", arguments) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("rate: error: ")
@@ -49,11 +49,11 @@ def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_results_are_printed_for_people_and_for_programs(ratings: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rate.main(["--results"]) == 0
+    assert run_command("rate", ["--results"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["A_i", "A_ss", "A_hs", "A_ss-i", "A_hs-i"]
     assert next(line for line in lines if line.startswith("overall")).split()[1] == "100.0"
-    assert rate.main(["--results", "--json"]) == 0
+    assert run_command("rate", ["--results", "--json"]) == 0
     columns = json.loads(capsys.readouterr().out)
     assert columns[0]["cells"]["sad"]["accuracy"] == 1.0
     assert (columns[0]["ratings"], columns[0]["skipped"], columns[0]["alpha"]) == (8, 1, None)
@@ -61,7 +61,7 @@ def test_results_are_printed_for_people_and_for_programs(ratings: Store, capsys:
 
 
 def test_an_export_holds_every_answer(ratings: Store, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rate.main(["--export", "answers.csv"]) == 0
+    assert run_command("rate", ["--export", "answers.csv"]) == 0
     assert capsys.readouterr().out == "rate: 9 answers in answers.csv\n"
     frame = pd.read_csv(project / "answers.csv")
     assert list(frame.columns) == [
@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_there_is_named(project: Path, capsys: pytest.Captu
 )  # fmt: skip
 def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        rate.main(arguments)
+        run_command("rate", arguments)
     assert ended.value.code == 2
 
 

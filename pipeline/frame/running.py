@@ -1,0 +1,87 @@
+"""Start, stop and fail in one way, for stages and commands: an exit code and, where it is not 0, one line on stderr.
+
+0 complete and verified; 1 an error that the line explains; 2 wrong arguments; 75 a part of a stage (see
+`pipeline.engine.parts`); 130 and 143 stopped by Ctrl-C or SIGTERM, after which the same command goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.engine import lifecycle
+from pipeline.errors import STOPPING
+
+FULL = "free some space and run again; finished shards are kept"
+HINTS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: "check who may write there",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOMEM: "memory ran out; close other programs, or set SIER_WORKERS lower",
+}
+# A write does not say which file it was for; so say which disk is full.
+DISKS = (Path(".work"), Path("data"), Path("reports"), Path())
+# What libraries raise, of types that say nothing, where memory runs out.
+OUT_OF_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "bad_alloc", "can't start new thread")
+
+
+def exit_code(name: str, work: Callable[[], int], *, stopped: str = "stopped; run the same command to go on") -> int:
+    """Do `work`, which returns an exit code; whatever a user can cause ends in one line.
+
+    Args:
+        name: of the stage or command, at the line's beginning.
+        work: raises an error only for a defect of the project, which keeps its traceback.
+        stopped: what a stop by signal leaves behind.
+    """
+    lifecycle.on_sigterm_stop()
+    try:
+        return work()
+    except STOPPING as error:
+        return fail(name, str(error))
+    except KeyboardInterrupt:
+        return fail(name, stopped, 130)
+    except lifecycle.Stopped:
+        return fail(name, stopped, 143)
+    except BrokenPipeError:  # `sier verify | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        message = _of_machine(error)
+        if message is None:
+            raise
+        return fail(name, message)
+
+
+def fail(name: str, message: str, code: int = 1) -> int:
+    """Say in one line why it ends; returns the exit code."""
+    print(f"{name}: error: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
+    return code
+
+
+def say(text: str) -> None:
+    """Print lines of a result; names of files and foreign text in them cannot steer the terminal."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)
+
+
+def printable(line: str) -> str:
+    """`line` with control characters, bidirectional marks and undecodable bytes as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def _of_machine(error: Exception) -> str | None:
+    """What the machine lacks; None if it lacks nothing."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
+        return HINTS[errno.ENOMEM]
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    file = error.filename2 or error.filename  # of a rename, what it was to become
+    if file is None and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        file = min(filter(Path.is_dir, DISKS), key=lambda folder: shutil.disk_usage(folder).free)
+    hint = HINTS.get(error.errno)
+    return (f"{file}: " if file else "") + os.strerror(error.errno) + (f"; {hint}" if hint else "")
