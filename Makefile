@@ -48,10 +48,11 @@ bench: .venv/installed ## measure against peers, side by side; needs the data of
 bench-scale: .venv/installed ## time, memory and growth at B-T4SA's 470,586 rows, made up
 	python -m benchmarks.scale
 
-lint: .venv/installed ## ruff and mypy
+lint: .venv/installed ## ruff, mypy and the layers of the house
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports --no-cache --no-logo
 
 format: .venv/installed ## let ruff mend what it can
 	ruff check --fix

@@ -19,16 +19,18 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from models.parallelnet.losses import CombinedLoss
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.networks.build import build
-from pipeline.networks.fold import FoldTrainer, Job, arguments
+from pipeline.networks.fold import arguments
 from pipeline.networks.inputs import MEDIA, Inputs, collate
+from pipeline.networks.job import Job
 from pipeline.networks.params import InputParams, TrainParams, read_models
+from pipeline.networks.trainers import LossTrainer
 
 
 def random_rows(folder: Path, rows: int, params: InputParams, labels: tuple[str, ...]) -> Inputs:
@@ -98,12 +100,11 @@ def main() -> None:
         for _ in range(options.rounds):
             bare.append(bare_epoch(net, loader, loss, train.learning_rate))
             clock = Clock()
-            trainer = FoldTrainer(
-                model=net, args=TrainingArguments(**settings), loss=loss, sampler=None, train_dataset=rows,
-                data_collator=collate, callbacks=[clock],
+            trainer = LossTrainer(
+                model=net, args=TrainingArguments(**settings), loss=loss, train_dataset=rows, data_collator=collate,
+                callbacks=[clock],
                 optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": train.learning_rate}),
             )  # fmt: skip
-            trainer.remove_callback(PrinterCallback)
             trainer.train()
             ours.append(clock.seconds)
         begin = time.perf_counter()

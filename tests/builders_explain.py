@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from pipeline.engine.local import LocalEngine
+from pipeline.engine.worker import Engine
 from pipeline.explanation.inputs import probabilities, sample_of
 from pipeline.explanation.params import ExplainParams
 from pipeline.frame.params import section
@@ -53,7 +54,7 @@ def params(**changes: Any) -> ExplainParams:
     return section({"explain": {**SECTIONS["explain"], **changes}}, "explain", ExplainParams)
 
 
-def context(root: Path, engine: LocalEngine | None = None) -> Context:
+def context(root: Path, engine: Engine | None = None) -> Context:
     base = section(SECTIONS, "base", BaseParams)
     return Context(base, Paths(root), engine or LocalEngine(workers=1), sections=SECTIONS)
 

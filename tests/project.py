@@ -63,7 +63,7 @@ class Project:
     def variables(self, **more: str) -> dict[str, str]:
         """Environment of a process: the interpreter that runs the tests is the one `python` means."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SIER_", "DVC_"))}
-        return {
+        variables = {
             **kept,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
             "DVC_NO_ANALYTICS": "1",
@@ -73,6 +73,9 @@ class Project:
             **self.environment,
             **more,
         }
+        if {"SIER_FAILPOINT", "SIER_SHARD_ORDER"} & set(variables):
+            variables["PYTHONPATH"] = f"{self.root / 'tests' / 'hooks'}{os.pathsep}{self.root}"
+        return variables
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A finished process; arguments by name are environment variables."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pipeline.engine import parts, store
-from pipeline.engine.local import ORDERS, LocalEngine
+from pipeline.engine.local import LocalEngine
 from pipeline.engine.worker import Engine
 from pipeline.errors import UserError
 
@@ -21,16 +21,13 @@ T = TypeVar("T")
 
 
 def engine_from_environment() -> Engine:
-    """The engine that `SIER_ENGINE`, `SIER_WORKERS`, `SIER_SHARD_ORDER`, `SIER_SHARD` and `SIER_RAY_*` ask for."""
+    """The engine that `SIER_ENGINE`, `SIER_WORKERS`, `SIER_SHARD` and `SIER_RAY_*` ask for."""
     name = _choice("SIER_ENGINE", ENGINES)
-    order = os.environ.get("SIER_SHARD_ORDER", "forward")
-    if order not in ORDERS.replace(",", "").split():
-        raise UserError(f"SIER_SHARD_ORDER = {order}: expected {ORDERS}")
     part = _parsed(parts.VARIABLE, parts.Part.parse)
     cores = os.cpu_count() or 1
     workers = _number("SIER_WORKERS", cores, "processes")
     if name == "local":
-        return LocalEngine(workers, order, part)
+        return LocalEngine(workers, part)
     from pipeline.engine.ray_cluster import RayEngine, gpus  # noqa: PLC0415 - only who asks for it pays for it
 
     address = os.environ.get("SIER_RAY_ADDRESS", "").strip() or None
@@ -39,7 +36,7 @@ def engine_from_environment() -> Engine:
         raise UserError("SIER_DEVICE = cuda with SIER_ENGINE = ray: expected SIER_RAY_GPUS, such as 0.25")
     # Without a number a cluster that is there already is used as a whole.
     actors = None if address and not os.environ.get("SIER_WORKERS") else workers
-    return RayEngine(workers=workers, actors=actors, address=address, gpus=share, order=order, part=part)
+    return RayEngine(workers=workers, actors=actors, address=address, gpus=share, part=part)
 
 
 def store_from_environment() -> store.Folder | None:

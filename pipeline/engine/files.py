@@ -14,8 +14,6 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.engine import failpoints
-
 TEMPORARY = ".{name}.{process}.tmp"
 PROCESS = f"{socket.gethostname()}-{os.getpid()}"  # many machines may share a folder
 
@@ -29,12 +27,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(TEMPORARY.format(name=path.name, process=PROCESS))
     try:
         write(temporary)
-        failpoints.hit("write", temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        failpoints.hit("fsync")
         temporary.replace(path)
-        failpoints.hit("rename")
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -102,7 +97,6 @@ def replace_folder(new: Path, target: Path) -> None:
         _move_folder(new, beside)
     if target.exists():
         target.rename(retired)
-    failpoints.hit("replace")
     try:
         beside.rename(target)
     except OSError:
@@ -110,7 +104,6 @@ def replace_folder(new: Path, target: Path) -> None:
             retired.rename(target)
         raise
     sync_folder(target.parent)
-    failpoints.hit("retire")
     remove_tree(retired)
 
 

@@ -22,6 +22,7 @@ from pipeline.engine import shards
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline", "models")
 FRAME = (
+    "models/errors.py",
     "pipeline/engine/",
     "pipeline/errors.py",
     "pipeline/frame/metrics_files.py",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -22,8 +21,6 @@ from pipeline.engine.parts import Part
 from pipeline.engine.worker import ONE_THREAD, STARTS, Job, Worker, work
 from pipeline.errors import UserError
 
-ORDERS = "forward, reverse or shuffle"
-
 
 @dataclass(frozen=True)
 class LocalEngine:
@@ -31,26 +28,23 @@ class LocalEngine:
 
     Attributes:
         workers: processes; with 1 the work is done in this one, which is easier to debug.
-        order: in which shards are handed out; results do not depend on it.
         part: of the shards; None for all.
     """
 
     workers: int
-    order: str = "forward"
     part: Part | None = None
 
     def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
         """See `Engine.run`."""
         if not tasks:
             return
-        ordered = in_order(tasks, self.order)
         if self.workers == 1 or len(tasks) <= 1:
             worker = job.make_worker()
             with threadpool_limits(limits=1):  # of libraries, which `make_worker` has loaded
-                for task in ordered:
+                for task in tasks:
                     yield work(worker, job, task)
             return
-        waiting = {task.index: task for task in ordered}
+        waiting = {task.index: task for task in tasks}
         for start in range(1, STARTS + 1):
             try:
                 for marker in self._run_pool(job, list(waiting.values())):
@@ -88,13 +82,6 @@ class LocalEngine:
             for process in multiprocessing.active_children():
                 process.kill()
             raise
-
-
-def in_order(tasks: Sequence[shards.Task], order: str) -> list[shards.Task]:
-    """`tasks` in one of `ORDERS`."""
-    if order == "shuffle":
-        return random.Random().sample(tasks, len(tasks))
-    return list(tasks) if order == "forward" else list(reversed(tasks))
 
 
 @contextmanager

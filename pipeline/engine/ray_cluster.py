@@ -24,7 +24,6 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 from pipeline.engine import ray_actor, shards
-from pipeline.engine.local import in_order
 from pipeline.engine.parts import Part
 from pipeline.engine.worker import STARTS, Job
 from pipeline.errors import UserError, first_line
@@ -46,7 +45,6 @@ class RayEngine:
         actors: at most so many; None for as many as the cluster has room for.
         address: of a cluster that is there; None starts one here.
         gpus: of each actor; may be a fraction.
-        order: in which shards are handed out; results do not depend on it.
         part: of the shards; None for all.
     """
 
@@ -54,7 +52,6 @@ class RayEngine:
     actors: int | None = None
     address: str | None = None
     gpus: float = 0.0
-    order: str = "forward"
     part: Part | None = None
     _opened: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
@@ -70,7 +67,7 @@ class RayEngine:
         )  # fmt: skip
         setting = ray_actor.Actor.setting(job)
         actors = [kind.remote(*setting) for _ in range(number)]
-        waiting = deque(in_order(tasks, self.order))
+        waiting = deque(tasks)
         under_way: dict[Future[shards.Marker], _UnderWay] = {}
         try:
             for actor in actors * IN_FLIGHT:

@@ -10,6 +10,7 @@ from pipeline.errors import UserError
 
 
 def required(name: str, kind: pa.DataType) -> pa.Field:
+    """A column without nulls."""
     return pa.field(name, kind, nullable=False)
 
 

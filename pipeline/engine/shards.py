@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine import failpoints, files, store
+from pipeline.engine import files, store
 from pipeline.engine.rejects import conform, rejects_table
 from pipeline.engine.store import Folder
 from pipeline.errors import UserError, first_line
@@ -98,7 +98,6 @@ def commit(folder: Folder, task: Task, output: Output, fingerprint: str) -> Mark
     rejects = _write_table(folder, f"rejects/{name}.parquet", rejects_table(output.rejects))
     counts = Counter(status for _, status, _ in output.rejects)
     marker = Marker(name, task.rows, {OK: output.rows.num_rows, **dict(sorted(counts.items()))}, part, rejects)
-    failpoints.hit("marker")
     value = {"fingerprint": fingerprint, "format": FORMAT, **asdict(marker)}
     store.write_bytes(folder / f"{name}.json", json.dumps({**value, "sha256": _sum(value)}).encode())
     return marker
@@ -157,10 +156,8 @@ def publish(
         store.fetch(folder / f"{shard_name(index)}.parquet", new / marker.part.name, marker.part.sha256)
         if names is None:
             store.fetch(folder / marker.rejects.name, new / marker.rejects.name, marker.rejects.sha256)
-        failpoints.hit("link")
     for name, content in (extra or {}).items():
         files.write_bytes(new / name, content)
-    failpoints.hit("manifest")
     files.write_bytes(new / MANIFEST, manifest(markers))
     files.replace_folder(new, out)
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from pipeline.engine import failpoints, files, parts, shards, store
+from pipeline.engine import files, parts, shards, store
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine, Job, MakeWorker
 
@@ -107,7 +107,6 @@ def work_folder(root: F, stage: str, fingerprint: str) -> F:
 
 def finish(*folders: Folder) -> None:
     """After success: remove the stage's folders of other fingerprints."""
-    failpoints.hit("finish")
     for folder in folders:
         for other in store.folders_in(folder.parent):
             if other != folder:

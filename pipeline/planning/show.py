@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.commands.text_table import aligned
+from tabulate import tabulate
 
 _HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
 _UNITS = {
@@ -75,7 +75,9 @@ def _table(plan: Mapping[str, Any]) -> list[str]:
     total = None if None in seconds else sum(seconds)
     totals = (duration(total), size(disk["workspace_bytes"]), size(disk["work_peak_bytes"]), size(disk["cache_bytes"]))
     rows.append(("all, one after the other", "", "", *totals))
-    return aligned(rows)
+    return tabulate(
+        rows, tablefmt="plain", colglobalalign="right", colalign=["left"], disable_numparse=True
+    ).splitlines()
 
 
 def _amounts(plan: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.commands.text_table import aligned
+from tabulate import tabulate
+
 from pipeline.rating.conditions import OVERALL
 from pipeline.rating.results import LEVEL, Cell, Column
 
@@ -28,7 +29,15 @@ def render(columns: Sequence[Column], labels: Sequence[str]) -> str:
         ["skipped", *(str(column.skipped) for column in columns)],
         ["alpha", *("-" if column.alpha is None else f"{column.alpha:.2f}" for column in columns)],
     ]
-    return "\n".join([*aligned(rows), "", *NOTES])
+    table = tabulate(
+        rows,
+        tablefmt="plain",
+        colglobalalign="right",
+        colalign=["left"],
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
+    return "\n".join([table, "", *NOTES])
 
 
 def _cell(cell: Cell | None) -> str:

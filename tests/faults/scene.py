@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import yaml
 
-from pipeline.engine import failpoints, shards
+from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
+from tests import failpoints
 
 SHARDS = 6
 STAGES = ("numbers", "doubles")
@@ -39,7 +40,8 @@ class Scene:
     def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("SIER_", "DVC_"))}
         return {
-            **plain, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "SIER_WORKERS": "1", "DVC_NO_ANALYTICS": "1",
+            **plain, "PYTHONPATH": os.pathsep.join(map(str, (PROJECT / "tests" / "hooks", PROJECT))),
+            "OMP_NUM_THREADS": "1", "SIER_WORKERS": "1", "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self.root.with_name(f"{self.root.name}.dvc")),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{plain.get('PATH', '')}", **environment,
         }  # fmt: skip

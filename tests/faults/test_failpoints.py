@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine import failpoints
+from tests import failpoints
 from tests.faults.scene import SHARDS, Scene
 
 Record = Callable[[str, str, str], None]

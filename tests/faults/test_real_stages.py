@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine import failpoints
+from tests import failpoints
 from tests.engine_workers import until, until_gone
 from tests.project import Project, family, new_project
 

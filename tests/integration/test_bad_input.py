@@ -220,7 +220,7 @@ def test_a_voice_that_is_not_installed(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm"), ("SIER_SHARD_ORDER", "odd")]
+    ("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")]
 )
 def test_a_wrong_setting(tiny_copy: Project, name: str, value: str) -> None:
     refused(tiny_copy, "synthesize", f"{name} = {value}", **{name: value})

@@ -26,6 +26,7 @@ from pipeline.engine.ray_cluster import QUIET, RayEngine
 from pipeline.engine.work import Work, run_shards
 from pipeline.errors import RowError, UserError
 from tests.engine_workers import Squares, Waiting, calls, failing, tasks, unloadable, until, until_gone
+from tests.orders import Reordered
 from tests.project import Project
 from tests.slow_stage import PARAMS
 
@@ -106,7 +107,7 @@ def test_every_shard_runs_once_in_actors_that_load_once_and_no_byte_differs(
 ) -> None:
     log = tmp_path / "log"
     # A fraction of a GPU: Ray counts what a node says that it has.
-    run_shards(RayEngine(1, gpus=0.5, order="shuffle"), squares(tmp_path / "work", partial(Squares, log)))
+    run_shards(Reordered(RayEngine(1, gpus=0.5), "shuffle"), squares(tmp_path / "work", partial(Squares, log)))
     assert content(tmp_path / "work") == undisturbed
     assert runs(log) == [1] * SHARDS
     assert len(set(loaders(log))) == len(loaders(log)) == 2

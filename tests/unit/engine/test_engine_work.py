@@ -24,6 +24,7 @@ from pipeline.engine.work import Work, run_shards, work_folder
 from pipeline.engine.worker import Engine, Job, MakeWorker
 from pipeline.errors import RetryableError, RowError, UserError
 from tests.engine_workers import Losing, Squares, calls, failing, tasks, unloadable, until_gone
+from tests.orders import Reordered
 
 SHARDS = 6
 ROWS = 5
@@ -82,7 +83,7 @@ def test_one_worker_works_in_this_process(tmp_path: Path, log: Path) -> None:
 
 
 def test_workers_and_order_change_no_byte(tmp_path: Path, log: Path) -> None:
-    engines = [ALONE, TWO] + [LocalEngine(workers, order) for workers, order in ((1, "reverse"), (2, "shuffle"))]
+    engines: list[Engine] = [ALONE, TWO, Reordered(ALONE, "reverse"), Reordered(TWO, "shuffle")]
     found = []
     for number, engine in enumerate(engines):
         run_shards(engine, squares(tmp_path / str(number), log))
@@ -91,18 +92,17 @@ def test_workers_and_order_change_no_byte(tmp_path: Path, log: Path) -> None:
     assert all(other == found[0] for other in found[1:])
 
 
-def test_orders_hand_out_every_shard(tmp_path: Path, log: Path) -> None:
+def test_tasks_are_handed_out_as_they_come(tmp_path: Path, log: Path) -> None:
     class Noting(Squares):
         def __call__(self, task: shards.Task) -> shards.Output:
             seen.append(task.index)
             return super().__call__(task)
 
-    for order in ("forward", "reverse", "shuffle"):
+    engines: dict[str, Engine] = {"forward": ALONE, "reverse": Reordered(ALONE, "reverse")}
+    for order, engine in engines.items():
         seen: list[int] = []
-        run_shards(LocalEngine(1, order), squares(tmp_path / order, log, lambda: Noting(log)))
-        assert sorted(seen) == list(range(SHARDS))
-        if order != "shuffle":
-            assert seen == sorted(seen, reverse=order == "reverse")
+        run_shards(engine, squares(tmp_path / order, log, lambda: Noting(log)))
+        assert seen == sorted(range(SHARDS), reverse=order == "reverse")
 
 
 @pytest.mark.parametrize("engine", [ALONE, TWO], ids=["one worker", "two workers"])
@@ -285,8 +285,8 @@ FULL_RAY = {"SIER_RAY_ADDRESS": "head:6379", "SIER_RAY_GPUS": "0.25", "SIER_DEVI
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, LocalEngine(os.cpu_count() or 1, "forward")),
-        ({"SIER_ENGINE": "local", "SIER_WORKERS": "3", "SIER_SHARD_ORDER": "shuffle"}, LocalEngine(3, "shuffle")),
+        ({}, LocalEngine(os.cpu_count() or 1)),
+        ({"SIER_ENGINE": "local", "SIER_WORKERS": "3"}, LocalEngine(3)),
         ({"SIER_SHARD": "1/2", "SIER_WORKERS": "1"}, LocalEngine(1, part=Part(1, 2))),
         ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(os.cpu_count() or 1)),
         ({"SIER_ENGINE": "ray"}, RAY),
@@ -314,7 +314,6 @@ def test_the_engine_is_as_the_environment_says(
     [
         ({"SIER_ENGINE": "spark"}, "SIER_ENGINE = spark: expected local or ray"),
         ({"SIER_WORKERS": "0"}, "SIER_WORKERS = 0: expected a number of processes, 1 or more"),
-        ({"SIER_SHARD_ORDER": "random"}, "SIER_SHARD_ORDER = random: expected forward, reverse or shuffle"),
         ({"SIER_SHARD": "3/3"}, "SIER_SHARD = 3/3: expected i/n with 0 <= i < n, such as 0/8"),
         ({"SIER_ENGINE": "ray", "SIER_DEVICE": "cuda"}, "expected SIER_RAY_GPUS, such as 0.25"),
         *[

@@ -30,6 +30,7 @@ from pipeline.media import audio
 from pipeline.networks.decoding import read_image
 from tests.builders_explain import context, params, write_project
 from tests.builders_sier import LABELS
+from tests.orders import Reordered
 
 PAIRS = [("zero", "silence"), ("blur", "mean")]
 
@@ -178,7 +179,7 @@ def test_the_report_counts_rows_and_its_plots_have_both_baselines(
 def test_equal_runs_give_equal_bytes_whatever_the_order(
     project: tuple[Path, list[dict[str, Any]], Report], fresh: Path
 ) -> None:
-    explain.run(params(), context(fresh, LocalEngine(workers=1, order="reverse")))
+    explain.run(params(), context(fresh, Reordered(LocalEngine(workers=1), "reverse")))
     assert everything(fresh) == everything(project[0])
     assert len(everything(fresh)) == 2 + 2 + 1 + 5
 

@@ -42,7 +42,7 @@ Run = Callable[[TinyParams, Context], Report]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    for name in ("SIER_ENGINE", "SIER_WORKERS", "SIER_SHARD_ORDER", "DVC_STAGE"):
+    for name in ("SIER_ENGINE", "SIER_WORKERS", "DVC_STAGE"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "params.yaml").write_text(PARAMS)
     former = signal.getsignal(signal.SIGTERM)
@@ -74,7 +74,7 @@ def test_a_run_gets_its_params_and_context_and_its_report_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIER_WORKERS", "3")
-    monkeypatch.setenv("SIER_SHARD_ORDER", "reverse")
+    monkeypatch.setenv("reverse")
     seen = []
 
     def run(params: TinyParams, context: Context) -> Report:
@@ -85,7 +85,7 @@ def test_a_run_gets_its_params_and_context_and_its_report_is_printed(
     expected = Context(
         BaseParams(seed=7, labels=("happy", "sad")),
         Paths(Path()),
-        LocalEngine(3, "reverse"),
+        LocalEngine(3),
         "",
         yaml.safe_load(PARAMS),
     )

@@ -22,6 +22,7 @@ from pipeline.errors import UserError
 from pipeline.networks import decoding, inputs
 from pipeline.networks.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier
+from tests.orders import Reordered
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -63,7 +64,7 @@ def test_a_second_call_decodes_nothing_and_maps_the_same_files(tmp_path: Path, d
 def test_neither_workers_nor_their_order_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "FEW_ROWS", 0)
     found = []
-    for place, engine in enumerate((LocalEngine(1), LocalEngine(1, "reverse"), LocalEngine(2))):
+    for place, engine in enumerate((LocalEngine(1), Reordered(LocalEngine(1), "reverse"), LocalEngine(2))):
         root = tmp_path / str(place)
         write_sier(root)
         found.append(content(open_inputs("sier_train", INPUTS, context_at(root, engine)).folder))
@@ -78,8 +79,8 @@ def open_elsewhere(root: Path, kill_at: int = -1, processes: int = 1) -> subproc
     script = f"""
 import os, signal, time
 from pathlib import Path
-from pipeline import decoding
-from pipeline.inputs import open_inputs
+from pipeline.networks import decoding
+from pipeline.networks.inputs import open_inputs
 from tests import builders_sier as t
 root = Path({str(root)!r})
 work = decoding.Decoder.__call__
@@ -189,7 +190,7 @@ def test_select_takes_masks_and_places(tmp_path: Path) -> None:
     write_sier(tmp_path)
     found = open_inputs("sier_train", INPUTS, context_at(tmp_path))
     masked = found.select(found.rows["fold"] == 1)
-    assert (len(masked), masked.places.tolist(), masked.labels.tolist()) == (3, [1, 6, 11], [1, 2, 3])
+    assert (len(masked), masked.indices.tolist(), masked.labels.tolist()) == (3, [1, 6, 11], [1, 2, 3])
     ordered = found.select([5, 0, 5])
     assert [item["labels"] for item in (ordered[0], ordered[1], ordered[2])] == [1, 0, 1]
     np.testing.assert_array_equal(ordered[0]["pixel_values"], found.images[5])

@@ -22,6 +22,7 @@ from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import Request, Spoken, TransformersVitsParams
 from pipeline.voices.vits import VitsVoice
 from tests.builders_sier import context_at, write_folder
+from tests.orders import Reordered
 from tests.unit.speech.test_synthesize import rejects_of, rows_of
 from tests.vits import write_transformers_vits
 
@@ -95,7 +96,7 @@ def test_speech_is_the_same_whichever_shard_comes_first_and_after_a_stop(
     assert by_id["100-0"]["audio"] != by_id["200-9"]["audio"]
 
     torch.manual_seed(2)
-    backwards = replace(context_at(roots[1]), engine=LocalEngine(1, "reverse"))
+    backwards = replace(context_at(roots[1]), engine=Reordered(LocalEngine(1), "reverse"))
     with monkeypatch.context() as patch:
         patch.setattr(VitsVoice, "speak_batch", Stopping(1))
         with pytest.raises(UserError, match="stopped here"):
