@@ -41,8 +41,8 @@ from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.tables import CHECKPOINTS, VOICE_STATISTICS_FILE
-from pipeline.teachers.items import SOURCES, ScoreParams
-from pipeline.teachers.scorer import Scorer
+from pipeline.teachers.params import ScoreParams
+from pipeline.teachers.scoring import SOURCES, Scorer
 
 BATCH = 16
 OF_BARE_LOOP, TIMES_ONE_BY_ONE = 0.9, 2.0

@@ -30,7 +30,7 @@ from models.pair.game import PairGame
 from models.shapley import Tree, exact_factored, tree_values
 from models.shapley.game import BoolArray, FloatArray, Game
 from pipeline.engine import shards
-from pipeline.explanation.inputs import players_of, probabilities, sample_of
+from pipeline.explanation.preparation import players_of, probabilities, sample_of
 from pipeline.media import audio
 from pipeline.networks.decoding import read_image
 from pipeline.networks.loading import load_network

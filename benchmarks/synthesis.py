@@ -33,14 +33,14 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.speech import recordings
-from pipeline.speech.speakers import Cast
+from pipeline.speech.script import SPOKEN_COLUMNS, Cast, Script
 from pipeline.voices import load_voice
 from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
 
 SHARD_TEXTS = 20
 ONE_THREAD_TEXTS = 60  # shares of the bare model settle early; processes need many texts to outweigh their start
 OF_BARE_MODEL = 0.95
-SCRIPT = recordings.Script(Cast("one", ()), None)
+SCRIPT = Script(Cast("one", ()), None)
 
 
 def params(share: float) -> synthesize.SynthesizeParams:
@@ -56,12 +56,8 @@ def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
     found = list(dict.fromkeys(pa.concat_tables(parts)["spoken_text"].to_pylist()))[:texts]
     made = []
     for index, start in enumerate(range(0, len(found), SHARD_TEXTS)):
-        rows = [
-            dict.fromkeys(recordings.SPOKEN_COLUMNS, "") | {"spoken_text": text} for text in found[start:][:SHARD_TEXTS]
-        ]
-        table = pa.Table.from_pylist(
-            rows, schema=pa.schema([tables.CLEAN.field(name) for name in recordings.SPOKEN_COLUMNS])
-        )
+        rows = [dict.fromkeys(SPOKEN_COLUMNS, "") | {"spoken_text": text} for text in found[start:][:SHARD_TEXTS]]
+        table = pa.Table.from_pylist(rows, schema=pa.schema([tables.CLEAN.field(name) for name in SPOKEN_COLUMNS]))
         made.append(shards.commit(folder / "made", shards.Task(index, len(table), None), shards.Output(table), ""))
     shards.publish(folder / "made", made, folder / "clean")
     return found

@@ -8,12 +8,7 @@ class ModelError(Exception):
 
 
 class ItemError(Exception):
-    """An item (a waveform or a picture) that cannot be used.
-
-    Args:
-        status: a short snake_case name to count by, such as `image_truncated`.
-        reason: one sentence about this very item, for a person.
-    """
+    """An item (waveform or picture) that cannot be used: a snake_case status to count by, and a sentence for people."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(f"{status}: {reason}")

@@ -3,7 +3,7 @@
 import sys
 from itertools import pairwise
 
-# Commands were modules of this package once, and `sier publish` stands in people's scripts.
+# Commands were modules of this package once, and `python -m pipeline.publish` stands in people's scripts.
 _MOVED = ("check", "plan", "predict", "publish", "rate", "rebuild", "summary", "verify")
 for _place, (_flag, _module) in enumerate(pairwise(sys.orig_argv), 2):
     _command = _module.removeprefix("pipeline.")

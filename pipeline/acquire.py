@@ -74,11 +74,7 @@ class AcquireParams:
 
 
 def run(params: AcquireParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the corpus cannot be had, is not in its published format, or differs from a given sha256.
-    """
+    """Raises UserError: the corpus cannot be had, is not in its published format, or differs from a given sha256."""
     corpus, paths = context.item, context.paths
     source = _given(params, context)
     new = paths.work / "acquire" / corpus

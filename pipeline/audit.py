@@ -26,25 +26,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.engine import files
-from pipeline.errors import UserError
+from pipeline.frame.audit_table import AUDIT, AUDIT_FILE
 from pipeline.frame.metrics_files import write_metrics, write_plot
-from pipeline.frame.params import STRICT
+from pipeline.frame.params import STRICT, expect_network_of_sier
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import trained
-from pipeline.networks.params import read_models
 from pipeline.networks.trained import Trained
 
-AUDIT_FILE = "audit.parquet"
-AUDIT = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("fold", pa.int8(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("suggested_label", pa.string(), nullable=False),  # the network's most probable one
-        pa.field("label_quality", pa.float32(), nullable=False),  # its probability of the label: 1 is beyond doubt
-        pa.field("is_issue", pa.bool_(), nullable=False),  # off the diagonal of the confident joint
-    ]
-)
 QUALITY_BINS = np.round(np.arange(0.0, 1.01, 0.1), 2)
 
 
@@ -62,16 +50,8 @@ class AuditParams:
 
 
 def run(params: AuditParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the network is not one of data/sier, or was not trained.
-    """
-    models = read_models(dict(context.sections))
-    if params.model not in models:
-        raise UserError(f"audit.model = {params.model}: expected one of {', '.join(models)}")
-    if models[params.model].rows != "sier":
-        raise UserError(f"audit.model = {params.model}: is trained on sentiments; expected a network with rows: sier")
+    """Raises UserError: the network is not one of data/sier, or was not trained."""
+    expect_network_of_sier(context.sections, "audit.model", params.model)
     labels = context.base.labels
     found = trained.read(context.paths.checkpoints, params.model, "sier", labels)
     table = audit(found)
@@ -87,52 +67,43 @@ def run(params: AuditParams, context: Context) -> Report:
     return Report(len(frame), len(frame), notes=tuple(_notes(metrics)))
 
 
-def audit(found: Trained) -> pa.Table:
+def audit(network: Trained) -> pa.Table:
     """A row of `AUDIT` for each held-out row, in the order of ids.
 
     `label_quality` is self-confidence: the probability of the row's own label. `is_issue`: off the diagonal of
     the confident joint, that is, another class is as probable as it is on average for the rows with that label.
     """
-    truth, probabilities = _present(found)
+    truth, probabilities = _present(network)
     quality = probabilities[np.arange(len(truth)), truth]
     issues = np.zeros(len(truth), dtype=bool)
     if probabilities.shape[1] > 1:
         quality = get_label_quality_scores(truth, probabilities, method="self_confidence")
         issues = find_label_issues(truth, probabilities, filter_by="confident_learning", n_jobs=1)
-    names = np.array(found.labels)
+    names = np.array(network.labels)
     rows = pd.DataFrame({
-        "id": found.ids, "fold": found.fold, "label": names[found.truth], "suggested_label": names[found.predicted],
-        "label_quality": quality.astype(np.float32), "is_issue": issues,
+        "id": network.ids, "fold": network.fold, "label": names[network.truth],
+        "suggested_label": names[network.predicted], "label_quality": quality.astype(np.float32), "is_issue": issues,
     }).sort_values("id")  # fmt: skip
     return pa.Table.from_pandas(rows, schema=AUDIT, preserve_index=False)
 
 
-def _present(found: Trained) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _present(network: Trained) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Class ids and probabilities without classes that no held-out row has, which the library cannot take."""
-    present = np.unique(found.truth)
-    probabilities = found.probabilities[:, present].astype(np.float64) + np.finfo(np.float32).tiny
-    return np.searchsorted(present, found.truth), probabilities / probabilities.sum(axis=1, keepdims=True)
+    present = np.unique(network.truth)
+    probabilities = network.probabilities[:, present].astype(np.float64) + np.finfo(np.float32).tiny
+    return np.searchsorted(present, network.truth), probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def _write(table: pa.Table, target: Path) -> None:
-    new = target.with_name(f".{target.name}.new")
-    files.remove_tree(new)
-    new.mkdir(parents=True)
-    pq.write_table(table, new / AUDIT_FILE)
-    files.replace_folder(new, target)
-
-
-def _metrics(table: pa.Table, found: Trained) -> dict[str, Any]:
+def _metrics(table: pa.Table, network: Trained) -> dict[str, Any]:
     frame: pd.DataFrame = table.to_pandas()
-    by_label = frame.groupby("label")
     return {
-        "model": found.name,
+        "model": network.name,
         "rows": len(frame),
-        "folds": sorted(int(fold) for fold in np.unique(found.fold)),
+        "folds": sorted(int(fold) for fold in np.unique(network.fold)),
         # A network that knows little doubts much: read the figures below beside this one.
-        "out_of_fold_accuracy": float((found.predicted == found.truth).mean()),
+        "out_of_fold_accuracy": float((network.predicted == network.truth).mean()),
         "issues": int(frame["is_issue"].sum()),
-        "estimated_label_noise": _noise(found),
+        "estimated_label_noise": _noise(network),
         "mean_label_quality": float(frame["label_quality"].mean()),
         "labels": {
             name: {
@@ -140,14 +111,14 @@ def _metrics(table: pa.Table, found: Trained) -> dict[str, Any]:
                 "issues": int(rows["is_issue"].sum()),
                 "mean_label_quality": float(rows["label_quality"].mean()),
             }
-            for name, rows in by_label
+            for name, rows in frame.groupby("label")
         },
     }
 
 
-def _noise(found: Trained) -> float | None:
+def _noise(network: Trained) -> float | None:
     """Share of the estimated joint distribution of labels and answers that is off its diagonal; None for one label."""
-    truth, probabilities = _present(found)
+    truth, probabilities = _present(network)
     if probabilities.shape[1] < 2:
         return None
     joint = estimate_joint(truth, probabilities, confident_joint=compute_confident_joint(truth, probabilities))
@@ -155,15 +126,20 @@ def _noise(found: Trained) -> float | None:
 
 
 def _histogram(frame: pd.DataFrame, labels: tuple[str, ...]) -> list[tuple[str, float, int]]:
+    """(label, lower edge of a bin of label_quality, rows)."""
+    counts = {
+        label: np.histogram(frame.loc[frame["label"] == label, "label_quality"], QUALITY_BINS)[0] for label in labels
+    }
     return [
-        (label, float(low), int(count))
+        (label, float(low), int(rows))
         for label in labels
-        for low, count in zip(
-            QUALITY_BINS,
-            np.histogram(frame.loc[frame["label"] == label, "label_quality"], QUALITY_BINS)[0],
-            strict=False,
-        )
+        for low, rows in zip(QUALITY_BINS, counts[label], strict=False)
     ]
+
+
+def _write(table: pa.Table, target: Path) -> None:
+    with files.replacing(target) as new:
+        pq.write_table(table, new / AUDIT_FILE)
 
 
 def _notes(metrics: dict[str, Any]) -> list[str]:

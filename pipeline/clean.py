@@ -36,11 +36,7 @@ LIBRARIES = ("datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "pillow",
 
 
 def run(params: CleanParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the corpus is not there, or no row of it is usable.
-    """
+    """Raises UserError: the corpus is not there, or no row of it is usable."""
     corpus = context.paths.data / "corpora" / "b_t4sa"
     acquired.read_manifest(corpus)
     mark = fingerprint(

@@ -4,57 +4,43 @@ In   data/sier (test rows), data/checkpoints/<model>, data/predictions/<model>.p
 Out  data/explanations: explanations.parquet (see `pipeline.explanation.table`), figures/<id>.png, rejects.parquet
      reports/explain.json and plots (see `pipeline.explanation.summary`)
 
-Rows are drawn label by label, rows that the network gets right and wrong in turn. The same module explains any pair of
-files: `sier explain --image a.jpg --speech b.wav`, see `pipeline.commands.explain`.
+Rows are drawn label by label, rows that the network gets right and wrong in turn. `sier explain` explains any
+picture and recording.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
-from pipeline.engine.rejects import rejects_table
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.explanation import selection
 from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.summary import REPORTED, report_on
-from pipeline.explanation.table import EXPLANATION, FILE
-from pipeline.frame.params import PARAMS_FILE, section
+from pipeline.explanation.table import FILE, publish
+from pipeline.frame.params import section
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import trained
-from pipeline.networks.params import TrainParams, read_models
+from pipeline.networks.params import TrainParams, sier_model
 
 LIBRARIES = (
     "ctranslate2", "faster-whisper", "matplotlib", "numpy", "pillow", "pyarrow", "soundfile", "timm", "torch",
     "transformers",
 )  # fmt: skip
-ROWS_PER_GROUP = 500  # of the Parquet file; what is in memory at once
 
 
 def run(params: ExplainParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the model is none of this dataset's, what earlier stages left is missing or damaged, or there are
-            more parts than pixels, frames or subsets that fit.
+    """Raises UserError: the model is none of this dataset's, what earlier stages left is missing or damaged, or there
+    are more parts than pixels, frames or subsets that fit.
     """
-    models = read_models(dict(context.sections))
-    if params.model not in models:
-        raise UserError(f"{PARAMS_FILE}: explain.model = {params.model}: expected a key of models: {', '.join(models)}")
-    model = models[params.model]
-    if model.rows != "sier":
-        raise UserError(
-            f"{PARAMS_FILE}: explain.model = {params.model}: expected a network of rows: sier, found rows: {model.rows}"
-        )
+    model = sier_model(context.sections, "explain.model", params.model)
     inputs = section(dict(context.sections), "train", TrainParams).inputs
     selection.check_parts(params, model, inputs)
     data = context.paths.data
@@ -63,7 +49,7 @@ def run(params: ExplainParams, context: Context) -> Report:
     chosen = selection.choose(predictions, context.base.labels, params.corpus_rows)
     tasks = selection.tasks(data / "sier", predictions, chosen, params.figures)
 
-    from pipeline.explanation.rows import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
+    from pipeline.explanation.explainer import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
 
     # Neither changes what a row becomes.
     own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
@@ -81,7 +67,7 @@ def run(params: ExplainParams, context: Context) -> Report:
     rejects = shards.read_rejects(work.folder, markers)
     if len(rejects) == len(tasks):
         raise UserError(f"{data / 'sier'}: none of {len(tasks)} rows can be explained; the first: {rejects[0][2]}")
-    _publish(work, markers, rejects, context)
+    publish(work, markers, rejects, context)
     rejected = {name: count for name, count in shards.total_counts(markers).items() if name != shards.OK}
     explanations = pq.read_table(data / "explanations" / FILE, columns=REPORTED, partitioning=None).to_pandas()
     scale = {
@@ -99,30 +85,6 @@ def _digest(path: Path, stage: str) -> str:
         return files.sha256_of(path)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run: dvc repro {stage}") from None
-
-
-def _publish(
-    work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tuple[str, str, str]], context: Context
-) -> None:
-    """Join the finished rows to the stage's output, in the order of the dataset."""
-    new = context.paths.work / "explain" / "out"
-    files.remove_tree(new)
-    (new / "figures").mkdir(parents=True)
-
-    def write(path: Path) -> None:
-        with pq.ParquetWriter(path, pa.schema(EXPLANATION.fields), compression="zstd") as writer:
-            for start in range(0, len(markers), ROWS_PER_GROUP):
-                parts = [shards.read_part(work.folder, marker) for marker in markers[start : start + ROWS_PER_GROUP]]
-                rows = pa.concat_tables(parts)
-                for name, figure in zip(rows["id"].to_pylist(), rows["figure"].to_pylist(), strict=True):
-                    if figure is not None:
-                        files.write_bytes(new / "figures" / f"{name}.png", figure)
-                flat = rows["explanations"].combine_chunks().flatten()
-                writer.write_table(pa.Table.from_struct_array(flat))
-
-    files.write_atomically(new / FILE, write)
-    files.write_atomically(new / "rejects.parquet", partial(pq.write_table, rejects_table(rejects)))
-    files.replace_folder(new, context.paths.data / "explanations")
 
 
 if __name__ == "__main__":

@@ -10,21 +10,17 @@ Shows a sample of the rows, and counts all of them. Equal inputs give equal byte
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from pipeline.engine import files, usage
-from pipeline.errors import UserError
-from pipeline.frame import tables
-from pipeline.frame.params import STRICT
+from pipeline.frame.params import STRICT, expect_network_of_sier
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules
-from pipeline.reporting import facts, figures, inputs, left_out, page, rows
-from pipeline.reporting.inputs import Reports
+from pipeline.reporting import figures, left_out, page, provenance, rows, stage_reports
+from pipeline.reporting.stage_reports import Reports
 
 PAGE = "index.html"
 
@@ -47,22 +43,15 @@ class ReportParams:
 
 
 def run(params: ReportParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the network is not one of data/sier, or what a stage left is missing or damaged.
-    """
-    models = context.sections["models"]
-    if params.model not in models or models[params.model]["rows"] != "sier":
-        known = ", ".join(name for name, model in models.items() if model["rows"] == "sier")
-        raise UserError(f"report.model = {params.model}: expected a network with rows: sier, one of {known}")
+    """Raises UserError: the network is not one of data/sier, or what a stage left is missing or damaged."""
+    expect_network_of_sier(context.sections, "report.model", params.model)
     data = context.paths.data
-    reports = inputs.read(context.paths.reports)
-    rule = _rule(data / "labels" / tables.RULE_FILE)
+    reports = stage_reports.read(context.paths.reports)
+    rule = rules.read_rule(data / "labels")
     labels = context.base.labels
     net_inputs = context.sections["train"]["inputs"]
     seconds_per_frame = net_inputs["duration_seconds"] / net_inputs["n_frames"]
-    folders = rows.Folders(data, params.model, labels, rule["remap"], seconds_per_frame)
+    folders = rows.Folders(data, params.model, labels, rule.remap, seconds_per_frame)
     shown, total = rows.sample(folders, params.rows, context.base.seed)
     reasons = left_out.read(data, params.rejects)
     values = {
@@ -74,30 +63,22 @@ def run(params: ReportParams, context: Context) -> Report:
         "is_sample": reports.metrics["evaluate"]["origin"] == "sample",
         "dominant": rules.dominant_modality(reports.metrics["label"]["share_decided_by_speech"]),
         "flow": _flow(reports),
-        "charts": figures.charts(reports, rule["threshold"], params.model),
+        "charts": figures.charts(reports, rule.threshold, params.model),
         "matrices": figures.matrices(reports, labels, params.model),
         "rows": shown,
         "total": total,
         "reasons": reasons,
         "most_examples": params.rejects,
-        "parameters": facts.parameters(context.sections),
-        "versions": facts.versions(),
-        "corpora": facts.corpora(data),
-        "outputs": facts.outputs(data, reports),
+        "parameters": provenance.parameters(context.sections),
+        "versions": provenance.versions(),
+        "corpora": provenance.corpus_files(data),
+        "outputs": provenance.outputs(data, reports),
         "measured": usage.read(context.paths.work) if params.measured else None,
     }
     text = page.render(values).encode()
     files.write_bytes(context.paths.reports / PAGE, text)
     notes = (f"reports/{PAGE}: {len(text) / 1e6:.1f} MB, {len(shown)} of {total:,} rows to look at",)
     return Report(total, total, notes=notes)
-
-
-def _rule(path: Path) -> dict[str, Any]:
-    try:
-        rule: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro label --force") from None
-    return rule
 
 
 def _flow(reports: Reports) -> list[tuple[str, int, int]]:

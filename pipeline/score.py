@@ -23,9 +23,8 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.teachers.items import SOURCES, ScoreParams
-from pipeline.teachers.scorer import Scorer
-from pipeline.teachers.voice_statistics import write_statistics
+from pipeline.teachers.params import ScoreParams
+from pipeline.teachers.scoring import SOURCES, Scorer, write_statistics
 
 LIBRARIES = (
     "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn", "soundfile", "soxr", "timm", "torch",
@@ -34,11 +33,7 @@ LIBRARIES = (
 
 
 def run(params: ScoreParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the teacher or the items are not there, or none could be scored.
-    """
+    """Raises UserError: the teacher or the items are not there, or none could be scored."""
     modality = context.item
     source = SOURCES[modality]
     data = context.paths.data

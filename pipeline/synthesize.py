@@ -13,26 +13,22 @@ from __future__ import annotations
 
 from dataclasses import field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 from pydantic.dataclasses import dataclass
 
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
-from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.params import STRICT
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
 from pipeline.speech.intelligibility import RecognitionParams
-from pipeline.speech.joining import HEARING, Joiner, hearing_of
-from pipeline.speech.prosody import ProsodyParams
-from pipeline.speech.recordings import Recorder, Script, find_owners, utterances_of
-from pipeline.speech.speakers import SpeakerParams, cast_of
+from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
+from pipeline.speech.recordings import Recorder, find_owners
+from pipeline.speech.script import ProsodyParams, Script, SpeakerParams, cast_of, utterances_of
 from pipeline.voices import VoiceParams, load_voice
 
 
@@ -59,11 +55,7 @@ LIBRARIES = ("ctranslate2", "faster-whisper", "jiwer", "numpy", "pyarrow", "soun
 
 
 def run(params: SynthesizeParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the voice is not installed, clean is not there, or nothing could be spoken.
-    """
+    """Raises UserError: the voice is not installed, clean is not there, or nothing could be spoken."""
     clean = context.paths.data / "clean"
     sources = shards.read_manifest(clean, "clean")
     voice = load_voice(params.voice)
@@ -102,42 +94,7 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     finish(work, stored)
     write_plot(context.paths.reports / "plots" / "word_error_rate.csv", ("series", "word_error_rate", "texts"), plot)
     texts = {utterance.text for marker in sources for _, utterance in utterances_of(clean, marker, script)}
-    return _report(len(texts), sum(owned), counts, out, markers, metrics, context)
-
-
-def _report(
-    texts: int,
-    utterances: int,
-    counts: dict[str, int],
-    out: Path,
-    markers: list[shards.Marker],
-    recognition: dict[str, Any],
-    context: Context,
-) -> Report:
-    durations = np.concatenate(
-        [
-            shards.read_part(out, marker, columns=["duration_seconds"])["duration_seconds"].to_numpy()
-            for marker in markers
-        ]
-    ).astype(np.float64)
-    rejected = {status: count for status, count in counts.items() if status != shards.OK}
-    metrics = {
-        "rows_in": sum(counts.values()),
-        "rows_out": counts[shards.OK],
-        "rejected": rejected,
-        "distinct_texts": texts,
-        "distinct_utterances": utterances,
-        "duration_seconds": {
-            "total": durations.sum(),
-            "mean": durations.mean(),
-            "shortest": durations.min(),
-            "longest": durations.max(),
-        },
-        "recognition": recognition,
-    }
-    write_metrics(context.paths.reports / "synthesize.json", metrics)
-    note = f"{utterances} distinct utterances spoken; {durations.sum() / 60:.1f} minutes of speech"
-    return Report(sum(counts.values()), counts[shards.OK], rejected, (note,))
+    return speech_metrics(len(texts), sum(owned), counts, out, markers, metrics, context)
 
 
 if __name__ == "__main__":

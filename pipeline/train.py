@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,10 +28,8 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import launch
+from pipeline.networks.job import CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
 from pipeline.networks.params import ModelParams, TrainParams, read_models
-
-if TYPE_CHECKING:
-    from pipeline.networks.fold import Job
 
 LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
 
@@ -40,13 +38,7 @@ SOURCES = {"sier": {"sier": "assemble"}, "clean": {"clean": "clean", "speech": "
 
 
 def run(params: TrainParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: rows or weights are missing, the folds are others than the dataset's, or the loss is no number.
-    """
-    from pipeline.networks.fold import Job  # noqa: PLC0415 - torch and transformers take seconds, wrong names should not
-
+    """Raises UserError: rows or weights are missing, folds are not the dataset's, or the loss is no number."""
     name = context.item
     model = read_models(dict(context.sections))[name]
     device = device_from_environment()
@@ -81,7 +73,7 @@ def _weights_digests(model: ModelParams) -> list[str]:
 
 def _train(job: Job, context: Context) -> dict[str, Any]:
     """The fold's result, of an earlier run if there is one."""
-    from pipeline.networks.fold import RESULT_FILE, train_fold  # noqa: PLC0415
+    from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, wrong names should not
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
 
     path = job.folder / RESULT_FILE
@@ -97,8 +89,6 @@ def _train(job: Job, context: Context) -> dict[str, Any]:
 
 def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, context: Context) -> None:
     """Put the network, what was said of rows held out, and the curves where DVC looks for them."""
-    from pipeline.networks.fold import CURVES_FOLDER, NET_FOLDER  # noqa: PLC0415
-
     name = jobs[0].name
     files.remove_tree(new)
     for path in sorted((jobs[0].folder / NET_FOLDER).iterdir()):

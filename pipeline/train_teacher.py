@@ -23,9 +23,8 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers import corpora
-from pipeline.teachers.material import Material, Trained
+from pipeline.teachers.material import Material, MeasuredTeacher, Reject
 from pipeline.teachers.params import SECTION, FinetuneParams, ProbeParams, TeacherParams
-from pipeline.teachers.vectors import Reject
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
 RELIABILITY_BINS = 10
@@ -34,11 +33,7 @@ FEW_ROWS = 20
 
 
 def run(params: TeacherParams, context: Context) -> Report:
-    """See the module's docstring.
-
-    Raises:
-        UserError: the corpus is missing or too small, or the class map does not fit it.
-    """
+    """Raises UserError: the corpus is missing or too small, or the class map does not fit it."""
     modality = context.item
     if modality == "image" and params.normalise != "none":
         raise UserError(f"train_teacher.image.normalise = {params.normalise}: pictures have no voice; expected none")
@@ -91,7 +86,7 @@ def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tupl
     return tuple(sorted(classes))
 
 
-def _train(params: TeacherParams, material: Material) -> Trained:
+def _train(params: TeacherParams, material: Material) -> MeasuredTeacher:
     # Each kind needs libraries that take seconds to import.
     if isinstance(params, ProbeParams):
         from pipeline.teachers.probe import train_probe  # noqa: PLC0415
@@ -107,15 +102,13 @@ def _train(params: TeacherParams, material: Material) -> Trained:
 
 
 def _save(teacher: Teacher, rejects: list[Reject], target: Path) -> None:
-    new = target.with_name(f".{target.name}.new")
-    files.remove_tree(new)
-    teacher.save(new)
-    write_plot(new / "rejects.csv", ("id", "status", "reason"), sorted(rejects))
-    files.replace_folder(new, target)
+    with files.replacing(target) as new:
+        teacher.save(new)
+        write_plot(new / "rejects.csv", ("id", "status", "reason"), sorted(rejects))
 
 
 def _write_reports(
-    metrics: dict[str, Any], trained: Trained, classes: tuple[str, ...], modality: str, reports: Path
+    metrics: dict[str, Any], trained: MeasuredTeacher, classes: tuple[str, ...], modality: str, reports: Path
 ) -> None:
     probabilities, truth = trained.probabilities, trained.truth
     write_metrics(reports / f"train_teacher_{modality}.json", metrics)

@@ -13,8 +13,8 @@ import torch
 
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.worker import Engine
-from pipeline.explanation.inputs import probabilities, sample_of
 from pipeline.explanation.params import ExplainParams
+from pipeline.explanation.preparation import probabilities, sample_of
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.media import audio

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from pipeline import audit
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.rejects import rejects_table
 from pipeline.frame import tables
+from pipeline.frame.audit_table import AUDIT, AUDIT_FILE
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from tests.builders_sier import LABELS, SIER, sier_row, write_folder
@@ -124,7 +124,7 @@ def _tables(trained: list[str], test: list[dict[str, Any]]) -> dict[str, pa.Tabl
     answers = pa.table({"id": [one["id"] for one in test], "label": [LABELS[one["label"]] for one in test], **certain})
     return {
         "predictions/parallelnet.parquet": answers,
-        f"audit/{audit.AUDIT_FILE}": pa.Table.from_pylist([audited], schema=audit.AUDIT),
+        f"audit/{AUDIT_FILE}": pa.Table.from_pylist([audited], schema=AUDIT),
         "explanations/explanations.parquet": pa.Table.from_pylist(explained),
         "explanations/rejects.parquet": rejects_table([]),
     }

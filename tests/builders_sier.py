@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
+from pipeline.engine.worker import Engine
 from pipeline.frame import tables
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.media import audio
@@ -99,5 +100,5 @@ def write_clean(root: Path, *, unspoken: Sequence[int] = (), unknown: Sequence[s
     return [row for number, row in enumerate(rows) if number not in unspoken]
 
 
-def context_at(root: Path, engine: LocalEngine | None = None) -> Context:
+def context_at(root: Path, engine: Engine | None = None) -> Context:
     return Context(BaseParams(seed=1, labels=LABELS), Paths(root), engine or LocalEngine(workers=1))

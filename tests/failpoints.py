@@ -52,14 +52,14 @@ def install() -> None:
     if not os.environ.get(VARIABLE):
         return
     assert os.environ[VARIABLE].partition(":")[0] in POINTS
-    os.fsync = _fsync
+    _replace(os, "fsync", _fsync)
     _before(store, "write_bytes", "marker", lambda path, _: path.name.startswith("part-"))
     _before(files, "write_bytes", "manifest", lambda path, _: path.name == shards.MANIFEST)
     _before(work, "finish", "finish", lambda *_: True)
     _after(store, "fetch", "link", lambda source, *_: source.parent.name != "rejects")
     _before(Path, "rename", "replace", lambda folder, _: folder.suffix == ".new")
-    _after(Path, "rename", "", lambda folder, _: folder.suffix == ".new" and _replaced.append(folder))
-    _after(files, "sync_folder", "retire", lambda _: bool(_replaced) and _replaced.pop())
+    _after(Path, "rename", "", _note_replaced)
+    _after(files, "sync_folder", "retire", _was_replaced)
     _after(Path, "replace", "rename", lambda path, _: path.suffix == ".tmp")
 
 
@@ -77,6 +77,20 @@ def _fsync(descriptor: Any) -> None:
         hit("fsync")
 
 
+def _replace(owner: Any, name: str, function: Callable[..., Any]) -> None:
+    setattr(owner, name, function)
+
+
+def _note_replaced(folder: Path, _target: Path) -> bool:
+    if folder.suffix == ".new":
+        _replaced.append(folder)
+    return False
+
+
+def _was_replaced(_folder: Path) -> bool:
+    return bool(_replaced) and _replaced.pop() is not None
+
+
 def _before(owner: Any, name: str, point: str, applies: Callable[..., bool]) -> None:
     function = getattr(owner, name)
 
@@ -86,7 +100,7 @@ def _before(owner: Any, name: str, point: str, applies: Callable[..., bool]) -> 
             hit(point)
         return function(*arguments, **named)
 
-    setattr(owner, name, wrapped)
+    _replace(owner, name, wrapped)
 
 
 def _after(owner: Any, name: str, point: str, applies: Callable[..., bool]) -> None:
@@ -99,4 +113,4 @@ def _after(owner: Any, name: str, point: str, applies: Callable[..., bool]) -> N
             hit(point)
         return result
 
-    setattr(owner, name, wrapped)
+    _replace(owner, name, wrapped)

@@ -1,6 +1,6 @@
 """Shapley values of a picture's cells and its speech's segments for one answer of a network, with proof of their sum.
 
-In   a `PairGame`, or what it is made of
+In   a `PairGame`
 Out  `PairExplanation`: values per player, maps, what each modality is worth, how much they need each other
 
 Sums of Shapley values telescope: they equal v(full) - v(empty) of the game that was played, right or wrong. So every
@@ -10,16 +10,13 @@ of each modality alone, and of masks drawn from those that the game has answered
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from models.pair.explanation import PairExplanation, check_exactness
 from models.pair.game import PairGame
 from models.pair.players import Players
-from models.parallelnet.parallelnet import ParallelNet
 from models.shapley import exact_factored, subset_masks, tree_values, values_from_table
 from models.shapley.game import BoolArray, FloatArray
 
@@ -29,45 +26,6 @@ CHECKED_MASKS = 16
 # The game cuts what it is asked into batches of its own: asked for much at once, it can fill them.
 _MASKS_PER_CALL = 1 << 16
 _COUNTERS = ("image_encodings", "speech_encodings", "fusions", "forwards")
-
-
-def explain_pair(
-    net: ParallelNet,
-    pixel_values: Tensor | None,
-    spectrogram: Tensor | None,
-    players: Players,
-    *,
-    target: int | None = None,
-    method: Method = "exact",
-    max_evals: int | None = None,
-    permutations: int = 1,
-    seed: int = 0,
-    checked_masks: int = CHECKED_MASKS,
-    **options: Any,
-) -> PairExplanation:
-    """The values of one sample's players.
-
-    Args:
-        net: see `PairGame`, also for the next three and for `options`.
-        pixel_values: [3, h, w].
-        spectrogram: [1, n_mels, n_frames].
-        players: of both; `players.halved_players(times, ...)` for the paper's.
-        target: the class to explain; default: the one that the net predicts.
-        method: see `explain`, also for the rest.
-        max_evals: for `level` and `best`.
-        permutations: for `sample`.
-        seed: of `sample` and of the check.
-        checked_masks: how many to check.
-        options: output, image_baseline, speech_baseline, batch_size, factored.
-
-    Raises:
-        ValueError: what cannot be explained so: see `PairGame`, `shapley.tree_values` and `shapley.exact_values`.
-        InexactError: the check failed.
-    """
-    if target is None:
-        target = predicted_class(net, pixel_values, spectrogram)
-    game = PairGame(net, pixel_values, spectrogram, players, target=target, **options)
-    return explain(game, method, max_evals, permutations, seed, checked_masks)
 
 
 def explain(
@@ -81,13 +39,11 @@ def explain(
     """The values of a game's players; what the game has encoded before is not encoded again.
 
     Args:
-        game: the game.
+        game: see `PairGame`.
         method: `exact`: Shapley values from all subsets of at most 20 players, with interactions. `level`, `best`,
-            `sample`: tree values by that order, see `shapley.tree_values`.
-        max_evals: the most evaluations, for the orders.
-        permutations: pairs of orders, for `sample`.
+            `sample`: tree values by that order, within `max_evals` and by `permutations`, see `shapley.tree_values`.
         seed: of `sample` and of the choice of checked masks.
-        checked_masks: how many of the game's masks to check against plain forwards, four of which there always are.
+        checked_masks: how many of the game's masks to check against plain forwards, besides the four corners.
 
     Raises:
         ValueError: no such method; or see `shapley.tree_values` and `shapley.exact_values`.
@@ -96,7 +52,7 @@ def explain(
     """
     if method not in {"exact", "level", "best", "sample"}:
         raise ValueError(f"method: expected exact, level, best or sample, found {method!r}")
-    before = [getattr(game, name) for name in _COUNTERS]
+    before = {name: getattr(game, name) for name in _COUNTERS}
     rng = np.random.default_rng(seed)
     interactions = None
     if method == "exact":
@@ -112,7 +68,7 @@ def explain(
         tree = game.players.tree()
         values = tree_values(record, tree, method, max_evals, permutations, rng, _MASKS_PER_CALL).leaf_values
         masks, answers = np.concatenate(record.masks), np.concatenate(record.answers)
-    counts = [getattr(game, name) - old for name, old in zip(_COUNTERS, before, strict=True)]
+    counts = {name: getattr(game, name) - old for name, old in before.items()}
 
     drawn = rng.choice(len(masks), size=min(checked_masks, len(masks)), replace=False)
     direct = game.direct(np.concatenate([_corners(game.players), masks[drawn]]))
@@ -138,17 +94,9 @@ def explain(
         interactions=interactions,
         synergy=v_full - v_image - v_speech + v_empty if both else None,
         evaluations=len(masks),
-        **dict(zip(_COUNTERS, counts, strict=True)),
         direct_forwards=len(direct),
+        **counts,
     )
-
-
-@torch.inference_mode()
-def predicted_class(net: ParallelNet, pixel_values: Tensor | None, spectrogram: Tensor | None) -> int:
-    """The class with the largest logit for one picture [3, h, w] and spectrogram [1, n_mels, n_frames]."""
-    given = {"pixel_values": pixel_values, "spectrogram": spectrogram}
-    inputs = {name: tensor[None].to(net.device, net.dtype) for name, tensor in given.items() if tensor is not None}
-    return int(net(**inputs).logits[0].argmax())
 
 
 class _Record:

@@ -15,51 +15,28 @@ class InexactError(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class PairExplanation:
-    """What the parts of a picture and of its speech are worth for one output of a network.
+    """What the parts of a picture and of its speech are worth for one output of a network."""
 
-    Attributes:
-        target: the class whose output is explained.
-        values: float64 [n_image + n_speech], image players first.
-        image_map: float64 [h, w]; sums to `image_value`.
-        speech_map: float64 [n_frames]; sums to `speech_value`, 0 in the padding.
-        image_value: sum of the image players' values.
-        speech_value: sum of the speech players' values.
-        v_full: the output for the sample, by a plain forward, as the three that follow.
-        v_empty: for the baselines of both modalities.
-        v_image: for the picture and the baseline of speech.
-        v_speech: for the speech and the baseline of images.
-        residual: sum of the values - (v_full - v_empty).
-        max_difference: largest |game - plain forward| over the masks that were checked.
-        interactions: float64 [n_image, n_speech], see `shapley.exact_factored`; None unless exact and of both.
-        synergy: v_full - v_image - v_speech + v_empty; None for a net of one modality.
-        evaluations: masks that the method asked for.
-        image_encodings: pictures encoded for them.
-        speech_encodings: spectrograms encoded for them.
-        fusions: pairs of codes fused for them.
-        forwards: forwards for them, by a game that does not factor.
-        direct_forwards: forwards of the check, besides.
-    """
-
-    target: int
-    values: FloatArray
-    image_map: FloatArray
-    speech_map: FloatArray
-    image_value: float
-    speech_value: float
-    v_full: float
-    v_empty: float
-    v_image: float
-    v_speech: float
-    residual: float
-    max_difference: float
-    interactions: FloatArray | None
-    synergy: float | None
-    evaluations: int
-    image_encodings: int
-    speech_encodings: int
-    fusions: int
-    forwards: int
-    direct_forwards: int
+    target: int  # the class whose output is explained
+    values: FloatArray  # float64 [n_image + n_speech], image players first
+    image_map: FloatArray  # float64 [h, w]; sums to image_value
+    speech_map: FloatArray  # float64 [n_frames]; sums to speech_value, 0 in the padding
+    image_value: float  # sum of the image players' values
+    speech_value: float  # sum of the speech players' values
+    v_full: float  # the output for the sample, by a plain forward, as the three that follow
+    v_empty: float  # for the baselines of both modalities
+    v_image: float  # for the picture and the baseline of speech
+    v_speech: float  # for the speech and the baseline of images
+    residual: float  # sum of the values - (v_full - v_empty)
+    max_difference: float  # largest |game - plain forward| over the masks that were checked
+    interactions: FloatArray | None  # float64 [n_image, n_speech], see `exact_factored`; None unless exact and of both
+    synergy: float | None  # v_full - v_image - v_speech + v_empty; None for a net of one modality
+    evaluations: int  # masks that the method asked for
+    image_encodings: int  # pictures encoded for them
+    speech_encodings: int  # spectrograms encoded for them
+    fusions: int  # pairs of codes fused for them
+    forwards: int  # forwards for them, by a game that does not factor
+    direct_forwards: int  # forwards of the check, besides
 
     @property
     def two_player_values(self) -> tuple[float, float]:
@@ -70,13 +47,7 @@ class PairExplanation:
 
 
 def check_exactness(residual: float, max_difference: float, effect: float) -> None:
-    """Raises InexactError unless both errors are small beside the effect, v(full) - v(empty).
-
-    Args:
-        residual: sum of the values - effect.
-        max_difference: largest |game - plain forward| over some masks.
-        effect: by plain forwards.
-    """
+    """Raises InexactError unless both errors are small beside the effect, v(full) - v(empty) of plain forwards."""
     allowed = TOLERANCE * max(1.0, abs(effect))
     for error, what in (
         (abs(residual), "the values' sum differs from v(full) - v(empty) of plain forwards"),

@@ -13,19 +13,19 @@ times the error that explanations may have.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.pair.code_cache import CodeCache
-from models.pair.masked_inputs import ImageBaseline, SpeechBaseline, masked_inputs
+from models.pair.masked_inputs import ImageBaseline, MaskedInput, SpeechBaseline, masked_inputs
 from models.pair.players import Players
-from models.parallelnet.parallelnet import ParallelNet
+from models.parallelnet.parallelnet import Codes, ParallelNet
 from models.shapley import subset_masks
 from models.shapley.exact import check_player_count
-from models.shapley.game import BoolArray, FloatArray
+from models.shapley.game import BoolArray, FloatArray, IntArray
 
 Output = Literal["logit", "probability"]
 
@@ -33,32 +33,55 @@ DEFAULT_BATCH_SIZE = 16
 PAIRS_PER_FUSION = 1024  # activations of the heads stay in the cache of a core; 16 times as many are a fifth slower
 
 
+class CodeCache:
+    """Codes [n, code_size] of masked copies of one input; each distinct mask is encoded once."""
+
+    def __init__(self, encode: Callable[[Tensor], Codes], inputs: MaskedInput, batch_size: int) -> None:
+        self.encodings = 0  # copies encoded so far
+        self._encode = encode
+        self._inputs = inputs
+        self._batch_size = batch_size
+        self._row_of: dict[bytes, int] = {}
+        self._codes: Codes | None = None
+
+    def rows(self, masks: BoolArray) -> IntArray:
+        """The row of each mask, bool [n, n_players], in what `codes` gives; encodes what is new."""
+        keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
+        new: dict[bytes, int] = {}
+        for index, key in enumerate(keys):
+            if key not in self._row_of:
+                new.setdefault(key, index)
+        indices = list(new.values())
+        for start in range(0, len(indices), self._batch_size):
+            chosen = indices[start : start + self._batch_size]
+            codes = self._encode(self._inputs(masks[chosen], torch.channels_last))
+            if self._codes is not None:
+                codes = torch.cat([self._codes[0], codes[0]]), torch.cat([self._codes[1], codes[1]])
+            self._codes = codes
+            # Not before the codes are there: an encoder that fails must not leave rows without them.
+            self._row_of.update((keys[index], self.encodings + number) for number, index in enumerate(chosen))
+            self.encodings += len(chosen)
+        return np.array([self._row_of[key] for key in keys], dtype=np.int64)
+
+    def codes(self, rows: IntArray) -> Codes:
+        """Codes [*rows.shape, code_size] of rows."""
+        assert self._codes is not None  # rows come from `rows`
+        chosen = torch.from_numpy(rows).to(self._codes[0].device)
+        return self._codes[0][chosen], self._codes[1][chosen]
+
+
 class PairGame:
-    """The game of one sample; codes are kept from call to call.
+    """The game of one sample; codes are kept from call to call. ValueError for arguments that do not fit each other.
 
     Args:
         net: in evaluation mode; it is not changed.
         pixel_values: [3, h, w]; a net of speech only needs none.
         spectrogram: [1, n_mels, n_frames]; a net of images only needs none.
         players: of this picture and this spectrogram; those of a modality that the net lacks are left out.
-        target: the class whose output is the value.
+        target: the class whose output is the value; default: the one that the net predicts.
         output: `logit`, or `probability` (softmax, which the paper uses; it saturates).
-        image_baseline: see `masked_inputs.image_baseline`.
-        speech_baseline: see `masked_inputs.speech_baseline`.
         batch_size: the most inputs per encoding or forward; it changes no more than the last bits of a value.
         factored: False takes one forward per mask where codes could be used. Default: whether `net.factors`.
-
-    Attributes:
-        net: the net.
-        players: those that are left.
-        target: the class.
-        n_players: of both modalities.
-        fusions: pairs of codes fused so far.
-        forwards: forwards so far, without those of `direct`.
-
-    Raises:
-        ValueError: the net is in training mode or does not factor; inputs and players differ in size; no such class,
-            output or baseline; no players.
     """
 
     def __init__(
@@ -68,7 +91,7 @@ class PairGame:
         spectrogram: Tensor | None,
         players: Players,
         *,
-        target: int,
+        target: int | None = None,
         output: Output = "logit",
         image_baseline: ImageBaseline = "zero",
         speech_baseline: SpeechBaseline = "silence",
@@ -77,7 +100,7 @@ class PairGame:
     ) -> None:
         if net.training:
             raise ValueError("expected a net in evaluation mode, found one in training mode; call its eval()")
-        if not 0 <= target < net.config.num_labels:
+        if target is not None and not 0 <= target < net.config.num_labels:
             raise ValueError(f"target: expected a class from 0 to {net.config.num_labels - 1}, found {target}")
         if output not in {"logit", "probability"}:
             raise ValueError(f"output: expected logit or probability, found {output!r}")
@@ -85,22 +108,22 @@ class PairGame:
             raise ValueError(f"batch_size must be at least 1, found {batch_size}")
         self.net = net
         self.players = players.of(net.config.modalities)
-        self.target = target
         self.n_players = self.players.n_image + self.players.n_speech
-        self.fusions = self.forwards = 0
+        self.fusions = 0  # pairs of codes fused so far
+        self.forwards = 0  # so far, without those of `direct`
         if not self.n_players:
             raise ValueError(f"a net of modalities = {net.config.modalities} has no players here")
         self._output = output
         self._batch_size = batch_size
         self._inputs = masked_inputs(net, pixel_values, spectrogram, self.players, image_baseline, speech_baseline)
+        self.target = self._predicted_class() if target is None else target
         self._caches: tuple[CodeCache, CodeCache] | None = None
         if net.factors if factored is None else factored:
             if not net.factors:
                 raise ValueError("a net whose modalities meet before its codes does not factor; leave out factored")
-            image, speech = self._inputs["pixel_values"], self._inputs["spectrogram"]
             self._caches = (
-                CodeCache(net.encode_image, image, batch_size),
-                CodeCache(net.encode_speech, speech, batch_size),
+                CodeCache(net.encode_image, self._inputs["pixel_values"], batch_size),
+                CodeCache(net.encode_speech, self._inputs["spectrogram"], batch_size),
             )
 
     @property
@@ -125,25 +148,19 @@ class PairGame:
             self.forwards += len(masks)
             return self._by_forwards(masks, torch.channels_last)
         image, speech = self._caches
-        image_rows, speech_rows = (
-            cache.rows(part) for cache, part in zip(self._caches, self._split(masks), strict=True)
-        )
+        image_masks, speech_masks = self._split(masks)
+        image_rows, speech_rows = image.rows(image_masks), speech.rows(speech_masks)
         values = np.empty(len(masks))
         for start in range(0, len(masks), PAIRS_PER_FUSION):
             block = slice(start, start + PAIRS_PER_FUSION)
-            values[block] = self._values(
-                self.net.fuse(image.codes(image_rows[block]), speech.codes(speech_rows[block]))
-            )
+            codes = image.codes(image_rows[block]), speech.codes(speech_rows[block])
+            values[block] = self._values(self.net.fuse(*codes))
         self.fusions += len(masks)
         return values
 
     @torch.inference_mode()
     def table(self) -> FloatArray:
-        """All values, float64 [2^n_image, 2^n_speech], subsets little-endian, for `shapley.exact_factored`.
-
-        Raises:
-            ValueError: more players than 20, before anything is encoded.
-        """
+        """All values, float64 [2^n_image, 2^n_speech], subsets little-endian; ValueError for more than 20 players."""
         check_player_count(self.n_players)
         shape = (1 << self.players.n_image, 1 << self.players.n_speech)
         if self._caches is None:
@@ -155,8 +172,8 @@ class PairGame:
         table = np.empty(shape)
         width = min(PAIRS_PER_FUSION, shape[1])
         height = PAIRS_PER_FUSION // width
-        for left in range(0, shape[1], width):
-            columns = slice(left, left + width)
+        for first in range(0, shape[1], width):
+            columns = slice(first, first + width)
             speech_codes = speech.codes(speech_rows[columns])
             for top in range(0, shape[0], height):
                 rows = slice(top, top + height)
@@ -173,10 +190,19 @@ class PairGame:
         values = np.empty(len(masks))
         for start in range(0, len(masks), self._batch_size):
             block = slice(start, start + self._batch_size)
-            parts = dict(zip(("pixel_values", "spectrogram"), self._split(masks[block]), strict=True))
-            inputs = {name: masked(parts[name], memory_format) for name, masked in self._inputs.items()}
-            values[block] = self._values(self.net(**inputs).logits)
+            values[block] = self._values(self._logits(masks[block], memory_format))
         return values
+
+    def _logits(self, masks: BoolArray, memory_format: torch.memory_format) -> Tensor:
+        parts = dict(zip(("pixel_values", "spectrogram"), self._split(masks), strict=True))
+        inputs = {name: masked(parts[name], memory_format) for name, masked in self._inputs.items()}
+        logits: Tensor = self.net(**inputs).logits
+        return logits
+
+    @torch.inference_mode()
+    def _predicted_class(self) -> int:
+        everybody = np.ones((1, self.n_players), dtype=np.bool_)
+        return int(self._logits(everybody, torch.contiguous_format)[0].argmax())
 
     def _split(self, masks: BoolArray) -> tuple[BoolArray, BoolArray]:
         if masks.ndim != 2 or masks.shape[1] != self.n_players:

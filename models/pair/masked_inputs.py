@@ -13,13 +13,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from models.pair.players import Players
 from models.parallelnet.parallelnet import ParallelNet
-from models.shapley.game import IntArray
+from models.shapley.game import BoolArray, IntArray
 
 ImageBaseline = Literal["zero", "mean", "blur"]
 SpeechBaseline = Literal["silence", "mean"]
@@ -28,22 +27,17 @@ BLUR_SIGMA = 1 / 8  # of a side of the picture: light and colour stay, things do
 
 
 def image_baseline(pixel_values: Tensor, name: ImageBaseline) -> Tensor:
-    """What stands where image players are absent, of the picture's shape [3, h, w].
+    """What stands where image players are absent, of the shape of pixel_values [3, h, w].
 
-    Args:
-        pixel_values: [3, h, w].
-        name: `zero`: black; `mean`: each channel's mean over the picture; `blur`: the picture after a Gaussian with a
-            deviation of an eighth of its height and width.
-
-    Raises:
-        ValueError: another name.
+    `zero`: black; `mean`: each channel's mean over the picture; `blur`: the picture after a Gaussian with a deviation
+    of an eighth of its height and width.
     """
     if name == "zero":
         return torch.zeros_like(pixel_values)
     if name == "mean":
         return pixel_values.mean(dim=(1, 2), keepdim=True).expand_as(pixel_values)
     if name == "blur":
-        sides = [pixel_values.shape[2], pixel_values.shape[1]]  # x comes first
+        sides = pixel_values.shape[:0:-1]  # x comes first
         sigmas = [side * BLUR_SIGMA for side in sides]
         # A kernel reaches over three deviations, and no further than a picture can be mirrored at its edge.
         reaches = [min(ceil(3 * sigma), side - 1) for sigma, side in zip(sigmas, sides, strict=True)]
@@ -52,16 +46,10 @@ def image_baseline(pixel_values: Tensor, name: ImageBaseline) -> Tensor:
     raise ValueError(f"the baseline of an image is zero, mean or blur, found {name!r}")
 
 
-def speech_baseline(spectrogram: Tensor, speech_players: NDArray[np.int64], name: SpeechBaseline) -> Tensor:
-    """What stands where speech players are absent, of the spectrogram's shape [1, n_mels, n_frames].
+def speech_baseline(spectrogram: Tensor, speech_players: IntArray, name: SpeechBaseline) -> Tensor:
+    """What stands where speech players, int64 [n_frames], are absent, of the spectrogram's shape [1, n_mels, n_frames].
 
-    Args:
-        spectrogram: [1, n_mels, n_frames] of `models.parallelnet.spectrogram`, whose value for digital silence is its lowest, 0.
-        speech_players: int64 [n_frames]; frames without a player, the padding, do not count for the mean.
-        name: `silence`: of digital silence; `mean`: each mel band's mean over the frames of players.
-
-    Raises:
-        ValueError: another name.
+    `silence`: 0, the spectrogram of digital silence; `mean`: each mel band's mean over the frames of players.
     """
     if name == "silence":
         return torch.zeros_like(spectrogram)
@@ -72,27 +60,18 @@ def speech_baseline(spectrogram: Tensor, speech_players: NDArray[np.int64], name
 
 
 class MaskedInput:
-    """Copies of a sample from which players are taken out.
+    """Copies of a sample [channels, h, w] from which players, int64 [h, w] or [w], are taken out."""
 
-    Args:
-        sample: [channels, h, w].
-        baseline: of the same shape.
-        players: int64 [h, w], or [w] for all rows alike; -1 marks what is never taken out.
-    """
-
-    def __init__(self, sample: Tensor, baseline: Tensor, players: NDArray[np.int64]) -> None:
+    def __init__(self, sample: Tensor, baseline: Tensor, players: IntArray) -> None:
         self._sample = sample
         self._baseline = baseline
         self._players = torch.from_numpy(np.broadcast_to(players, sample.shape[1:]).copy()).to(sample.device)
 
-    def __call__(self, masks: NDArray[np.bool_], memory_format: torch.memory_format) -> Tensor:
+    def __call__(self, masks: BoolArray, memory_format: torch.memory_format) -> Tensor:
         """Copies [n, channels, h, w] by masks bool [n, n_players], True = present, in a layout of memory."""
         present = np.pad(masks, [(0, 0), (0, 1)], constant_values=True)  # place -1 is the last: always present
         kept = torch.from_numpy(present).to(self._sample.device)[:, self._players].unsqueeze(1)
-        copies = torch.empty(
-            (len(masks), *self._sample.shape),
-            dtype=self._sample.dtype, device=self._sample.device, memory_format=memory_format,
-        )  # fmt: skip
+        copies = torch.empty_like(self._sample.expand(len(masks), -1, -1, -1), memory_format=memory_format)
         return torch.where(kept, self._sample, self._baseline, out=copies)
 
 
@@ -104,19 +83,7 @@ def masked_inputs(
     of_image: ImageBaseline,
     of_speech: SpeechBaseline,
 ) -> dict[str, MaskedInput]:
-    """Masked copies of what a net reads, by the name of its argument, on its device.
-
-    Args:
-        net: the net.
-        pixel_values: [3, h, w]; not needed by a net of speech only.
-        spectrogram: [1, n_mels, n_frames]; not needed by a net of images only.
-        players: of this picture and this spectrogram.
-        of_image: see `image_baseline`.
-        of_speech: see `speech_baseline`.
-
-    Raises:
-        ValueError: an input is missing, or of another size than its players; no such baseline.
-    """
+    """Masked copies of what a net reads, by the name of its argument, on its device; ValueError if sizes differ."""
     inputs = {}
     if net.config.modalities != "speech":
         picture = _checked("pixel_values", pixel_values, 3, players.image, "pixels").to(net.device, net.dtype)

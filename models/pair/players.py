@@ -13,32 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.shapley import (
-    Tree,
-    binary_tree,
-    grid_players,
-    grid_shape,
-    grid_tree,
-    join_trees,
-    segment_players,
-    spread_values,
-)
+from models.shapley.cells import grid_players, grid_shape, segment_players, spread_values
+from models.shapley.game import FloatArray, IntArray
+from models.shapley.trees import Tree, binary_tree, grid_tree, join_trees
 
 
 @dataclass(frozen=True, eq=False)
 class Players:
-    """Numbers of the players of each pixel and each frame, from 0 within each modality; -1 = no player.
+    """Numbers of the players of each pixel and each frame, from 0 within each modality; -1 = no player."""
 
-    Attributes:
-        image: int64 [h, w].
-        speech: int64 [n_frames].
-        grid: rows and columns, where image players are cells numbered row by row; else they are halved as a row.
-    """
-
-    image: NDArray[np.int64]
-    speech: NDArray[np.int64]
+    image: IntArray  # int64 [h, w]
+    speech: IntArray  # int64 [n_frames]
+    # Rows and columns, where image players are cells numbered row by row; else they are halved as a row.
     grid: tuple[int, int] | None = None
 
     @property
@@ -60,17 +47,13 @@ class Players:
         return self
 
     def tree(self) -> Tree:
-        """Image | speech, then each halved: the picture along its longer side first, the speech in time.
-
-        Raises:
-            ValueError: there are no players.
-        """
+        """Image | speech, then each halved: the picture along its longer side first, the speech in time."""
         if not self.n_image:
             return binary_tree(self.n_speech)
         image = grid_tree(*self.grid, *self.image.shape) if self.grid else binary_tree(self.n_image)
         return join_trees(image, binary_tree(self.n_speech)) if self.n_speech else image
 
-    def maps(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def maps(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Values [n_image + n_speech] spread evenly over pixels [h, w] and frames [n_frames]; the sums stay."""
         image, speech = np.split(values, [self.n_image])
         return spread_values(image, self.image), spread_values(speech, self.speech)
@@ -79,47 +62,24 @@ class Players:
 def grid_and_segments(
     image_size_px: int | tuple[int, int], n_frames: int, speech_frames: int, grid: tuple[int, int], segments: int
 ) -> Players:
-    """Cells of a grid and segments of equal length, to a pixel and a frame.
-
-    Args:
-        image_size_px: side, or height and width.
-        n_frames: with padding.
-        speech_frames: before padding; see `spectrogram.speech_frames`.
-        grid: rows and columns.
-        segments: of the speech.
-
-    Raises:
-        ValueError: more cells than pixels, or more segments than frames of speech; or none.
-    """
+    """Cells of a grid (rows, columns) and segments of equal length, to a pixel and a frame; n_frames counts padding."""
     height, width = (image_size_px, image_size_px) if isinstance(image_size_px, int) else image_size_px
     return Players(grid_players(height, width, *grid), segment_players(speech_frames, segments, n_frames), grid)
 
 
 def halved_players(times: int, image_size_px: int | tuple[int, int], n_frames: int, speech_frames: int) -> Players:
-    """The paper's players: picture and speech halved `times` times each (Algorithm 1); 0 leaves them whole.
-
-    Raises:
-        ValueError: see `grid_and_segments`; or times is negative.
-    """
+    """The paper's players: picture and speech halved `times` times each (Algorithm 1); 0 leaves them whole."""
     height, width = (image_size_px, image_size_px) if isinstance(image_size_px, int) else image_size_px
     return grid_and_segments((height, width), n_frames, speech_frames, grid_shape(times, height, width), 2**times)
 
 
 def word_segments(
     boundaries_in_frames: Sequence[int], n_frames: int, speech_frames: int, segments: int | None = None
-) -> NDArray[np.int64]:
-    """The player of each frame, int64 [n_frames], if speech is cut between words; see `Players.speech`.
+) -> IntArray:
+    """The player of each frame, int64 [n_frames] with padding, if speech is cut between words.
 
-    Args:
-        boundaries_in_frames: first frame of each word but the first, in any order; what lies outside the speech cuts
-            nothing.
-        n_frames: with padding.
-        speech_frames: before padding.
-        segments: the most players; neighbouring words share one, as evenly as their number allows. Default: a player
-            per word.
-
-    Raises:
-        ValueError: no frames of speech, more of them than n_frames, or fewer than one segment.
+    Boundaries are the first frame of each word but the first, in any order; what lies outside the speech cuts nothing.
+    With more words than `segments`, neighbours share a player, as evenly as their number allows. Default: one per word.
     """
     if segments is not None and segments < 1:
         raise ValueError(f"segments must number at least 1, found {segments}")

@@ -1,11 +1,9 @@
 """Convolutional networks by name, without weights and without classifier: the N2 of ParallelNet.
 
-In   a name: timm's (vgg16, resnet50, tf_efficientnet_lite0 ...), or googlenet_3a and googlenet_4a
-Out  an `nn.Module` with `forward_features`: float32 [n, 3, h, w], normalised by the mean and std of its
-     `pretrained_cfg`, to feature maps [n, num_features, h / stride, w / stride]
-
-googlenet_3a and googlenet_4a are the paper's "Inception 3a" and "Inception 4a": torchvision's GoogLeNet up to and with
-the module of that name. Weights come from `pretrained` and `backbones`; here all are random.
+In   a name: timm's (vgg16, resnet50, tf_efficientnet_lite0 ...), or googlenet_3a and googlenet_4a: the paper's
+     "Inception 3a" and "Inception 4a", torchvision's GoogLeNet up to and with the module of that name
+Out  an `nn.Module` with random weights and `forward_features`: float32 [n, 3, h, w], normalised by the mean and std of
+     its `pretrained_cfg`, to feature maps [n, num_features, h / stride, w / stride]
 """
 
 from __future__ import annotations
@@ -27,12 +25,7 @@ GOOGLENET_CUTS = {
 
 
 class GoogLeNetCut(nn.Module):
-    """torchvision's GoogLeNet up to one of its modules, under torchvision's names.
-
-    Args:
-        last: name of the last module, such as `inception3a`.
-        num_features: its channels.
-    """
+    """torchvision's GoogLeNet up to its module `last`, with `num_features` channels, under torchvision's names."""
 
     def __init__(self, last: str, num_features: int) -> None:
         super().__init__()
@@ -52,11 +45,7 @@ class GoogLeNetCut(nn.Module):
 
 
 def check_backbone(name: str) -> None:
-    """Does nothing for a name that `bare_backbone` knows.
-
-    Raises:
-        ValueError: an unknown name; suggests near ones.
-    """
+    """Raises ValueError for a name that `bare_backbone` does not know; suggests near ones."""
     if name in GOOGLENET_CUTS or timm.is_model(name):
         return
     near = difflib.get_close_matches(name, [*timm.list_models(), *GOOGLENET_CUTS], n=3)
@@ -64,11 +53,7 @@ def check_backbone(name: str) -> None:
 
 
 def bare_backbone(name: str) -> nn.Module:
-    """A network with random weights (seed torch before) and without its classifier.
-
-    Raises:
-        ValueError: unknown name.
-    """
+    """A network with random weights (seed torch before) and without its classifier; ValueError for an unknown name."""
     check_backbone(name)
     if name in GOOGLENET_CUTS:
         return GoogLeNetCut(*GOOGLENET_CUTS[name])
@@ -93,11 +78,7 @@ def without_classifier(model: Any) -> nn.Module:
 
 @cache
 def feature_shape(name: str, height_px: int, width_px: int) -> tuple[int, int, int]:
-    """Channels, height and width of the feature maps of a picture of this size.
-
-    Raises:
-        ValueError: unknown name, a picture too small for the network, or a network without feature maps.
-    """
+    """Channels, height and width of the feature maps of a picture; ValueError if the network has none of that size."""
     with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no arithmetic
         backbone: Any = bare_backbone(name).eval()
         try:

@@ -20,13 +20,7 @@ from torch.nn.functional import cross_entropy
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tensor | None = None) -> Tensor:
     """Mean of -(1 - p)^gamma * log(p), where p is the probability of the label (Lin et al., the paper's [16]).
 
-    With gamma = 0 this is the cross-entropy.
-
-    Args:
-        logits: [n, classes].
-        labels: [n].
-        gamma: from 0; the higher, the less rows count that are already right.
-        class_weights: [classes]; None weighs all alike.
+    With gamma = 0 this is the cross-entropy; the higher, the less rows count that are already right.
     """
     log_p = logits.float().log_softmax(dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
     # The floor keeps gradients finite where p is 1 and gamma is below 1.
@@ -40,13 +34,7 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tens
 
 @dataclass(frozen=True)
 class CombinedLoss:
-    """Cross-entropy + focal_weight * focal loss; the paper has weights 1 and 0.5, and gamma 2.
-
-    Args:
-        focal_weight: of the focal loss.
-        gamma: of the focal loss.
-        class_weights: [classes], for both parts; None weighs all alike.
-    """
+    """Cross-entropy + focal_weight * focal loss; the paper has weights 1 and 0.5, and gamma 2."""
 
     focal_weight: float
     gamma: float

@@ -16,13 +16,9 @@ from .backbone_architectures import bare_backbone, feature_shape
 
 
 class N1(nn.Module):
-    """Blocks of two 3 x 3 convolutions and a max-pool, then batch-norm, flatten and a dense layer.
+    """Blocks of two 3 x 3 convolutions and a max-pool, then batch-norm, flatten and, with a code_size, a dense layer.
 
-    Args:
-        in_channels: 3 for a picture, 1 for a spectrogram.
-        size: height and width of the input.
-        channels: of each block.
-        code_size: of the dense layer; None leaves it out.
+    Inputs have `in_channels` (3 for a picture, 1 for a spectrogram) and `size`; `channels` are those of the blocks.
     """
 
     def __init__(self, in_channels: int, size: tuple[int, int], channels: Sequence[int], code_size: int | None) -> None:
@@ -54,17 +50,10 @@ class N1(nn.Module):
 
 
 class N2(nn.Module):
-    """A pretrained backbone, then batch-norm, flatten and a dense layer.
+    """A pretrained backbone (see `backbone_architectures`), then batch-norm, flatten and a dense layer.
 
-    Args:
-        backbone: name, see `backbone_architectures`.
-        size: height and width of the picture.
-        code_size: of the dense layer.
-        freeze: the backbone is not trained; it stays in evaluation mode, so that training does not move its
-            batch-norm statistics and drops nothing out.
-
-    Raises:
-        ValueError: unknown backbone, or one that cannot take pictures of this size.
+    With `freeze` the backbone is not trained; it stays in evaluation mode, so that training does not move its
+    batch-norm statistics and drops nothing out.
     """
 
     def __init__(self, backbone: str, size: tuple[int, int], code_size: int, *, freeze: bool) -> None:
@@ -102,12 +91,7 @@ class GreyToColour(nn.Conv2d):
 
 
 class Crossing(nn.Module):
-    """A feature map of one modality's N1 as three channels of the size of the other's N2 input.
-
-    Args:
-        channels: of the feature map.
-        size: height and width that come out.
-    """
+    """A feature map of one modality's N1 as three channels of the size of the other's N2 input."""
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -133,11 +117,7 @@ class Head(nn.Sequential):
 
 
 class WeightedAddition(nn.Module):
-    """Sum of tensors by learned weights, the softmax of a free vector, so above 0 and with sum 1 (Eq. 2).
-
-    Args:
-        inputs: how many tensors are added.
-    """
+    """Sum of tensors by learned weights, the softmax of a free vector, so above 0 and with sum 1 (Eq. 2)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()

@@ -40,14 +40,7 @@ Codes = tuple[Tensor, Tensor]
 
 
 class ParallelNet(PreTrainedModel):  # type: ignore[misc]
-    """Network of a configuration, with random weights; `pretrained.load_backbones` gives it ImageNet's.
-
-    Args:
-        config: its shape.
-
-    Raises:
-        ValueError: a backbone is unknown or cannot take inputs of this size.
-    """
+    """Network of a configuration, with random weights; ValueError if a backbone cannot take such inputs."""
 
     config_class = ParallelNetConfig
     config: ParallelNetConfig
@@ -79,20 +72,15 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         if both and config.fusion_op == "weighted_add":
             self.early_fusion = WeightedAddition(2)
 
-        self._backbone_parts = frozenset(
-            part for net in self.children() if isinstance(net, N2) for part in net.backbone.modules()
-        )
+        backbones = [net.backbone for net in self.children() if isinstance(net, N2)]
+        self._backbone_parts = frozenset(part for backbone in backbones for part in backbone.modules())
         self._constructed = False
         self.post_init()
         self._constructed = True
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """As of any PreTrainedModel; logits are bit for bit those of the net that was saved.
-
-        Raises:
-            ValueError: the checkpoint lacks weights of a backbone.
-        """
+        """As of any PreTrainedModel; logits are bit for bit those of the net that was saved."""
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         # Weights now lie in the mapped file, at any address; matrix products of memory that is aligned in another way
@@ -109,33 +97,18 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
 
     @property
     def fusion_weights(self) -> Tensor:
-        """Weights [3] of Eq. 2: w1 of speech, w2 of the image, w3 of F_mul; from 0, with sum 1.
-
-        Raises:
-            ValueError: a net of one modality has none.
-        """
+        """Weights [3] of Eq. 2: w1 of speech, w2 of the image, w3 of F_mul; ValueError for a net of one modality."""
         if self.config.modalities != "both":
             raise ValueError(f"a net of {self.config.modalities} only has no fusion weights")
         return self.late_fusion.weights
 
     def forward(
-        self,
-        pixel_values: Tensor | None = None,
-        spectrogram: Tensor | None = None,
-        labels: Tensor | None = None,
+        self, pixel_values: Tensor | None = None, spectrogram: Tensor | None = None, labels: Tensor | None = None
     ) -> SequenceClassifierOutput:
-        """Logits [n, classes], and the loss where there are labels.
-
-        Args:
-            pixel_values: [n, 3, h, w] in [0, 1].
-            spectrogram: [n, 1, n_mels, n_frames] in [0, 1].
-            labels: int64 [n].
+        """Logits [n, classes], and the loss where there are labels, int64 [n].
 
         A net of one modality ignores the other. In a net of both, what is missing is its baseline, which is zeros: a
-        black picture, or digital silence.
-
-        Raises:
-            ValueError: nothing that this net sees was given, or an input has another shape.
+        black picture, or digital silence. ValueError: nothing that this net sees was given, or of another shape.
         """
         if self.config.modalities == "image":
             logits = self.head_image(self.n2_image(self._checked("pixel_values", pixel_values)))
@@ -153,21 +126,13 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def encode_image(self, pixel_values: Tensor) -> Codes:
-        """Codes of a picture by N1 and N2, each [n, code_size].
-
-        Raises:
-            ValueError: this net does not factor, or the input has another shape.
-        """
+        """Codes of a picture by N1 and N2, each [n, code_size]; ValueError if this net does not factor."""
         self._expect_factors("encode_image")
         pixel_values = self._checked("pixel_values", pixel_values)
         return self.n1_image(pixel_values), self.n2_image(pixel_values)
 
     def encode_speech(self, spectrogram: Tensor) -> Codes:
-        """Codes of a spectrogram by N1 and N2, each [n, code_size].
-
-        Raises:
-            ValueError: this net does not factor, or the input has another shape.
-        """
+        """Codes of a spectrogram by N1 and N2, each [n, code_size]; ValueError if this net does not factor."""
         self._expect_factors("encode_speech")
         spectrogram = self._checked("spectrogram", spectrogram)
         return self.n1_speech(spectrogram), self.n2_speech(self.grey_to_colour(spectrogram))
@@ -176,27 +141,15 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         """Logits [..., classes] of codes [..., code_size] (Eq. 1 and 2); leading dimensions broadcast.
 
         Codes [a, 1, code_size] of pictures and [b, code_size] of spectrograms give all a x b pairs.
-
-        Raises:
-            ValueError: this net does not factor.
         """
         self._expect_factors("fuse")
         (n1_image, n2_image), (n1_speech, n2_speech) = image_codes, speech_codes
         return self._late(f_speech=n1_speech + n2_image, f_image=n1_image + n2_speech)
 
     def log_mel(self, waveforms: Sequence[Waveform]) -> Tensor:
-        """Spectrograms [n, 1, n_mels, n_frames] of waveforms at `config.sampling_rate_hz`, as this net expects them.
-
-        Raises:
-            ValueError: see `spectrogram.log_mel`.
-        """
-        return log_mel(
-            waveforms,
-            duration_seconds=self.config.duration_seconds,
-            n_mels=self.config.n_mels,
-            n_frames=self.config.n_frames,
-            sampling_rate_hz=self.config.sampling_rate_hz,
-        )
+        """Spectrograms [n, 1, n_mels, n_frames] of waveforms at `config.sampling_rate_hz`; see `spectrogram`."""
+        names = ("duration_seconds", "n_mels", "n_frames", "sampling_rate_hz")
+        return log_mel(waveforms, **{name: getattr(self.config, name) for name in names})
 
     def _crossed_before(self, pixel_values: Tensor, spectrogram: Tensor) -> Tensor:
         """Logits of configurations 1 and 2."""
@@ -224,9 +177,8 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
             for name, tensor in inputs.items()
         )
         if len(pixel_values) != len(spectrogram):
-            raise ValueError(
-                f"expected as many pictures as spectrograms, found {len(pixel_values)}, {len(spectrogram)}"
-            )
+            found = f"{len(pixel_values)}, {len(spectrogram)}"
+            raise ValueError(f"expected as many pictures as spectrograms, found {found}")
         return pixel_values, spectrogram
 
     def _checked(self, name: str, tensor: Tensor | None) -> Tensor:

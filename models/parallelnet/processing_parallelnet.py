@@ -19,15 +19,7 @@ from .spectrogram import log_mel
 
 
 class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
-    """Prepares inputs as stage `train` does.
-
-    Args:
-        image_size_px: pictures are squashed to this width and height.
-        duration_seconds: of speech that a spectrogram shows.
-        n_mels: its bands.
-        n_frames: its frames.
-        sampling_rate_hz: that waveforms must have.
-    """
+    """Prepares inputs as stage `train` does: pictures squashed to a square, speech cropped or padded."""
 
     attributes: list[str] = []  # noqa: RUF012  # the base class's way
 
@@ -48,26 +40,21 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
         self.sampling_rate_hz = sampling_rate_hz
 
     def __call__(self, images: Any = None, audio: Any = None, sampling_rate: int | None = None) -> BatchFeature:
-        """Inputs of the network; one picture or waveform, or a list of them; either may be left out.
-
-        Raises:
-            ValueError: nothing is given, or the waveform has another rate than the network listens at.
-        """
+        """Inputs of the network; one picture or waveform, or a list of them; either may be left out."""
         data: dict[str, Any] = {}
         if images is not None:
             given = images if isinstance(images, list | tuple) else [images]
             data["pixel_values"] = torch.stack([self._pixels(image) for image in given])
         if audio is not None:
-            if sampling_rate != self.sampling_rate_hz:
-                raise ValueError(
-                    f"expected a waveform at {self.sampling_rate_hz} Hz, found {sampling_rate}; resample it"
-                )
+            rate = self.sampling_rate_hz
+            if sampling_rate != rate:
+                raise ValueError(f"expected a waveform at {rate} Hz, found {sampling_rate}; resample it")
             waves: Sequence[Any] = audio if isinstance(audio, list | tuple) else [audio]
-            found = log_mel(
+            spectrograms = log_mel(
                 [np.asarray(wave, dtype=np.float32) for wave in waves], duration_seconds=self.duration_seconds,
-                n_mels=self.n_mels, n_frames=self.n_frames, sampling_rate_hz=self.sampling_rate_hz,
+                n_mels=self.n_mels, n_frames=self.n_frames, sampling_rate_hz=rate,
             )  # fmt: skip
-            data["spectrogram"] = found.half().float()  # as training reads them
+            data["spectrogram"] = spectrograms.half().float()  # as training reads them
         if not data:
             raise ValueError("expected images, audio or both, found neither")
         return BatchFeature(data)

@@ -47,14 +47,11 @@ def log_mel(
     """Spectrograms float32 [n, 1, n_mels, n_frames] in [0, 1] of n waveforms, on the device of the first.
 
     Args:
-        waveforms: each floating point [samples], full scale 1.0, arrays or tensors.
+        waveforms: each floating point [samples], full scale 1.0, arrays or tensors; ValueError for others.
         duration_seconds: what a spectrogram shows; longer waveforms are cropped, shorter ones followed by silence.
         n_mels: bands, lowest first, from 0 Hz to half the sampling rate.
         n_frames: every frame of the result is the mean over the windows of its share of the duration.
         sampling_rate_hz: of all waveforms.
-
-    Raises:
-        ValueError: a waveform is not floating point, not one-dimensional or not finite, or the bands are too many.
     """
     filters = _mel_filters(n_mels, sampling_rate_hz)
     samples = _samples(duration_seconds, sampling_rate_hz)
@@ -88,14 +85,7 @@ def _loudness(waveform: Tensor, samples: int, filters: Tensor) -> Tensor:
 def speech_frames(
     duration_of_waveform: float, duration_seconds: float, n_frames: int, sampling_rate_hz: int = 16_000
 ) -> int:
-    """How many frames of a spectrogram can hold something of a waveform: all later ones are exactly 0.
-
-    Args:
-        duration_of_waveform: in seconds.
-        duration_seconds: as given to `log_mel`.
-        n_frames: likewise.
-        sampling_rate_hz: likewise.
-    """
+    """How many frames of a spectrogram can hold something of a waveform of so many seconds; later ones are 0."""
     spoken = round(duration_of_waveform * sampling_rate_hz)
     if spoken < 1:
         return 0
@@ -115,11 +105,7 @@ def _samples(duration_seconds: float, sampling_rate_hz: int) -> int:
 
 @cache
 def _mel_filters(n_mels: int, sampling_rate_hz: int) -> Tensor:
-    """Weights float32 [n_mels, frequencies].
-
-    Raises:
-        ValueError: a band is narrower than the distance of two frequencies and would always be silent.
-    """
+    """Weights float32 [n_mels, frequencies]."""
     frequencies_hz = np.fft.rfftfreq(WINDOW_SAMPLES, 1 / sampling_rate_hz)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of silent bands, which are an error here

@@ -20,25 +20,7 @@ from models.shapley.tree_values import TreeValues, tree_values
 from models.shapley.trees import Nested, Tree, binary_tree, grid_tree, join_trees, modality_tree, tree_from_nested
 
 __all__ = [
-    "DEFAULT_BATCH_SIZE",
-    "MAX_EXACT_PLAYERS",
-    "FactoredValues",
-    "Game",
-    "Nested",
-    "Tree",
-    "TreeValues",
-    "binary_tree",
-    "exact_factored",
-    "exact_values",
-    "grid_players",
-    "grid_shape",
-    "grid_tree",
-    "join_trees",
-    "modality_tree",
-    "segment_players",
-    "spread_values",
-    "subset_masks",
-    "tree_from_nested",
-    "tree_values",
-    "values_from_table",
-]
+    "DEFAULT_BATCH_SIZE", "MAX_EXACT_PLAYERS", "FactoredValues", "Game", "Nested", "Tree", "TreeValues", "binary_tree",
+    "exact_factored", "exact_values", "grid_players", "grid_shape", "grid_tree", "join_trees", "modality_tree",
+    "segment_players", "spread_values", "subset_masks", "tree_from_nested", "tree_values", "values_from_table",
+]  # fmt: skip

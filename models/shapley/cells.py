@@ -12,11 +12,7 @@ from models.shapley.game import FloatArray, IntArray
 
 
 def grid_shape(times: int, height_px: int, width_px: int) -> tuple[int, int]:
-    """Rows and columns of the grid that `times` halvings along the longer side make (of equal sides, left | right).
-
-    Raises:
-        ValueError: times is negative, or the picture has fewer pixels than the grid has cells.
-    """
+    """Rows and columns of the grid that `times` halvings along the longer side make (of equal sides, left | right)."""
     if times < 0:
         raise ValueError(f"a picture can be halved 0 or more times, found {times}")
     rows = columns = 1
@@ -31,27 +27,14 @@ def grid_shape(times: int, height_px: int, width_px: int) -> tuple[int, int]:
 
 
 def grid_players(height_px: int, width_px: int, rows: int, columns: int) -> IntArray:
-    """The player of each pixel, int64 [height_px, width_px]; cells are numbered row by row, as in `grid_tree`.
-
-    Raises:
-        ValueError: more cells than pixels along a side, or none.
-    """
+    """The player of each pixel, int64 [height_px, width_px]; cells are numbered row by row, as in `grid_tree`."""
     _check_lengths(rows, height_px, "rows of cells", "rows of pixels")
     _check_lengths(columns, width_px, "columns of cells", "columns of pixels")
     return _split(height_px, rows)[:, None] * columns + _split(width_px, columns)
 
 
 def segment_players(n_frames: int, n_segments: int, n_frames_padded: int | None = None) -> IntArray:
-    """The player of each frame, int64 [n_frames_padded].
-
-    Args:
-        n_frames: frames of sound; only these belong to players.
-        n_segments: players.
-        n_frames_padded: frames with the padding that follows (-1, the baseline's); default: no padding.
-
-    Raises:
-        ValueError: more segments than frames, none, or fewer frames with padding than without.
-    """
+    """The player of each frame, int64 [n_frames_padded]: -1 in the padding that follows the n_frames of sound."""
     _check_lengths(n_segments, n_frames, "segments", "frames of sound")
     padding = 0 if n_frames_padded is None else n_frames_padded - n_frames
     if padding < 0:
@@ -62,12 +45,7 @@ def segment_players(n_frames: int, n_segments: int, n_frames_padded: int | None 
 def spread_values(values: FloatArray, players: IntArray) -> FloatArray:
     """A map that sums to the players' values: each place gets its player's value / the player's number of places.
 
-    Args:
-        values: float64 [n_players].
-        players: int64 of any shape, the player of each place; -1 gets 0. Each player must have a place.
-
-    Returns:
-        float64 of the shape of `players`.
+    `players` is int64 of any shape, the player of each place; -1 gets 0. Each player must have a place.
     """
     owned = players >= 0
     places = np.bincount(players[owned], minlength=len(values))

@@ -17,11 +17,7 @@ MAX_EXACT_PLAYERS = 20
 
 
 def check_player_count(n_players: int) -> None:
-    """Refuses games without players and games whose table would not fit.
-
-    Raises:
-        ValueError: n_players is not between 1 and 20.
-    """
+    """Raises ValueError for games without players, and for more than 20, whose table would not fit."""
     if not 1 <= n_players <= MAX_EXACT_PLAYERS:
         subsets = f" (2^{n_players} subsets)" if n_players > MAX_EXACT_PLAYERS else ""
         raise ValueError(
@@ -35,17 +31,7 @@ def shapley_weights(n_players: int) -> FloatArray:
 
 
 def values_from_table(table: FloatArray) -> FloatArray:
-    """Shapley values from the values of all subsets.
-
-    Args:
-        table: float64 [2^n], subsets little-endian: of three players, table[5] is the value of the players 0 and 2.
-
-    Returns:
-        float64 [n], summing to table[-1] - table[0].
-
-    Raises:
-        ValueError: the length is not a power of two for 1 to 20 players.
-    """
+    """Shapley values float64 [n], summing to table[-1] - table[0], from the values of all subsets, float64 [2^n]."""
     n_players = max(table.size.bit_length() - 1, 0)
     if table.shape != (1 << n_players,):
         raise ValueError(f"a table holds 2^n_players values, found an array of {table.shape}")
@@ -61,18 +47,9 @@ def values_from_table(table: FloatArray) -> FloatArray:
 
 
 def exact_values(game: Game, n_players: int, batch_size: int = DEFAULT_BATCH_SIZE) -> FloatArray:
-    """Shapley values of a game by asking it for every subset: 2^n_players evaluations.
+    """Shapley values float64 [n_players] of a game by asking it for every subset: 2^n_players evaluations.
 
-    Args:
-        game: v(masks: bool [n_masks, n_players]) -> float64 [n_masks].
-        n_players: 1 to 20.
-        batch_size: the most masks per call of the game; it does not change the values.
-
-    Returns:
-        float64 [n_players], summing to v(all) - v(none).
-
-    Raises:
-        ValueError: too many players or none, or a game that returns something else than finite numbers.
+    They sum to v(all) - v(none). `batch_size`, the most masks per call of the game, does not change them.
     """
     check_player_count(n_players)
     evaluate = Evaluator(game, np.zeros((0, n_players), dtype=np.bool_), batch_size)

@@ -1,4 +1,4 @@
-"""One step of divide and conquer, shared by the orders that expand a tree from its root.
+"""Divide and conquer: one step of it, and the two orders that expand a tree from its root.
 
 An item is a node in a context: some of its ancestors' siblings are present, the others absent. Its effect is
 v(context + node) - v(context), and its weight 1/2 per ancestor. Expanding an item splits its effect among the two
@@ -8,35 +8,36 @@ children by the formula for two players (the paper's Eq. 3-4), each of them with
 
 Only v(c + first) and v(c + second) are new, so that an expansion costs two evaluations. No mask ever comes twice: it
 names its item (on the way down from the root the siblings are all there or all absent) and the child that is there.
+
+Level order expands whole levels. Best-first order expands where the output moves most: with a budget, evidence that
+sits in a few cells is found with a fraction of the evaluations.
 """
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
 from models.shapley.game import BoolArray, Evaluator, FloatArray, IntArray
 from models.shapley.trees import Tree
 
+# Two masks for each of 32 items. A constant, and not batch_size, because it decides which items are chosen.
+MASKS_PER_PASS = 64
+
 
 @dataclass(frozen=True)
 class Items:
-    """k items, column by column.
+    """k items, column by column."""
 
-    Attributes:
-        node: int64 [k].
-        context: bool [k, n_players], the players outside the node that are present.
-        v_absent: float64 [k], v(context).
-        v_present: float64 [k], v(context + node).
-        weight: float64 [k].
-    """
-
-    node: IntArray
-    context: BoolArray
-    v_absent: FloatArray
-    v_present: FloatArray
-    weight: FloatArray
+    node: IntArray  # int64 [k]
+    context: BoolArray  # bool [k, n_players], the players outside the node that are present
+    v_absent: FloatArray  # float64 [k], v(context)
+    v_present: FloatArray  # float64 [k], v(context + node)
+    weight: FloatArray  # float64 [k]
 
     def __len__(self) -> int:
         return len(self.node)
@@ -48,8 +49,17 @@ class Items:
 
     def inner(self, tree: Tree) -> Items:
         """The items that can be expanded: those of nodes with children."""
-        keep = tree.children[self.node, 0] >= 0
-        return Items(self.node[keep], self.context[keep], self.v_absent[keep], self.v_present[keep], self.weight[keep])
+        return self.take(tree.children[self.node, 0] >= 0)
+
+    def take(self, rows: BoolArray | slice) -> Items:
+        """Some of the items."""
+        return Items(*(column[rows] for column in vars(self).values()))
+
+    @staticmethod
+    def join(parts: Sequence[Items]) -> Items:
+        """The items of all parts."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return Items(*(np.concatenate(column) for column in columns))
 
 
 def root_item(tree: Tree, evaluate: Evaluator) -> Items:
@@ -102,3 +112,47 @@ class Ledger:
             children = self._tree.children[node]
             inherited[children] = (self._held[node] + inherited[node]) * leaves[children] / leaves[node]
         return self._credited + inherited
+
+
+def expand_levels(tree: Tree, evaluate: Evaluator, max_evals: int | None) -> tuple[Ledger, Items]:
+    """The whole tree, one pass per level, while a whole level fits in max_evals: the ledger and the root's item."""
+    ledger = Ledger(tree)
+    root = root_item(tree, evaluate)
+    ledger.credit(root)
+    open_items = root.inner(tree)
+    while len(open_items):
+        if max_evals is not None and evaluate.evaluations + 2 * len(open_items) > max_evals:
+            ledger.hold(open_items)
+            break
+        children = expand(tree, open_items, evaluate)
+        ledger.credit(children)
+        open_items = children.inner(tree)
+    return ledger, root
+
+
+def expand_best_first(tree: Tree, evaluate: Evaluator, max_evals: int | None) -> tuple[Ledger, Items]:
+    """Expands the items with the largest |effect| * weight, 32 (64 masks) per pass, until none or no budget is left.
+
+    `evaluate` must be unused, and `max_evals` at least 2; None expands everything, with the evaluations of level order.
+    """
+    ledger = Ledger(tree)
+    root = root_item(tree, evaluate)
+    numbers = count()
+    heap: list[tuple[float, int, Items]] = []  # largest |weighted effect| first, older ones first among equals
+
+    def push(items: Items) -> None:
+        ledger.credit(items)
+        inner = items.inner(tree)
+        for row, effect in enumerate(np.abs(inner.weighted_effect).tolist()):
+            heapq.heappush(heap, (-effect, next(numbers), inner.take(slice(row, row + 1))))
+
+    push(root)
+    while heap:
+        affordable = len(heap) if max_evals is None else (max_evals - evaluate.evaluations) // 2
+        chosen = [heapq.heappop(heap) for _ in range(min(MASKS_PER_PASS // 2, affordable, len(heap)))]
+        if not chosen:
+            break
+        push(expand(tree, Items.join([item for _, _, item in chosen]), evaluate))
+    if heap:
+        ledger.hold(Items.join([item for _, _, item in heap]))
+    return ledger, root

@@ -32,33 +32,21 @@ _BLOCK_NUMBERS = 1 << 21
 
 @dataclass(frozen=True)
 class FactoredValues:
-    """Exact values of m image and n speech players.
+    """Exact values of m image and n speech players."""
 
-    Attributes:
-        values: float64 [m + n], Shapley values, image players first; they sum to v_full - v_empty.
-        interactions: float64 [m, n], the Shapley interaction of each image player with each speech player.
-        synergy: v(image, speech) - v(image) - v(speech) + v(none): what the modalities are worth only together.
-        v_full: the value with all players.
-        v_empty: the value with none.
-    """
-
-    values: FloatArray
-    interactions: FloatArray
-    synergy: float
-    v_full: float
-    v_empty: float
+    values: FloatArray  # float64 [m + n], Shapley values, image players first; they sum to v_full - v_empty
+    interactions: FloatArray  # float64 [m, n], the Shapley interaction of each image player with each speech player
+    synergy: float  # v(image, speech) - v(image) - v(speech) + v(none): what the modalities are worth only together
+    v_full: float  # the value with all players
+    v_empty: float  # with none
 
 
 def exact_factored(table: NDArray[np.floating[Any]]) -> FactoredValues:
-    """Shapley values, cross-modal interactions and synergy from the values of all pairs of subsets.
+    """Shapley values, cross-modal interactions and synergy from the values of all pairs of subsets of up to 20 players.
 
-    Args:
-        table: float32 or float64 [2^m, 2^n] with m, n >= 1 and m + n <= 20; table[a, b] is the value with image subset
-            a and speech subset b present, little-endian: of 2 + 3 players, table[2, 5] is the value of the image
-            player 1 and the speech players 0 and 2. Sums are float64 whatever the type.
-
-    Raises:
-        ValueError: another shape, or a value that is not finite.
+    In the table, float32 or float64 [2^m, 2^n] with m, n >= 1, table[a, b] is the value with image subset a and speech
+    subset b present, little-endian: of 2 + 3 players, table[2, 5] is the value of the image player 1 and the speech
+    players 0 and 2. Sums are float64 whatever the type. ValueError: another shape, or a value that is not finite.
     """
     n_image, n_speech = _player_counts(table.shape)
     if n_image < n_speech:
@@ -75,13 +63,10 @@ def exact_factored(table: NDArray[np.floating[Any]]) -> FactoredValues:
     by_speech = sums[image:, :speech].reshape(n_image + 1, n_speech, n_speech)
     by_pair = sums[:image, :speech].reshape(n_image, n_image, n_speech, n_speech)
     corners = table[np.ix_([0, -1], [0, -1])].astype(np.float64)
+    image_values = np.einsum("kab,ab->k", by_image, _by_sum(weights, n_image, n_speech + 1))
+    speech_values = np.einsum("alb,ab->l", by_speech, _by_sum(weights, n_image + 1, n_speech))
     return FactoredValues(
-        values=np.concatenate(
-            [
-                np.einsum("kab,ab->k", by_image, _by_sum(weights, n_image, n_speech + 1)),
-                np.einsum("alb,ab->l", by_speech, _by_sum(weights, n_image + 1, n_speech)),
-            ]
-        ),
+        values=np.concatenate([image_values, speech_values]),
         interactions=np.einsum("kalb,ab->kl", by_pair, _by_sum(pair_weights, n_image, n_speech)),
         synergy=float(corners[1, 1] - corners[1, 0] - corners[0, 1] + corners[0, 0]),
         v_full=float(corners[1, 1]),

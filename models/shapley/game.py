@@ -31,24 +31,17 @@ def subset_masks(n_players: int, start: int = 0, stop: int | None = None) -> Boo
 
 
 class Evaluator:
-    """Asks a game in chunks, checks what comes back, and counts.
+    """Asks a game in chunks of batch_size, checks what comes back, and counts.
 
-    Args:
-        game: the game.
-        parts: bool [n_parts, n_players], groups of players; distinct masks are counted within each of them, because
-            a game that meets its inputs late encodes a picture once per distinct image mask.
-        batch_size: the most masks that one call of the game gets.
-
-    Attributes:
-        evaluations: masks asked for so far.
-        passes: calls of this object so far; each is one pass over the game, in chunks of batch_size.
+    Distinct masks are counted within each of `parts`, bool [n_parts, n_players], because a game that meets its inputs
+    late encodes a picture once per distinct image mask.
     """
 
     def __init__(self, game: Game, parts: BoolArray, batch_size: int = DEFAULT_BATCH_SIZE) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, found {batch_size}")
-        self.evaluations = 0
-        self.passes = 0
+        self.evaluations = 0  # masks asked for so far
+        self.passes = 0  # calls of this object so far
         self._game = game
         self._batch_size = batch_size
         self._parts = parts
@@ -60,11 +53,7 @@ class Evaluator:
         return tuple(len(seen) for seen in self._seen)
 
     def __call__(self, masks: BoolArray) -> FloatArray:
-        """Values of masks, bool [n_masks, n_players] -> float64 [n_masks].
-
-        Raises:
-            ValueError: the game returned another number of values, or one that is not finite.
-        """
+        """Values float64 [n_masks] of masks, bool [n_masks, n_players]; ValueError if the game returns others."""
         self.passes += 1
         self.evaluations += len(masks)
         for part, seen in zip(self._parts, self._seen, strict=True):

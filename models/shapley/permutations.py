@@ -16,14 +16,9 @@ from models.shapley.trees import Tree
 
 
 def leaf_ranks(tree: Tree, swapped: BoolArray) -> IntArray:
-    """The place of every player in permutations given by the order of children.
+    """The place of every player, int64 [n_permutations, n_players], in permutations given by the order of children.
 
-    Args:
-        tree: the tree.
-        swapped: bool [n_permutations, n_nodes], whether a node's second child comes first; ignored at leaves.
-
-    Returns:
-        int64 [n_permutations, n_players], each row a permutation of 0 to n_players - 1.
+    `swapped`, bool [n_permutations, n_nodes], says whether a node's second child comes first; ignored at leaves.
     """
     leaves = tree.members.sum(axis=1)
     start = np.zeros(swapped.shape, dtype=np.int64)
@@ -35,14 +30,9 @@ def leaf_ranks(tree: Tree, swapped: BoolArray) -> IntArray:
 
 
 def marginal_contributions(ranks: IntArray, evaluate: Evaluator) -> tuple[FloatArray, float, float]:
-    """What each player adds to the players before it.
+    """What each player adds to those before it, float64 [n_permutations, n_players]; v_empty; v_full.
 
-    Args:
-        ranks: int64 [n_permutations, n_players].
-        evaluate: the game; one pass of 2 + n_permutations * (n_players - 1) evaluations.
-
-    Returns:
-        float64 [n_permutations, n_players], every row of which sums to v_full - v_empty; v_empty; v_full.
+    Every row sums to v_full - v_empty. One pass of 2 + n_permutations * (n_players - 1) evaluations.
     """
     n_permutations, n_players = ranks.shape
     ends = np.stack([np.zeros(n_players, np.bool_), np.ones(n_players, np.bool_)])
@@ -55,11 +45,9 @@ def marginal_contributions(ranks: IntArray, evaluate: Evaluator) -> tuple[FloatA
 
 
 def sample_tree(tree: Tree, evaluate: Evaluator, permutations: int, rng: Generator) -> tuple[FloatArray, float, float]:
-    """Tree values estimated from `permutations` random orders and their reverses.
+    """Tree values estimated from `permutations` random orders and their reverses: leaf values; v_empty; v_full.
 
-    Returns:
-        Leaf values, float64 [n_players], whose sum is exact; v_empty; v_full. Cost: one pass of
-        2 + 2 * permutations * (n_players - 1) evaluations.
+    The sum is exact. Cost: one pass of 2 + 2 * permutations * (n_players - 1) evaluations.
     """
     swapped = rng.random((permutations, tree.n_nodes)) < 0.5
     ranks = leaf_ranks(tree, np.concatenate([swapped, ~swapped]))

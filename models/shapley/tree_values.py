@@ -17,8 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from models.shapley.best_first import expand_best_first
-from models.shapley.expansion import Items, Ledger, expand, root_item
+from models.shapley.expansion import expand_best_first, expand_levels
 from models.shapley.game import DEFAULT_BATCH_SIZE, Evaluator, FloatArray, Game
 from models.shapley.permutations import sample_tree
 from models.shapley.trees import Tree
@@ -26,25 +25,16 @@ from models.shapley.trees import Tree
 
 @dataclass(frozen=True)
 class TreeValues:
-    """What the players and the nodes of a tree are worth.
+    """What the players and the nodes of a tree are worth."""
 
-    Attributes:
-        leaf_values: float64 [n_players].
-        node_values: float64 [n_nodes]; nodes 1 and 2 are the modalities of a modality tree.
-        v_full: the game's value with all players.
-        v_empty: the game's value with none.
-        evaluations: masks that the game was asked for.
-        passes: rounds of evaluations; the masks of a round do not depend on each other and can be batched.
-        distinct_part_masks: different masks among the evaluations within each child of the root: (image masks, speech
-            masks) of a modality tree, the encodings that a game needs which encodes its inputs apart.
-    """
-
-    leaf_values: FloatArray
-    node_values: FloatArray
-    v_full: float
-    v_empty: float
-    evaluations: int
-    passes: int
+    leaf_values: FloatArray  # float64 [n_players]
+    node_values: FloatArray  # float64 [n_nodes]; nodes 1 and 2 are the modalities of a modality tree
+    v_full: float  # the game's value with all players
+    v_empty: float  # with none
+    evaluations: int  # masks that the game was asked for
+    passes: int  # rounds of evaluations; the masks of a round do not depend on each other and can be batched
+    # Different masks among the evaluations within each child of the root: (image masks, speech masks) of a modality
+    # tree, the encodings that a game needs which encodes its inputs apart.
     distinct_part_masks: tuple[int, ...]
 
 
@@ -57,11 +47,11 @@ def tree_values(
     rng: Generator | None = None,
     batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> TreeValues:
-    """The values of a tree's players and nodes.
+    """The values of a tree's players and nodes; ValueError for an argument that cannot be used.
 
     Args:
         game: v(masks: bool [n_masks, n_players]) -> float64 [n_masks].
-        tree: the tree over its players.
+        tree: over its players.
         order: what is evaluated first; all orders agree in the limit.
             `level`: level by level, one pass each. Whole, `modality_tree(2**times, 2**times)` costs
             2 + 2 (4^(times + 1) - 1) / 3 evaluations in times + 2 passes: 4, 12, 44, 172, 684, 2732 for times 0 to 5.
@@ -74,9 +64,6 @@ def tree_values(
         permutations: pairs of orders, for `sample`.
         rng: for `sample`; default `np.random.default_rng(0)`, the same draw every time.
         batch_size: the most masks per call of the game; it changes nothing else.
-
-    Raises:
-        ValueError: an argument that cannot be used, or a game that returns something else than finite numbers.
     """
     if max_evals is not None and max_evals < 2:
         raise ValueError(f"max_evals must be at least 2 (all players, and none), found {max_evals}")
@@ -86,7 +73,7 @@ def tree_values(
         leaf_values, v_empty, v_full = sample_tree(tree, evaluate, permutations, rng or np.random.default_rng(0))
         node_values = tree.members @ leaf_values
     elif order in {"level", "best"}:
-        expand_tree = _expand_levels if order == "level" else expand_best_first
+        expand_tree = expand_levels if order == "level" else expand_best_first
         ledger, root = expand_tree(tree, evaluate, max_evals)
         v_empty, v_full = float(root.v_absent[0]), float(root.v_present[0])
         node_values = ledger.node_values()
@@ -96,22 +83,6 @@ def tree_values(
     return TreeValues(
         leaf_values, node_values, v_full, v_empty, evaluate.evaluations, evaluate.passes, evaluate.distinct_part_masks
     )
-
-
-def _expand_levels(tree: Tree, evaluate: Evaluator, max_evals: int | None) -> tuple[Ledger, Items]:
-    """The whole tree, one pass per level, as long as a whole level fits in max_evals."""
-    ledger = Ledger(tree)
-    root = root_item(tree, evaluate)
-    ledger.credit(root)
-    open_items = root.inner(tree)
-    while len(open_items):
-        if max_evals is not None and evaluate.evaluations + 2 * len(open_items) > max_evals:
-            ledger.hold(open_items)
-            break
-        children = expand(tree, open_items, evaluate)
-        ledger.credit(children)
-        open_items = children.inner(tree)
-    return ledger, root
 
 
 def _check_permutations(permutations: int, tree: Tree, max_evals: int | None) -> None:

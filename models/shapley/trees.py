@@ -19,21 +19,13 @@ Nested: TypeAlias = "int | tuple[Nested, Nested]"
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A binary tree; nodes are numbered breadth-first, the root is node 0 and its children are nodes 1 and 2.
+    """A binary tree; nodes are numbered breadth-first, the root is node 0 and its children are nodes 1 and 2."""
 
-    Attributes:
-        nested: the tree as nested pairs of player numbers, such as ((0, 1), (2, 3)).
-        children: int64 [n_nodes, 2], the two child nodes; -1 at leaves.
-        members: bool [n_nodes, n_players], the players below each node.
-        depth: int64 [n_nodes], 0 at the root.
-        leaf_nodes: int64 [n_players], the leaf of each player.
-    """
-
-    nested: Nested
-    children: IntArray
-    members: BoolArray
-    depth: IntArray
-    leaf_nodes: IntArray
+    nested: Nested  # pairs of player numbers, such as ((0, 1), (2, 3))
+    children: IntArray  # int64 [n_nodes, 2], the two child nodes; -1 at leaves
+    members: BoolArray  # bool [n_nodes, n_players], the players below each node
+    depth: IntArray  # int64 [n_nodes], 0 at the root
+    leaf_nodes: IntArray  # int64 [n_players], the leaf of each player
 
     @property
     def n_nodes(self) -> int:
@@ -66,13 +58,10 @@ class Tree:
 
 
 def tree_from_nested(nested: Nested) -> Tree:
-    """A tree from nested pairs of player numbers, for example ((0, 1), 2).
-
-    Raises:
-        ValueError: the leaves are not the numbers 0 to n_players - 1, each of them once.
-    """
+    """A tree from nested pairs of player numbers, for example ((0, 1), 2); each number from 0 must occur once."""
     children: list[tuple[int, int]] = []
     depths: list[int] = []
+    node_of: dict[int, int] = {}  # the leaf of each player
     players: list[int] = []
     queue: deque[tuple[Nested, int]] = deque([(nested, 0)])
     while queue:
@@ -82,50 +71,32 @@ def tree_from_nested(nested: Nested) -> Tree:
             after = len(children) + 1 + len(queue)
             children.append((after, after + 1))
             queue.extend((child, depth + 1) for child in node)
-            players.append(-1)
         else:
-            children.append((-1, -1))
+            node_of[node] = len(children)
             players.append(node)
-    leaf_players = [player for player, (first, _) in zip(players, children, strict=True) if first < 0]
-    if sorted(leaf_players) != list(range(len(leaf_players))):
-        raise ValueError(f"a tree's leaves must be the players 0 to {len(leaf_players) - 1}, found {leaf_players}")
+            children.append((-1, -1))
+    if sorted(players) != list(range(len(players))):
+        raise ValueError(f"a tree's leaves must be the players 0 to {len(players) - 1}, found {players}")
 
-    members = np.zeros((len(children), len(leaf_players)), dtype=np.bool_)
-    for node_number in reversed(range(len(children))):
-        first, second = children[node_number]
-        if first < 0:
-            members[node_number, players[node_number]] = True
-        else:
-            members[node_number] = members[first] | members[second]
-    is_leaf = np.array([first < 0 for first, _ in children])
-    leaf_nodes = np.flatnonzero(is_leaf)[np.argsort(leaf_players)]
+    leaf_nodes = np.array([node_of[player] for player in range(len(players))], dtype=np.int64)
+    members = np.zeros((len(children), len(players)), dtype=np.bool_)
+    members[leaf_nodes, np.arange(len(players))] = True
+    for number, (first, second) in reversed(list(enumerate(children))):  # children come after their parents
+        if first >= 0:
+            members[number] = members[first] | members[second]
     return Tree(nested, np.array(children, dtype=np.int64), members, np.array(depths, dtype=np.int64), leaf_nodes)
 
 
 def binary_tree(n_players: int) -> Tree:
-    """Players in a row, such as time segments, halved until one is left; of an odd number the first half is larger.
-
-    Raises:
-        ValueError: there are no players.
-    """
+    """Players in a row, such as time segments, halved until one is left; of an odd number the first half is larger."""
     return grid_tree(1, n_players)
 
 
 def grid_tree(rows: int, columns: int, height_px: int | None = None, width_px: int | None = None) -> Tree:
     """The cells of a grid, numbered row by row, halved along the longer side first (of equal sides, left | right).
 
-    Args:
-        rows: cells from top to bottom.
-        columns: cells from left to right.
-        height_px: height of the grid, to tell which side is longer; default: cells are square.
-        width_px: width of the grid.
-
-    Returns:
-        A tree over rows * columns players. With the sizes given and the grid from `grid_shape`, a finer grid only
-        goes on where a coarser one stops: values of shared nodes are equal.
-
-    Raises:
-        ValueError: there are no cells.
+    The sizes in pixels tell which side is longer; default: cells are square. With them and the grid from
+    `grid_shape`, a finer grid only goes on where a coarser one stops: values of shared nodes are equal.
     """
     if rows < 1 or columns < 1:
         raise ValueError(f"a tree needs at least one player, found {rows} x {columns}")
@@ -152,12 +123,5 @@ def join_trees(first: Tree, second: Tree) -> Tree:
 
 
 def modality_tree(n_image: int, n_speech: int) -> Tree:
-    """The paper's tree (section 3.3): image | speech at the root (nodes 1 and 2), then each modality halved.
-
-    Players 0 to n_image - 1 are image parts, n_image to n_image + n_speech - 1 speech parts. For image parts that are
-    cells of a grid use `join_trees(grid_tree(rows, columns), binary_tree(n_speech))`.
-
-    Raises:
-        ValueError: a modality has no players.
-    """
+    """The paper's tree (section 3.3): image | speech at the root (nodes 1 and 2), then each halved as a row."""
     return join_trees(binary_tree(n_image), binary_tree(n_speech))

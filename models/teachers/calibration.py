@@ -21,16 +21,9 @@ _LOG_RANGE = (-4.6, 4.6)
 def fit_temperature(logits: NDArray[np.float64], labels: Sequence[str], classes: Sequence[str]) -> float:
     """The temperature T that makes softmax(logits / T) most likely on held-out rows; above 1: it was too sure.
 
-    Rows of a class that the model could not know (logit minus infinity) are left out: no temperature helps them.
-
-    Args:
-        logits: float64 [n, classes].
-        labels: the n true classes.
-        classes: names of the columns.
-
-    Returns:
-        T > 0; 1 where the rows cannot tell: none are left, or all are right (then any smaller T fits them better,
-        which on a handful of rows would make a probe absolutely sure).
+    Logits are float64 [n, classes]. Rows of a class that the model could not know (logit minus infinity) are left out:
+    no temperature helps them. T is 1 where the rows cannot tell: none are left, or all are right (then any smaller T
+    fits them better, which on a handful of rows would make a probe absolutely sure).
     """
     columns = np.array([list(classes).index(label) for label in labels], dtype=np.int64)
     true = logits[np.arange(len(columns)), columns]
@@ -56,24 +49,17 @@ def best_temperature(loss: Callable[[float], float]) -> float:
 def reliability_bins(
     probabilities: NDArray[np.float32], labels: Sequence[str], classes: Sequence[str], bins: int = 10
 ) -> pa.Table:
-    """Confidence against accuracy, in bins of equal width over [0, 1].
+    """Confidence against accuracy, in bins of equal width over [0, 1], one row per bin, empty ones too.
 
-    Args:
-        probabilities: float32 [n, classes], rows sum to 1.
-        labels: the n true classes.
-        classes: names of the columns.
-        bins: how many.
-
-    Returns:
-        One row per bin, empty ones too: lower, upper (edges; a bin holds its upper edge, the first one both), rows,
-        mean_confidence and accuracy (null where rows is 0).
+    Columns: lower, upper (edges; a bin holds its upper edge, the first one both), rows, mean_confidence and accuracy
+    (null where rows is 0).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = np.asarray(classes)[probabilities.argmax(axis=1)] == np.asarray(labels)
     edges = np.linspace(0.0, 1.0, bins + 1)
     # Sums of float32 can exceed 1 by a rounding error.
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    rows = np.bincount(place, minlength=bins)
+    bin_of_row = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    rows = np.bincount(bin_of_row, minlength=bins)
     empty = rows == 0
     divisor = np.maximum(rows, 1)
     return pa.table(
@@ -81,7 +67,7 @@ def reliability_bins(
             "lower": edges[:-1],
             "upper": edges[1:],
             "rows": rows.astype(np.int64),
-            "mean_confidence": pa.array(np.bincount(place, confidence, bins) / divisor, mask=empty),
-            "accuracy": pa.array(np.bincount(place, right, bins) / divisor, mask=empty),
+            "mean_confidence": pa.array(np.bincount(bin_of_row, confidence, bins) / divisor, mask=empty),
+            "accuracy": pa.array(np.bincount(bin_of_row, right, bins) / divisor, mask=empty),
         }
     )

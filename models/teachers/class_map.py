@@ -22,19 +22,13 @@ OutsideClasses = Literal["renormalise", "keep"]
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Sums probabilities of labels into classes.
+    """Sums probabilities of labels into classes."""
 
-    Attributes:
-        labels: of the network, in the order of its outputs.
-        classes: of the teacher.
-        weights: float64 [labels, classes], 1 where a label belongs to a class.
-        outside_classes: of probability on labels without a class: `renormalise` shares it out in proportion, `keep`
-            leaves it out, so that rows sum to less than 1.
-    """
-
-    labels: tuple[str, ...]
-    classes: tuple[str, ...]
-    weights: NDArray[np.float64]
+    labels: tuple[str, ...]  # of the network, in the order of its outputs
+    classes: tuple[str, ...]  # of the teacher
+    weights: NDArray[np.float64]  # [labels, classes], 1 where a label belongs to a class
+    # Probability on labels without a class: `renormalise` shares it out in proportion, `keep` leaves it out, so that
+    # rows sum to less than 1.
     outside_classes: OutsideClasses
 
     @classmethod
@@ -58,12 +52,7 @@ class ClassMap:
         return cls(tuple(labels), names, weights, outside_classes)
 
     def fit_temperature(self, logits: NDArray[np.floating], truth: Sequence[str]) -> float:
-        """The temperature that makes the true classes of held-out rows most likely, see `models.teachers.calibration`.
-
-        Args:
-            logits: [n, labels].
-            truth: the n classes.
-        """
+        """The temperature that makes the true classes of held-out logits [n, labels] most likely."""
         columns = np.array([self.classes.index(name) for name in truth], dtype=np.int64)
         inside = self.weights.any(axis=1) if self.outside_classes == "renormalise" else np.ones(len(self.labels), bool)
         exact = logits.astype(np.float64)
@@ -82,8 +71,8 @@ class ClassMap:
         if self.outside_classes == "renormalise":
             # Before the softmax: a row that is sure of a label outside would leave zero divided by zero.
             kept = self.weights.any(axis=1)
-            found = softmax(logits[:, kept].astype(np.float64) / temperature, axis=1) @ self.weights[kept]
+            exact = softmax(logits[:, kept].astype(np.float64) / temperature, axis=1) @ self.weights[kept]
         else:
-            found = softmax(logits.astype(np.float64) / temperature, axis=1) @ self.weights
-        probabilities: NDArray[np.float32] = found.astype(np.float32)
+            exact = softmax(logits.astype(np.float64) / temperature, axis=1) @ self.weights
+        probabilities: NDArray[np.float32] = exact.astype(np.float32)
         return probabilities

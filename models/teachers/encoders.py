@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.teachers.speech_encoder import WHISPER
+from models.teachers.speech_encoder import WHISPER, WhisperEncoder
 
 
 class Encoder(Protocol):
@@ -26,33 +27,27 @@ class Encoder(Protocol):
     @property
     def name(self) -> str:
         """What `create_encoder` makes it from."""
-        ...
 
     @property
     def digest(self) -> str:
         """sha256, hex, over the weights and everything else that decides the vectors."""
-        ...
 
     @property
     def dimensions(self) -> int:
         """Length of a vector."""
-        ...
 
     def check(self, item: Any) -> None:
         """Raises ItemError if this item cannot be encoded, so that it costs its row and not its batch."""
-        ...
 
     def encode(self, batch: Sequence[Any]) -> NDArray[np.float32]:
         """Vectors float32 [len(batch), dimensions]; raises ItemError for the first item that `check` refuses."""
-        ...
 
 
 def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights: Path | None = None) -> Encoder:
     """The encoder called `name`: `whisper-tiny.en`, or a timm backbone such as `tf_efficientnet_lite0`.
 
     Args:
-        name: see above.
-        threads: CPU threads. The last bits of a vector depend on them, so the default is the same on every machine.
+        threads: of the CPU. The last bits of a vector depend on them, so the default is the same on every machine.
             For the image encoder this is torch's setting, and so holds for the whole process.
         device: `cpu` or `cuda`.
         weights: local weights of a timm backbone that has no packaged ones.
@@ -61,11 +56,7 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
         ModelError: unknown name, package not installed, weights other than the pinned ones, or no such device.
     """
     if name == WHISPER:
-        import ctranslate2  # noqa: PLC0415
-
         _expect_device(device, ctranslate2.get_cuda_device_count())
-        from models.teachers.speech_encoder import WhisperEncoder  # noqa: PLC0415
-
         return WhisperEncoder(cpu_threads=threads, device=device)
     import torch  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from sklearn.model_selection import train_test_split
 
 from models.errors import ModelError
-from models.teachers.linear import softmax
+from models.teachers.probe import probabilities_of
 from models.teachers.probe_training import choose_c, fit_linear, out_of_fold_logits, usable_folds, validation_speakers
 from models.teachers.standardise import Statistics, standardise_by_group
 from models.teachers.teacher import Normalise
@@ -28,27 +28,20 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What models said about rows they were not fitted on.
-
-    Attributes:
-        classes: names of the columns.
-        logits: float64 [n, classes]; minus infinity for a class that the row's model had no training rows of.
-        regularisation: C by held-out session.
-    """
+    """What models said about rows they were not fitted on."""
 
     classes: tuple[str, ...]
-    logits: NDArray[np.float64]
-    regularisation: dict[str, float]
+    logits: NDArray[np.float64]  # [n, classes]; minus infinity for a class that the row's model had no rows of
+    regularisation: dict[str, float]  # C by held-out session
 
-    @property
-    def probabilities(self) -> NDArray[np.float32]:
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float32]:
         """float32 [n, classes], rows sum to 1."""
-        return softmax(self.logits)
+        return probabilities_of(self.logits, temperature)
 
     @property
     def predictions(self) -> list[str]:
         """The likeliest class of each row."""
-        return [self.classes[place] for place in self.logits.argmax(axis=1)]
+        return [self.classes[column] for column in self.logits.argmax(axis=1)]
 
 
 def expect_sessions(speakers: Sequence[str], sessions: Sequence[str]) -> None:
@@ -73,18 +66,9 @@ def leave_one_group_out(
 ) -> OutOfFold:
     """Each session classified by a probe trained on the others: IEMOCAP's usual protocol.
 
-    Within the others, the rows of 20 % of the speakers choose C; the model is then fitted on all of them.
-
-    Args:
-        representation: float32 [n, d].
-        labels: the n classes.
-        classes: all classes, in order.
-        speakers: the n speakers; each in one session.
-        sessions: the n sessions.
-        cs: values of C to choose from.
-        normalise: `voice`: rows standardised by their own speaker's rows, labels unseen; `none`: by the mean and
-            deviation of the training rows.
-        seed: of the choice of validation speakers.
+    Within the others, the rows of 20 % of the speakers choose C; the model is then fitted on all of them. With
+    normalise `voice`, rows are standardised by their own speaker's rows, labels unseen; with `none`, by those of the
+    training rows.
 
     Raises:
         ModelError: fewer than two sessions, a speaker in two of them, or too few speakers or classes to train on.
@@ -106,11 +90,7 @@ def leave_one_group_out(
 
 
 def stratified_split(
-    ids: Sequence[str],
-    labels: Sequence[str],
-    *,
-    seed: int,
-    fractions: tuple[float, float, float] = (0.8, 0.05, 0.15),
+    ids: Sequence[str], labels: Sequence[str], *, seed: int, fractions: tuple[float, float, float] = (0.8, 0.05, 0.15)
 ) -> NDArray[np.str_]:
     """The split (`train`, `validation` or `test`) of each row, every class in about the same shares.
 
@@ -126,8 +106,8 @@ def stratified_split(
     splits = np.full(len(ids), SPLITS[0], dtype="<U10")
     sizes = Counter(labels)
     names = np.asarray(labels)
-    pool = np.array([place for place in np.argsort(np.asarray(ids)) if sizes[labels[place]] >= 3], dtype=np.int64)
-    classes = len({labels[place] for place in pool})
+    pool = np.array([row for row in np.argsort(np.asarray(ids)) if sizes[labels[row]] >= 3], dtype=np.int64)
+    classes = len(set(names[pool]))
     _, validation_fraction, test_fraction = fractions
     test_rows = max(classes, round(test_fraction * len(pool)))
     validation_rows = max(classes, round(validation_fraction * len(pool)))
@@ -154,35 +134,21 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Accuracy over all rows, each predicted by a probe trained on the other folds; steadier than one small test split.
 
-    Args:
-        representation: float32 [n, d].
-        labels: the n classes.
-        classes: all classes, in order.
-        c: scikit-learn's C, chosen beforehand.
-        seed: of the folds.
-        folds: stratified by class; a class with fewer rows than folds makes fewer of them.
-
-    Returns:
-        folds, rows, accuracy, unweighted_average_recall; accuracy None where no class has two rows.
+    A class with fewer rows than `folds` makes fewer of them; accuracy is None where no class has two rows. `c` is
+    scikit-learn's C, chosen beforehand.
     """
     folds = usable_folds(labels, folds)
     if folds < 2:
         return {"folds": 0, "rows": len(labels), "accuracy": None, "unweighted_average_recall": None}
-    places = out_of_fold_logits(representation, labels, classes, c=c, seed=seed, folds=folds).argmax(axis=1)
-    predictions = [classes[place] for place in places]
-    found = evaluate(labels, predictions, classes)
-    return {"folds": folds, **{name: found[name] for name in ("rows", "accuracy", "unweighted_average_recall")}}
+    logits = out_of_fold_logits(representation, labels, classes, c=c, seed=seed, folds=folds)
+    figures = evaluate(labels, OutOfFold(tuple(classes), logits, {}).predictions, classes)
+    return {"folds": folds, **{name: figures[name] for name in ("rows", "accuracy", "unweighted_average_recall")}}
 
 
 def evaluate(labels: Sequence[str], predictions: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
     """Figures for a metrics file; None where one is undefined (no such rows, or never predicted).
 
-    Returns:
-        rows, accuracy, unweighted_average_recall (mean recall over the classes that have rows), per_class: class ->
-        recall, precision, f1, support; confusion_matrix: [true][predicted] in the order of `classes`.
-
-    Raises:
-        ValueError: no rows.
+    Unweighted average recall is over the classes that have rows; the confusion matrix is [true][predicted].
     """
     if not len(labels):
         raise ValueError("nothing to evaluate: no rows")
@@ -196,12 +162,12 @@ def evaluate(labels: Sequence[str], predictions: Sequence[str], classes: Sequenc
         "unweighted_average_recall": float(np.mean(recall[support > 0])),
         "per_class": {
             name: {
-                "recall": _defined(recall[place]),
-                "precision": _defined(precision[place]),
-                "f1": _defined(f1[place]),
-                "support": int(support[place]),
+                "recall": _defined(recall[column]),
+                "precision": _defined(precision[column]),
+                "f1": _defined(f1[column]),
+                "support": int(support[column]),
             }
-            for place, name in enumerate(names)
+            for column, name in enumerate(names)
         },
         "confusion_matrix": confusion_matrix(labels, predictions, labels=names).tolist(),
     }

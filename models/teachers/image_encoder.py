@@ -30,17 +30,10 @@ _RECIPE = "squeezed bicubic, float32, channels last, global average, version 1"
 
 
 class TimmEncoder:
-    """A frozen timm backbone with ImageNet weights.
+    """A frozen timm backbone with ImageNet weights, packaged or local; ModelError if there are none.
 
-    Args:
-        name: a timm model name.
-        weights: local weights, for names without packaged ones (see `models.weights.backbones`).
-        device: `cpu` or `cuda`.
-        batch_size: pictures per forward pass. 1 is the default and as fast as any on a CPU; above it, the last bits
-            of a vector depend on how many pictures share the pass. Raise it on a GPU only.
-
-    Raises:
-        ModelError: unknown name, or no weights to be had.
+    A batch_size of 1 picture per forward pass is as fast as any on a CPU; above it, the last bits of a vector depend on
+    how many pictures share the pass. Raise it on a GPU only.
     """
 
     def __init__(
@@ -71,11 +64,7 @@ class TimmEncoder:
             raise ValueError(f"expected an RGB picture, found mode {item.mode}")
 
     def encode(self, batch: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Vectors float32 [n, dimensions] of n RGB pictures.
-
-        Raises:
-            ValueError: a picture is not RGB.
-        """
+        """Vectors float32 [n, dimensions] of n RGB pictures."""
         vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)
         for start in range(0, len(batch), self._batch_size):
             chunk = batch[start : start + self._batch_size]

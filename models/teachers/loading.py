@@ -13,11 +13,7 @@ from models.teachers.teacher import TEACHER_FILE, Teacher
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What a saved teacher says of itself: kind, classes, normalise, digest and more, by kind.
-
-    Raises:
-        OSError, ValueError: there is no teacher, or its file is damaged.
-    """
+    """What a saved teacher says of itself: kind, classes, normalise, digest ...; OSError or ValueError without one."""
     card = json.loads((folder / TEACHER_FILE).read_bytes())
     if not isinstance(card, dict) or not {"kind", "classes", "normalise", "digest"} <= set(card):
         raise ValueError(f"{TEACHER_FILE} is not that of a teacher")
@@ -25,13 +21,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Teacher:
-    """The teacher saved in `folder`.
-
-    Args:
-        folder: what was given to `save`.
-        device: `cpu` or `cuda`.
-        batch_size: of a network, at once.
-        compiled: whether torch compiles a network; a probe has none that it could.
+    """The teacher saved in `folder`; `batch_size` and `compiled` (by torch) are for networks, which a probe is not.
 
     Raises:
         ModelError: a file is missing or broken, or the weights are not those that were saved.

@@ -1,4 +1,4 @@
-"""The teacher that is one network, ready or fine-tuned: a classifier of transformers as a `models.teachers.probe.Teacher`.
+"""The teacher that is one network, ready or fine-tuned: a classifier of transformers as a `Teacher`.
 
 In   waveforms or pictures
 Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `keep`
@@ -27,22 +27,14 @@ from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
 
 @dataclass(frozen=True)
 class CheckpointTeacher:
-    """A network and a map from its labels to classes.
-
-    Attributes:
-        network: gives the logits.
-        class_map: of its labels.
-        label_classes: label -> class or null, as in params.yaml.
-        normalise: `voice`: logits are standardised per voice; `none`: taken as they are.
-        temperature: divides the logits; 1 if not calibrated.
-        kind: `checkpoint`: taken as it came; `finetune`: trained by this project, so that labels are classes.
-    """
+    """A network and a map from its labels to classes."""
 
     network: ReadyNetwork
     class_map: ClassMap
-    label_classes: Mapping[str, str | None]
-    normalise: Normalise
-    temperature: float = 1.0
+    label_classes: Mapping[str, str | None]  # label -> class or null, as in params.yaml
+    normalise: Normalise  # `voice`: logits are standardised per voice; `none`: taken as they are
+    temperature: float = 1.0  # divides the logits; 1 if not calibrated
+    # `checkpoint`: taken as it came; `finetune`: trained by this project, so that labels are classes.
     kind: Literal["checkpoint", "finetune"] = "checkpoint"
 
     @property
@@ -66,11 +58,7 @@ class CheckpointTeacher:
         return self.network.logits(batch)
 
     def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
-        """Probabilities float32 [n, classes].
-
-        Raises:
-            ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
-        """
+        """Probabilities float32 [n, classes]; `statistics` exactly where `normalise` is `voice`."""
         expect_statistics(self.normalise, statistics)
         logits = representation if statistics is None else statistics.apply(representation)
         return self.class_map.probabilities(logits, self.temperature)
@@ -106,18 +94,15 @@ class CheckpointTeacher:
     def load(
         cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
     ) -> CheckpointTeacher:
-        """The teacher that `save` wrote.
-
-        Raises:
-            ModelError: a file is missing or broken, or the network is not the one that was saved.
-        """
+        """The teacher that `save` wrote; ModelError if a file is missing or broken, or the network is another one."""
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
             network = ReadyNetwork.load(
                 str(folder), card["modality"], device=device, batch_size=batch_size, compiled=compiled
             )
-            chosen = ClassMap.of(network.labels, card["label_classes"], card["outside_classes"], str(folder))
-            teacher = cls(network, chosen, card["label_classes"], card["normalise"], card["temperature"], card["kind"])
+            labels = card["label_classes"]
+            class_map = ClassMap.of(network.labels, labels, card["outside_classes"], str(folder))
+            teacher = cls(network, class_map, labels, card["normalise"], card["temperature"], card["kind"])
             saved = card["digest"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             found = f"{type(error).__name__}: {error}"

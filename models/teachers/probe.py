@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
 
 from models.errors import ModelError
 from models.teachers.encoders import Encoder, create_encoder
-from models.teachers.linear import LinearModel, softmax
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
 
@@ -31,27 +31,38 @@ WEIGHTS_FILE = "probe.safetensors"
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A frozen encoder and a multinomial logistic regression on its vectors.
+class LinearModel:
+    """A fitted multinomial logistic regression; `models.teachers.probe_training` fits it, scoring needs no sklearn."""
 
-    Attributes:
-        encoder: gives the representation.
-        classes: in the order of the source map. A class without training rows stays in, with probability 0.
-        model: the regression, on standardised vectors.
-        normalise: `voice`: vectors were standardised per speaker in training, and are per voice in scoring.
-            `none`: by `statistics`, in training and in scoring.
-        statistics: of the training data; None exactly where `normalise` is `voice`.
-        temperature: divides the logits; 1 if not calibrated.
-        regularisation: scikit-learn's C that was chosen; for the record.
-    """
+    coefficients: NDArray[np.float64]  # [classes, d]
+    intercepts: NDArray[np.float64]  # [classes]; minus infinity for a class without training rows: probability 0
+
+    def logits(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Logits float64 [n, classes] of standardised rows float64 [n, d]."""
+        rows = np.ascontiguousarray(rows)
+        # Not `rows @ coefficients.T`: BLAS rounds differently with the number of rows and of threads.
+        columns = [(rows * weights).sum(axis=1) for weights in self.coefficients]
+        return np.stack(columns, axis=1) + self.intercepts
+
+
+def probabilities_of(logits: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Probabilities float32 [n, classes] of logits / temperature; each row needs at least one finite logit."""
+    probabilities: NDArray[np.float64] = softmax(logits / temperature, axis=1)
+    return probabilities.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A frozen encoder and a multinomial logistic regression on its vectors."""
 
     encoder: Encoder
-    classes: tuple[str, ...]
-    model: LinearModel
+    classes: tuple[str, ...]  # in the order of the source map; one without training rows has probability 0
+    model: LinearModel  # on standardised vectors
+    # `voice`: vectors were standardised per speaker in training, and are per voice in scoring; `none`: by `statistics`.
     normalise: Normalise
-    statistics: Statistics | None
-    temperature: float = 1.0
-    regularisation: float = 1.0
+    statistics: Statistics | None  # of the training data; None exactly where `normalise` is `voice`
+    temperature: float = 1.0  # divides the logits; 1 if not calibrated
+    regularisation: float = 1.0  # scikit-learn's C that was chosen; for the record
 
     def __post_init__(self) -> None:
         if self.model.coefficients.shape != (len(self.classes), self.encoder.dimensions):
@@ -82,23 +93,15 @@ class Probe:
         return self.encoder.encode(batch)
 
     def logits(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float64]:
-        """Logits float64 [n, classes] before temperature; minus infinity for a class without training rows.
-
-        Raises:
-            ValueError: statistics are missing where `normalise` is `voice`, or given where it is `none`.
-        """
+        """Logits float64 [n, classes] before temperature; minus infinity for a class without training rows."""
         expect_statistics(self.normalise, statistics)
         used = statistics or self.statistics
         assert used is not None  # by __post_init__
         return self.model.logits(used.apply(representation))
 
     def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
-        """Probabilities float32 [n, classes]; of a row, whatever rows come with it.
-
-        Raises:
-            ValueError: see `logits`.
-        """
-        return softmax(self.logits(representation, statistics), self.temperature)
+        """Probabilities float32 [n, classes]; of a row, whatever rows come with it."""
+        return probabilities_of(self.logits(representation, statistics), self.temperature)
 
     def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes] of a batch of items."""
@@ -121,11 +124,7 @@ class Probe:
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder | None = None) -> Probe:
-        """The probe that `save` wrote.
-
-        Args:
-            folder: what was given to `save`.
-            encoder: an encoder that is already there; None: it is made by its name.
+        """The probe that `save` wrote; without an encoder that is already there, one is made by its name.
 
         Raises:
             ModelError: a file is missing or broken, or weights or encoder are not those that were saved.

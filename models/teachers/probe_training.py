@@ -23,8 +23,7 @@ from threadpoolctl import threadpool_limits
 from models.errors import ModelError
 from models.teachers.calibration import fit_temperature
 from models.teachers.encoders import Encoder
-from models.teachers.linear import LinearModel, softmax
-from models.teachers.probe import Probe
+from models.teachers.probe import LinearModel, Probe, probabilities_of
 from models.teachers.standardise import Statistics, standardise_by_group
 
 _MAX_ITERATIONS = 5_000
@@ -39,17 +38,7 @@ class Choice:
 
 
 def fit_linear(rows: NDArray[np.float64], labels: Sequence[str], classes: Sequence[str], c: float) -> LinearModel:
-    """Multinomial logistic regression with L2 penalty 1 / (2 c).
-
-    Args:
-        rows: standardised, float64 [n, d].
-        labels: the n classes; each one of `classes`.
-        classes: in the order the weights shall have. One without rows gets probability 0.
-        c: scikit-learn's C; smaller is more regular.
-
-    Raises:
-        ModelError: fewer than two classes have rows.
-    """
+    """Multinomial logistic regression with L2 penalty 1 / (2 c) on standardised rows; ModelError for a single class."""
     fitted = sorted(set(labels))
     if len(fitted) < 2:
         raise ModelError(
@@ -62,10 +51,10 @@ def fit_linear(rows: NDArray[np.float64], labels: Sequence[str], classes: Sequen
     if len(fitted) == 2:
         # scikit-learn keeps two classes as one logit: that of the second against 0.
         weights, intercepts = np.vstack([np.zeros_like(weights), weights]), np.append([0.0], intercepts)
-    places = [list(classes).index(name) for name in regression.classes_]
+    columns = [list(classes).index(name) for name in regression.classes_]
     model = LinearModel(np.zeros((len(classes), rows.shape[1])), np.full(len(classes), -np.inf))
-    model.coefficients[places] = weights
-    model.intercepts[places] = intercepts
+    model.coefficients[columns] = weights
+    model.intercepts[columns] = intercepts
     return model
 
 
@@ -88,11 +77,8 @@ def choose_c(
     train, known = names[~validation], validation & np.isin(names, names[~validation])
     if not known.any():
         raise ModelError("no validation rows to choose a teacher's C on; the corpus is too small or its map too narrow")
-    choices: list[tuple[float, Choice]] = []
-    for c in sorted(cs):
-        model = fit_linear(rows[~validation], train.tolist(), classes, c)
-        choices.append((_log_loss(model.logits(rows[known]), names[known].tolist(), classes), Choice(c, model)))
-    return min(choices, key=lambda pair: pair[0])[1]
+    choices = [Choice(c, fit_linear(rows[~validation], train.tolist(), classes, c)) for c in sorted(cs)]
+    return min(choices, key=lambda choice: _log_loss(choice.model.logits(rows[known]), names[known].tolist(), classes))
 
 
 def out_of_fold_logits(
@@ -104,16 +90,7 @@ def out_of_fold_logits(
     seed: int,
     folds: int,
 ) -> NDArray[np.float64]:
-    """Logits float64 [n, classes] of each row by a model fitted on the other folds, stratified by class.
-
-    Args:
-        representation: float32 [n, d]; standardised by the rows that are fitted on.
-        labels: the n classes.
-        classes: all classes, in order.
-        c: scikit-learn's C.
-        seed: of the folds.
-        folds: 2 or more, and no more than the rows of any class that has rows.
-    """
+    """Logits float64 [n, classes] of each row by a model fitted on the other folds, stratified by class."""
     names = np.asarray(labels)
     logits = np.empty((len(names), len(classes)))
     splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
@@ -141,29 +118,25 @@ def choose_c_by_folds(
     if folds < 2:
         rare = min(Counter(labels).items(), key=lambda pair: pair[1])
         raise ModelError(f"to choose a teacher's C, each class needs 2 rows or more; {rare[0]} has {rare[1]}")
-    found = []
+    trials = []
     for c in sorted(cs):
         logits = out_of_fold_logits(representation, labels, classes, c=c, seed=seed, folds=folds)
-        found.append((_log_loss(logits, labels, classes), c, logits))
-    _, c, logits = min(found, key=lambda triple: triple[0])
-    return c, logits
+        trials.append((_log_loss(logits, labels, classes), c, logits))
+    return min(trials, key=lambda trial: trial[0])[1:]
 
 
 def _log_loss(logits: NDArray[np.float64], labels: Sequence[str], classes: Sequence[str]) -> float:
-    probabilities = softmax(logits).astype(np.float64)
+    probabilities = probabilities_of(logits).astype(np.float64)
     # Rows that sum to 1 in float32 only would draw a warning.
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    places = [list(classes).index(name) for name in labels]
-    return float(log_loss(places, probabilities, labels=range(len(classes))))
+    truth = [list(classes).index(name) for name in labels]
+    return float(log_loss(truth, probabilities, labels=range(len(classes))))
 
 
 def validation_speakers(speakers: Sequence[str], seed: int, fraction: float = 0.2) -> NDArray[np.bool_]:
-    """Mask over rows: the rows of `fraction` of the speakers (rounded up), drawn with `seed`.
+    """Mask over the rows of `fraction` of the speakers (rounded up); ModelError for fewer than two.
 
     By speaker, because a C chosen on known voices suits known voices.
-
-    Raises:
-        ModelError: fewer than two speakers.
     """
     if len(set(speakers)) < 2:
         raise ModelError(f"speech needs at least 2 speakers to choose a teacher's C, found {sorted(set(speakers))}")
@@ -189,8 +162,7 @@ def fit_probe(
     """A probe fitted on all the given rows, after C was chosen (and temperature fitted) on the validation ones.
 
     Args:
-        encoder: the one that gave `representation`.
-        representation: float32 [n, d].
+        encoder: the one that gave `representation`, float32 [n, d].
         labels: the n classes.
         classes: all classes, in order; some may have no rows.
         validation: bool [n]; None: choose C and temperature by five folds instead (not with speakers).
@@ -200,34 +172,23 @@ def fit_probe(
         calibrate: fit the temperature. It comes from the model that has not seen the validation rows; the final
             one, which has seen more, is at most a little less sure than it may be.
         seed: of the folds.
-
-    Raises:
-        ModelError: see `choose_c`.
     """
-    statistics = None
+    by_speaker = None if speakers is None else standardise_by_group(representation, speakers)
     if validation is None:
-        if speakers is not None:
+        if by_speaker is not None:
             raise ValueError("folds would tear speakers apart; give validation rows")
         c, logits = choose_c_by_folds(representation, labels, classes, cs, seed)
         held_out = list(labels)
     else:
-        if speakers is not None:
-            rows = standardise_by_group(representation, speakers)
-        else:
+        rows = by_speaker
+        if rows is None:
             rows = Statistics.of(representation[~validation]).apply(representation)
         choice = choose_c(rows, labels, validation, classes, cs)
         c, logits = choice.regularisation, choice.model.logits(rows[validation])
         held_out = [label for label, held in zip(labels, validation, strict=True) if held]
     temperature = fit_temperature(logits, held_out, classes) if calibrate else 1.0
-    if speakers is None:
-        statistics = Statistics.of(representation)
-        rows = statistics.apply(representation)
-    return Probe(
-        encoder=encoder,
-        classes=tuple(classes),
-        model=fit_linear(rows, labels, classes, c),
-        normalise="none" if speakers is None else "voice",
-        statistics=statistics,
-        temperature=temperature,
-        regularisation=c,
-    )
+    if by_speaker is not None:
+        return Probe(encoder, tuple(classes), fit_linear(by_speaker, labels, classes, c), "voice", None, temperature, c)
+    statistics = Statistics.of(representation)
+    model = fit_linear(statistics.apply(representation), labels, classes, c)
+    return Probe(encoder, tuple(classes), model, "none", statistics, temperature, c)

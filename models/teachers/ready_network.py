@@ -37,11 +37,7 @@ Modality = Literal["speech", "image"]
 
 
 def load_config(source: str, **changes: Any) -> Any:
-    """The configuration of a folder or a repository, with some values changed.
-
-    Raises:
-        OSError, ValueError and more of `LOADING_ERRORS`: there is none.
-    """
+    """The configuration of a folder or a repository, with some values changed; raises one of `LOADING_ERRORS`."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(source, trust_remote_code=False, **changes)
@@ -52,11 +48,7 @@ def load_config(source: str, **changes: Any) -> Any:
 
 
 def load_preprocessor(source: str, modality: Modality) -> Any:
-    """The feature extractor or image processor of a folder or a repository.
-
-    Raises:
-        ModelError: there is none, or it wants another sampling rate.
-    """
+    """The feature extractor or image processor of a folder or a repository; ModelError for another sampling rate."""
     kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
     try:
         preprocessor = kind.from_pretrained(source, trust_remote_code=False)
@@ -74,25 +66,34 @@ def load_pretrained(source: str, modality: Modality, classes: Sequence[str]) -> 
     Raises:
         ModelError: it is not there, has no safetensors, does not fit the modality or lacks weights below its head.
     """
-    model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
     names = dict(enumerate(classes))
-    label2id = {name: place for place, name in names.items()}
-    try:
-        config = load_config(source, num_labels=len(names), id2label=names, label2id=label2id)
-        network, loaded = model.from_pretrained(
-            source, config=config, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-            ignore_mismatched_sizes=True, dtype=torch.float32,
-        )  # fmt: skip
-    except LOADING_ERRORS as error:
-        raise ModelError(_refusal(source, modality, error)) from None
+    label2id = {name: number for number, name in names.items()}
+    changes = {"num_labels": len(names), "id2label": names, "label2id": label2id}
+    network, missing = _load_network(source, modality, changes, ignore_mismatched_sizes=True, dtype=torch.float32)
     # timm's own configuration, which the wrapper keeps, has the old names in a second place.
     network.config.id2label, network.config.label2id = names, label2id
     if hasattr(network.config, "label_names"):
         network.config.label_names = list(classes)
-    missing = sorted(key for key in loaded["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
-    if missing:
-        raise ModelError(f"{source}: expected a network of {modality}, found no weights for {missing[0]}")
+    below_head = [key for key in missing if key.startswith(f"{network.base_model_prefix}.")]
+    if below_head:
+        raise ModelError(f"{source}: expected a network of {modality}, found no weights for {below_head[0]}")
     return network, load_preprocessor(source, modality)
+
+
+def _load_network(source: str, modality: Modality, changes: dict[str, Any], **options: Any) -> tuple[Any, list[str]]:
+    """A classifier whose configuration has some values changed, and the names of weights that its file lacks, sorted.
+
+    The library fills those with random numbers and goes on.
+    """
+    model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
+    try:
+        network, loaded = model.from_pretrained(
+            source, config=load_config(source, **changes), use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True, **options,
+        )  # fmt: skip
+    except LOADING_ERRORS as error:
+        raise ModelError(_refusal(source, modality, error)) from None
+    return network, sorted(loaded["missing_keys"])
 
 
 def features(preprocessor: Any, modality: Modality, items: Sequence[Any]) -> Any:
@@ -105,14 +106,17 @@ def features(preprocessor: Any, modality: Modality, items: Sequence[Any]) -> Any
 
 def digest_of(network: Any, preprocessor: Any) -> str:
     """sha256 over labels, preprocessing and every weight, hex."""
-    names = network.config.id2label
-    labels = [names[place] for place in range(len(names))]
     preprocessing = json.loads(preprocessor.to_json_string())
-    digest = hashlib.sha256(json.dumps([labels, preprocessing], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([_labels(network), preprocessing], sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _labels(network: Any) -> tuple[str, ...]:
+    names = network.config.id2label
+    return tuple(names[number] for number in range(len(names)))
 
 
 def _refusal(source: str, modality: str, error: Exception) -> str:
@@ -124,19 +128,13 @@ class ReadyNetwork:
     """A classifier and its preprocessor, from a local folder or by the name of a Hub repository.
 
     Only safetensors are read, and no code of the repository is run.
-
-    Attributes:
-        labels: the network's own labels, in the order of its outputs.
-        digest: sha256 over labels, preprocessing and every weight, hex.
     """
 
     def __init__(
         self, network: Any, preprocessor: Any, modality: Modality, *, device: str = "cpu", batch_size: int = 16
     ) -> None:
-        """Of a network and a preprocessor that are there."""
         self.network, self.preprocessor = network, preprocessor
-        names = network.config.id2label
-        self.labels = tuple(names[place] for place in range(len(names)))
+        self.labels = _labels(network)  # in the order of its outputs
         self.modality, self.device, self.batch_size = modality, device, batch_size
         self.network.eval().to(device)
         self.forward = self.network
@@ -153,34 +151,19 @@ class ReadyNetwork:
         threads: int = 1,
         compiled: bool = False,
     ) -> ReadyNetwork:
-        """From a folder or the Hub.
+        """From a folder or the name of a repository on the Hub.
 
-        Args:
-            source: a folder, or the name of a repository.
-            modality: `speech` or `image`.
-            device: `cpu` or `cuda`.
-            batch_size: items at once.
-            threads: of the CPU, for the whole process. The last bits of logits depend on them, so the default is the
-                same on every machine.
-            compiled: whether torch compiles the network; the last bits of logits change.
+        The last bits of logits depend on the CPU's threads, which are set for the whole process: the default is the
+        same on every machine. They also change if torch compiles the network.
 
         Raises:
             ModelError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
         """
         torch.set_num_threads(threads)
-        model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
-        try:
-            network, loaded = model.from_pretrained(
-                source, config=load_config(source), use_safetensors=True, trust_remote_code=False,
-                output_loading_info=True,
-            )  # fmt: skip
-        except LOADING_ERRORS as error:
-            raise ModelError(_refusal(source, modality, error)) from None
-        if loaded["missing_keys"]:  # the library fills them with random numbers and goes on
-            first = min(loaded["missing_keys"])
-            raise ModelError(f"{source}: expected a classifier of {modality}, found no weights for {first}")
-        preprocessor = load_preprocessor(source, modality)
-        ready = cls(network, preprocessor, modality, device=device, batch_size=batch_size)
+        network, missing = _load_network(source, modality, {})
+        if missing:
+            raise ModelError(f"{source}: expected a classifier of {modality}, found no weights for {missing[0]}")
+        ready = cls(network, load_preprocessor(source, modality), modality, device=device, batch_size=batch_size)
         if compiled:
             ready.forward = torch.compile(network, dynamic=True)
         return ready
@@ -198,10 +181,10 @@ class ReadyNetwork:
 
     def logits(self, items: Sequence[Any]) -> NDArray[np.float32]:
         """Logits float32 [n, labels], in the order of the items, whatever the size of batches (within rounding)."""
-        found = np.empty((len(items), len(self.labels)), dtype=np.float32)
-        for places in self._batches(items):
-            found[places] = self._forward([items[place] for place in places])
-        return found
+        logits = np.empty((len(items), len(self.labels)), dtype=np.float32)
+        for rows in self._batches(items):
+            logits[rows] = self._forward([items[row] for row in rows])
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write network (safetensors) and preprocessor into `folder`."""
@@ -209,17 +192,16 @@ class ReadyNetwork:
         self.preprocessor.save_pretrained(folder)
 
     def _batches(self, items: Sequence[Any]) -> Iterator[list[int]]:
-        """Places of the items of each batch: by length, so that little is padded."""
+        """Row numbers of each batch: by length, so that little is padded."""
         lengths = [len(item) if self.modality == "speech" else 0 for item in items]
-        ordered = sorted(range(len(items)), key=lambda place: (lengths[place], place))
         batch: list[int] = []
-        for place in ordered:
+        for row in sorted(range(len(items)), key=lengths.__getitem__):
             # A network that knows no mask would hear the padding.
-            other = batch and not self._masks and lengths[place] != lengths[batch[0]]
+            other = batch and not self._masks and lengths[row] != lengths[batch[0]]
             if other or len(batch) == self.batch_size:
                 yield batch
                 batch = []
-            batch.append(place)
+            batch.append(row)
         if batch:
             yield batch
 
@@ -232,11 +214,8 @@ class ReadyNetwork:
     @torch.inference_mode()
     def _forward(self, items: Sequence[Any]) -> NDArray[np.float32]:
         inputs = features(self.preprocessor, self.modality, items).to(self.device)
-        with (
-            warnings.catch_warnings(),
-            torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"),
-        ):
+        autocast = torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda")
+        with warnings.catch_warnings(), autocast:
             warnings.simplefilter("ignore", UserWarning)  # of what the networks' own code does
-            found = self.forward(**inputs).logits
-        values: NDArray[np.float32] = found.float().cpu().numpy()
-        return values
+            logits: NDArray[np.float32] = self.forward(**inputs).logits.float().cpu().numpy()
+        return logits

@@ -33,14 +33,9 @@ _RECIPE = "log-mel unpadded, float32, mean and std over frames, version 1"
 
 
 class WhisperEncoder:
-    """The encoder of Whisper tiny.en through CTranslate2, weights from a package.
+    """The encoder of Whisper tiny.en through CTranslate2, weights from a package (ModelError if missing or others).
 
-    Args:
-        cpu_threads: CPU threads per clip. One is the default: parallelism belongs to the worker processes.
-        device: `cpu` or `cuda`.
-
-    Raises:
-        ModelError: the package with the weights is missing or holds other weights.
+    One CPU thread per clip is the default: parallelism belongs to the worker processes.
     """
 
     name = WHISPER
@@ -65,12 +60,7 @@ class WhisperEncoder:
             raise ItemError("audio_not_finite", "the waveform holds values that are not finite numbers")
 
     def encode(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Vectors float32 [n, 768] of n waveforms; of a clip longer than 30 s, the first 30 s.
-
-        Raises:
-            ItemError: see `check`.
-            ValueError: a waveform is not one-dimensional float32.
-        """
+        """Vectors float32 [n, 768] of n waveforms, of which the first 30 s count; ItemError: see `check`."""
         vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)
         for row, waveform in enumerate(batch):
             vectors[row] = self._pooled(self._log_mel(waveform))

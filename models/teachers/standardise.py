@@ -29,11 +29,7 @@ class Statistics:
 
     @classmethod
     def of(cls, rows: Floats) -> Statistics:
-        """Statistics over the rows [n, d], n >= 1; the last bits depend on the rows' order.
-
-        Raises:
-            ValueError: no rows, or not two-dimensional.
-        """
+        """Statistics over the rows [n, d], n >= 1; the last bits depend on the rows' order."""
         if rows.ndim != 2 or len(rows) == 0:
             raise ValueError(f"expected at least one row of [n, d], found {list(rows.shape)}")
         exact = rows.astype(np.float64)
@@ -43,11 +39,7 @@ class Statistics:
         return cls(mean, np.where(varies, std, 1.0))
 
     def apply(self, rows: Floats) -> NDArray[np.float64]:
-        """Standardised rows, float64 [n, d].
-
-        Raises:
-            ValueError: the rows have another number of dimensions.
-        """
+        """Standardised rows, float64 [n, d]."""
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ValueError(f"expected [n, {len(self.mean)}], found {list(rows.shape)}")
         standardised: NDArray[np.float64] = (rows.astype(np.float64) - self.mean) / self.std
@@ -63,9 +55,6 @@ def standardise_by_group(rows: Floats, groups: Sequence[str]) -> NDArray[np.floa
     """Rows [n, d], each standardised by the statistics of all rows of its own group (speaker or voice).
 
     Labels are not used, so a held-out speaker may be standardised by the very rows that are then classified.
-
-    Raises:
-        ValueError: not one group per row.
     """
     if len(groups) != len(rows):
         raise ValueError(f"expected {len(rows)} groups, found {len(groups)}")

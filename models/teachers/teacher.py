@@ -21,42 +21,33 @@ class Teacher(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the probability columns."""
-        ...
 
     @property
     def digest(self) -> str:
         """sha256, hex, over everything that decides the probabilities."""
-        ...
 
     @property
     def normalise(self) -> Normalise:
         """`voice`: `classify` needs the statistics of the voice; `none`: it has its own."""
-        ...
 
     @property
     def by_length(self) -> bool:
         """Whether batches should hold items of like length, since it pads."""
-        ...
 
     def check(self, item: Any) -> None:
         """Raises ItemError if this item cannot be scored."""
-        ...
 
     def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
         """Representations float32 [n, d]."""
-        ...
 
     def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes]; `statistics` of the voice exactly where `normalise` is `voice`."""
-        ...
 
     def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
         """`represent`, then `classify`."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Writes everything but the frozen encoder into `folder`."""
-        ...
 
 
 def expect_statistics(normalise: Normalise, statistics: Statistics | None) -> None:

@@ -42,11 +42,10 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
     """A timm network without its classifier; use `forward_features`, whose channels are `num_features`.
 
     Args:
-        name: a timm model name, such as `vgg19` or `tf_efficientnet_lite0`, or a cut of `backbone_architectures`.
+        name: of a timm model, or a cut of `backbone_architectures`.
         pretrained: load ImageNet weights; otherwise timm's random initialisation (seed torch before).
         weights: local state dict of the whole network (`.safetensors`, or `.pth` read with `weights_only`), in
-            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own, from the
-            Hugging Face Hub or its cache on this machine, as safetensors.
+            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own safetensors.
 
     Raises:
         ModelError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
@@ -59,22 +58,17 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
         if weights is not None:
             raise ModelError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
-    if weights == HUB:
-        return _from_file(name, _from_hub(name))
     if weights is not None:
-        return _from_file(name, weights)
+        return _from_file(name, _from_hub(name) if weights == HUB else weights)
     packaged = _packaged(name)
     model = timm.create_model(name, pretrained=False)
-    load_in_order(model, _read_pth(packaged.path()), where=packaged.distribution)
+    state = torch.load(packaged.path(), map_location="cpu", weights_only=True)
+    load_in_order(model, state, where=packaged.distribution)
     return without_classifier(model)
 
 
 def weights_sha256(name: str, weights: Path | None = None) -> str:
-    """Digest of the weights that `create_backbone(name, pretrained=True, weights=weights)` loads, hex.
-
-    Raises:
-        ModelError: no weights to be had for this name, or the local file cannot be read.
-    """
+    """Digest, hex, of the weights that `create_backbone(name, pretrained=True, weights=weights)` loads."""
     if weights is None:
         return _packaged(name).sha256
     try:
@@ -84,23 +78,18 @@ def weights_sha256(name: str, weights: Path | None = None) -> str:
 
 
 def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: str) -> None:
-    """Load a state dict whose tensors stand in the model's order under other names.
+    """Load a state dict whose tensors stand in the model's order under other names, as in the packaged EfficientNet.
 
-    The packaged EfficientNet-lite0 maps so: 296 tensors, the same order and shapes, its own names. Besides the
-    shape, the last part of the name (weight, bias, running_mean ...) has to agree: shapes alone would not notice
-    a bias in the place of a mean.
-
-    Raises:
-        ModelError: another number of tensors, or one of another kind or shape; names `where` and the tensor.
+    Besides the shape, the last part of the name (weight, bias, running_mean ...) has to agree: shapes alone would not
+    notice a bias in the place of a mean. ModelError names `where` and the first tensor that differs.
     """
     own = model.state_dict()
     if len(state) != len(own):
         raise ModelError(f"{where}: expected {len(own)} tensors, found {len(state)}")
     for (theirs, tensor), (ours, target) in zip(state.items(), own.items(), strict=True):
         if tensor.shape != target.shape or theirs.rpartition(".")[2] != ours.rpartition(".")[2]:
-            raise ModelError(
-                f"{where}: expected {ours} {tuple(target.shape)}, found {theirs} {tuple(tensor.shape)} in its place"
-            )
+            found = f"{theirs} {tuple(tensor.shape)}"
+            raise ModelError(f"{where}: expected {ours} {tuple(target.shape)}, found {found} in its place")
     model.load_state_dict(dict(zip(own, state.values(), strict=True)))
 
 
@@ -124,11 +113,6 @@ def _packaged(name: str) -> PackagedFile:
             "(.safetensors or .pth) as weights, or hub, or set pretrained to false"
         )
     return PACKAGED[name]
-
-
-def _read_pth(path: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
 
 
 def _from_file(name: str, weights: Path) -> nn.Module:

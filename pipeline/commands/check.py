@@ -12,33 +12,30 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, assemble, audit, evaluate, label, report, synthesize
-from pipeline.engine.environment import (
-    device_from_environment,
-    engine_from_environment,
-    store_from_environment,
-    threads_from_environment,
-)
+from pipeline import acquire, audit, report, synthesize
+from pipeline.dataset.params import AssembleParams
+from pipeline.engine import environment
 from pipeline.errors import UserError
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.explanation.params import ExplainParams
-from pipeline.frame import stage
 from pipeline.frame.params import PARAMS_FILE, read_params, section
+from pipeline.frame.stage import BaseParams
+from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import Models, TrainParams
-from pipeline.teachers.items import ScoreParams
-from pipeline.teachers.params import SECTION
+from pipeline.teachers.params import SECTION, ScoreParams
 from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
-    "base": stage.BaseParams,
+    "base": BaseParams,
     **dict.fromkeys(("acquire.b_t4sa", "acquire.iemocap", "acquire.fi"), acquire.AcquireParams),
     "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
     **dict.fromkeys(("score.speech", "score.image"), ScoreParams),
-    "label": label.LabelParams,
-    "assemble": assemble.AssembleParams,
+    "label": LabelParams,
+    "assemble": AssembleParams,
     "train": TrainParams,
-    "evaluate": evaluate.EvaluateParams,
+    "evaluate": EvaluateParams,
     "audit": audit.AuditParams,
     "explain": ExplainParams,
     "models": Models,
@@ -47,11 +44,7 @@ SECTIONS: dict[str, type[Any]] = {
 
 
 def check(path: Path) -> None:
-    """Every section of a params file, and no other.
-
-    Raises:
-        UserError: one line about the first fault.
-    """
+    """Every section of a params file, and no other; UserError about the first fault."""
     sections = read_params(path)
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
@@ -75,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Check; quiet where all is well."""
     check(options.params)
-    engine_from_environment()
-    store_from_environment()
-    device_from_environment()
-    threads_from_environment()
+    environment.engine_from_environment()
+    environment.store_from_environment()
+    environment.device_from_environment()
+    environment.threads_from_environment()

@@ -18,101 +18,67 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.parallelnet.parallelnet import ParallelNet
-from pipeline.commands.command import UsageError
-from pipeline.commands.given_files import decoded, read_bytes
-from pipeline.engine.environment import device_from_environment
+from pipeline.commands import given_files
+from pipeline.commands.given_files import DEFAULT_MODEL
 from pipeline.errors import UserError
 from pipeline.frame.running import say
 from pipeline.media import audio
-from pipeline.networks.inputs import collate, image_array, read_image, spectrogram_array
-from pipeline.networks.loading import expect_checkpoint, load_network
+from pipeline.networks.decoding import image_array, spectrogram_array
+from pipeline.networks.inputs import collate
 
-DEFAULT_MODEL = Path("data/checkpoints/parallelnet")
-OPTIONS = {"image": "--image", "speech": "--speech"}
+BASELINES = {"image": "a black picture", "speech": "digital silence"}
 BAR_CHARACTERS = 40
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says.
+    """What a network says."""
 
-    Attributes:
-        label: the class with the largest probability.
-        probabilities: of every class, in the order of their ids; sum 1.
-        fusion_weights: w1 of speech, w2 of the image, w3 of their product (Eq. 2); None for a network of one modality.
-        inputs: by modality: the file, or `baseline`, or None where the network has no such input.
-        notes: what the user should know about the inputs.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-    fusion_weights: dict[str, float] | None
-    inputs: dict[str, str | None]
-    notes: tuple[str, ...]
+    label: str  # the class with the largest probability
+    probabilities: dict[str, float]  # of every class, in the order of their ids; sum 1
+    fusion_weights: dict[str, float] | None  # w1 of speech, w2 of the image, w3 of their product (Eq. 2); None of one
+    inputs: dict[str, str | None]  # by modality: the file, `baseline`, or None where the network has no such input
+    notes: tuple[str, ...]  # what the user should know about the inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given."""
-    parser.add_argument("--image", type=Path, help="JPEG, PNG, WebP, GIF, BMP or TIFF")
-    parser.add_argument("--speech", type=Path, help="WAV, FLAC, OGG or MP3")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="folder of a network (default: %(default)s)")
+    given_files.add_file_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> None:
     """Predict, and print the answer."""
-    if options.image is None and options.speech is None:
-        raise UsageError("expected --image, --speech or both")
     answer = predict(options.image, options.speech, options.model)
     print(json.dumps(asdict(answer), indent=2)) if options.json else say(_text(answer))
 
 
 def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL) -> Answer:
-    """The answer of the network in `model` to one or two files.
-
-    Raises:
-        UserError: a file cannot be read, is no picture or no recording, or is not what the network listens to or
-            looks at; or there is no whole network in `model`.
-    """
-    device = device_from_environment()
-    expect_checkpoint(model)
-    data = {name: read_bytes(path) for name, path in {"image": image, "speech": speech}.items() if path is not None}
-    picture = decoded(image, "picture", read_image, data["image"]) if image else None
-    waveform = decoded(speech, "recording", audio.decode, data["speech"]) if speech else None
-    net = load_network(model, device)
-    config = net.config
-    seen = tuple(OPTIONS) if config.modalities == "both" else (config.modalities,)
-    for name in data:
-        if name not in seen:
-            raise UserError(f"{model}: this network takes {seen[0]} only; leave out {OPTIONS[name]}")
-
+    """The answer of the network in `model` to one or two files; raises UserError as `given_files.read_pair`."""
+    given = given_files.read_pair(image, speech, model, needs_both=False)
+    config = given.net.config
+    missing = [name for name in given.takes if given.paths[name] is None]
+    notes = [f"no {name} was given; {BASELINES[name]} is in its place" for name in missing]
     item: dict[str, Any] = {}
-    notes = []
-    if picture is not None:
-        item["pixel_values"] = image_array(picture, config.image_size_px)
-    elif "image" in seen:
-        notes.append("no image was given; a black picture is in its place")
-    if waveform is not None:
+    if given.photo is not None:
+        item["pixel_values"] = image_array(given.photo, config.image_size_px)
+    if given.waveform is not None:
         item["spectrogram"] = spectrogram_array(
-            waveform, duration_seconds=config.duration_seconds, n_mels=config.n_mels, n_frames=config.n_frames
+            given.waveform, duration_seconds=config.duration_seconds, n_mels=config.n_mels, n_frames=config.n_frames
         )
-        seconds = len(waveform) / audio.SAMPLING_RATE_HZ
+        seconds = len(given.waveform) / audio.SAMPLING_RATE_HZ
         if seconds > config.duration_seconds:
             notes.append(f"speech lasts {seconds:.1f} s; the network heard its first {config.duration_seconds:g} s")
-    elif "speech" in seen:
-        notes.append("no speech was given; digital silence is in its place")
-    files = {"image": image, "speech": speech}
-    inputs = {name: (str(path) if path else "baseline") if name in seen else None for name, path in files.items()}
-    return _answer(net, collate([item]), inputs, tuple(notes))
+    inputs = {name: None if path is None else str(path) for name, path in given.paths.items()}
+    inputs |= dict.fromkeys(missing, "baseline")
+    return _answer(given.net, item, inputs, tuple(notes))
 
 
-def _answer(
-    net: ParallelNet, batch: dict[str, Tensor], inputs: dict[str, str | None], notes: tuple[str, ...]
-) -> Answer:
+def _answer(net: ParallelNet, item: dict[str, Any], inputs: dict[str, str | None], notes: tuple[str, ...]) -> Answer:
+    batch = collate([item])
     with torch.inference_mode():
         logits = net(**{name: tensor.to(net.device) for name, tensor in batch.items()}).logits[0].float().cpu()
         weights = net.fusion_weights.tolist() if net.config.modalities == "both" else None

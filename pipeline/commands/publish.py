@@ -4,9 +4,9 @@
     sier publish --repo-id NAME                   ids, labels and scores; --mode full: with media
     sier publish --repo-id NAME --model
 
-Nothing is sent before `verify` has found no fault. One commit makes the repository hold these
-files and no others; a publish that was stopped goes on, files that the Hub has are not sent again. The token comes from
-HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says what was published.
+Nothing is sent before `verify` has found no fault. One commit makes the repository hold these files and no others; a
+publish that was stopped goes on, files that the Hub has are not sent again. The token comes from HF_TOKEN or the Hub's
+own log-in, and is in no message. reports/publish.json says what was published.
 """
 
 from __future__ import annotations
@@ -79,43 +79,40 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
     folder.mkdir(parents=True)
     kind: Kind = "model" if options.model else "dataset"
     if options.model:
-        found = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
+        contents = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
     else:
         inputs = section(read_params(paths.root / PARAMS_FILE), "train", TrainParams).inputs
-        found = packages.dataset_files(
+        contents = packages.dataset_files(
             facts, paths.data, folder, options.mode, repo_id, inputs, keep_personal=options.keep_mentions
         )
     if options.dry_run:
-        _show(found, packages.CARD)
+        _show(contents, packages.CARD)
         if sample and not options.allow_sample:
             print(f"publish: made of the embedded sample ({', '.join(sample)}): needs --allow-sample", file=sys.stderr)
     else:
         what = options.model or f"{len(facts.rows)} rows, {options.mode}"
-        receipt = hub.upload(found, repo_id, kind, private=options.private, message=f"Publish {what}")
+        receipt = hub.upload(contents, repo_id, kind, private=options.private, message=f"Publish {what}")
         _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
         print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
     storage.remove_tree(folder)
 
 
 def _verify(paths: Paths) -> None:
-    """Refuse what is not as it should be.
-
-    Raises:
-        UserError: names the first fault.
-    """
+    """Raises UserError, which names the first fault, if something is not as it should be."""
     labels = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams).labels
-    there = [name for name in STAGES if (paths.data / name).is_dir()]
-    faults = list(Verification(paths, labels, there, "sample").faults())
+    names = [name for name in STAGES if (paths.data / name).is_dir()]
+    faults = list(Verification(paths, labels, names, "sample").faults())
     if faults:
         raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: sier verify")
 
 
-def _show(found: Mapping[str, Path | bytes], card: str) -> None:
-    sizes = {path: len(value) if isinstance(value, bytes) else value.stat().st_size for path, value in found.items()}
+def _show(contents: Mapping[str, Path | bytes], card: str) -> None:
+    sizes = {path: len(value) if isinstance(value, bytes) else value.stat().st_size for path, value in contents.items()}
     for path, size in sorted(sizes.items()):
         say(f"{size:>14,}  {path}")
     print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files\n")
-    say(bytes(found[card]).decode() if isinstance(found[card], bytes) else "")
+    text = contents[card]
+    say(text.decode() if isinstance(text, bytes) else "")
 
 
 def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
@@ -125,10 +122,8 @@ def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
     except (OSError, ValueError):
         value = {}
     value[receipt.kind] = {
-        "repo_id": receipt.repo_id,
-        "endpoint": receipt.endpoint,
-        "commit": receipt.commit,
-        **({"mode": mode} if mode else {}),
+        "repo_id": receipt.repo_id, "endpoint": receipt.endpoint, "commit": receipt.commit,
         "files": {name: {"bytes": size, "sha256": digest} for name, (size, digest) in receipt.files.items()},
-    }
+        **({"mode": mode} if mode else {}),
+    }  # fmt: skip
     storage.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())

@@ -12,26 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.commands.command import UsageError
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams, Paths
-from pipeline.rating import draw, store
-from pipeline.rating.store import Drawn, Store
+from pipeline.rating import store
+from pipeline.rating.beginning import PER_CLASS, labels_of, prepare
 from pipeline.tweets.text import TextOptions
 
-if TYPE_CHECKING:
-    from pipeline.rating.draw import Item
-
 RATINGS = Path("ratings.sqlite")
-PER_CLASS = 25
 PER_CLASS_MAX = 500  # their media are held in memory
 
 
@@ -89,62 +83,22 @@ def _serve(options: argparse.Namespace, paths: Paths) -> None:
         print(f"rate: {options.ratings}: {len(answers)} answers, {answers['rater'].nunique()} raters")
 
 
-def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -> tuple[Store, list[Item]]:
-    """The file of ratings, begun with a draw if it is new, and the rows that it is about.
-
-    Raises:
-        UserError: the file is something else or of another dataset; or data/sier is missing or damaged.
-    """
-    if not store.is_begun(path):
-        items = draw.draw(folder, base.labels, per_class or PER_CLASS, base.seed)
-        settings = {
-            "seed": str(base.seed), "per_class": str(per_class or PER_CLASS), "labels": json.dumps(base.labels)
-        }  # fmt: skip
-        return store.create(path, settings, [Drawn(item.id, item.label, item.digest) for item in items]), items
-    ratings = Store(path)
-    begun = ratings.settings()
-    if per_class is not None and str(per_class) != begun["per_class"]:
-        raise UserError(
-            f"{path}: was begun with --per-class {begun['per_class']}; leave it out, or name a new file with --ratings"
-        )
-    if _labels(begun) != list(base.labels):
-        raise UserError(
-            f"{path}: was begun with the labels {', '.join(_labels(begun))}, and base.labels of {PARAMS_FILE} is "
-            f"{', '.join(base.labels)}; name a new file with --ratings"
-        )
-    drawn = ratings.items()
-    items = draw.load(folder, base.labels, [item.id for item in drawn])
-    now = {item.id: item.digest for item in items}
-    changed = sum(now.get(item.id) != item.digest for item in drawn)
-    if changed:
-        raise UserError(
-            f"{path}: {changed} of its {len(drawn)} rows are not in {folder}, or differ there; name a new file with "
-            "--ratings, or bring back the dataset that it was begun with"
-        )
-    return ratings, items
-
-
 def _expect_installed(name: str) -> None:
     if find_spec(name) is None:
         raise UserError(f"{name} is not installed; run: pip install -e '.[rate]'")
 
 
-def _labels(settings: Mapping[str, str]) -> list[str]:
-    found: list[str] = json.loads(settings["labels"])
-    return found
-
-
 def _print_results(path: Path, as_json: bool) -> None:
     ratings = store.open_store(path)
-    labels = _labels(ratings.settings())
+    labels = labels_of(ratings)
     _expect_installed("krippendorff")
-    from pipeline.rating import results, results_text  # noqa: PLC0415 - scipy takes a second
+    from pipeline.rating import results  # noqa: PLC0415 - scipy takes a second
 
     columns = results.table(ratings.ratings(), labels)
     if as_json:
         print(json.dumps([asdict(column) for column in columns], indent=2))
     else:
-        print(results_text.render(columns, labels))
+        print(results.render(columns, labels))
 
 
 def _export(path: Path, target: Path) -> None:

@@ -8,25 +8,32 @@ It writes nothing.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import rules
 
 REPORTS = Path("reports")
+PLACES = (
+    "dataset      data/sier",
+    "tables       reports/table_2.md, reports/table_3.md",
+    "figures      data/explanations/figures",
+    "page         reports/index.html",
+)
 
 
 def summarise(reports: Path) -> list[str]:
-    """Lines of text.
+    """Lines of text; UserError if a stage has not run yet."""
 
-    Raises:
-        UserError: a stage has not run yet.
-    """
-    clean, speech, label, assemble = (_read(reports, name) for name in ("clean", "synthesize", "label", "assemble"))
-    teachers = {name: _read(reports, f"train_teacher_{name}") for name in ("speech", "image")}
+    def read(name: str) -> dict[str, Any]:
+        return read_json(reports / f"{name}.json", "dvc repro")
+
+    stages = ("clean", "synthesize", "label", "assemble", "evaluate", "explain")
+    clean, speech, label, assemble, evaluated, explained = (read(name) for name in stages)
+    teachers = {name: read(f"train_teacher_{name}") for name in ("speech", "image")}
     lines = []
     by_speech = label["share_decided_by_speech"]
     dominant = rules.dominant_modality(by_speech)
@@ -36,10 +43,8 @@ def summarise(reports: Path) -> list[str]:
     lines.append(f"rows in      {clean['rows_in']}")
     for stage, metrics in (("clean", clean), ("synthesize", speech)):
         lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
-    dropped = label["rows_in"] - label["kept"]
-    lines.append(
-        f"  dropped    {dropped:>6}  by the label rule, {dropped / label['rows_in']:.0%} of {label['rows_in']} scored"
-    )
+    dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
+    lines.append(f"  dropped    {dropped:>6}  by the label rule, {dropped / scored:.0%} of {scored} scored")
     lines.append(f"kept         {assemble['rows']}")
     for name, count in assemble["labels"].items():
         train, test = (assemble["splits"][split][name] for split in ("train", "test"))
@@ -50,51 +55,36 @@ def summarise(reports: Path) -> list[str]:
     for name, metrics in teachers.items():
         held_out = metrics["held_out"]
         lines.append(f"teacher      {name}: accuracy {held_out['accuracy']:.1%} ({held_out['protocol']})")
-    found = label["validity"]["all"]
-    if found["cramers_v"] is not None:
-        facts = f"{found['low']:.2f} to {found['high']:.2f}; by chance {found['by_chance']:.2f}"
-        lines.append(f"validity     Cramer's V {found['cramers_v']:.2f} ({facts}) with the texts' sentiment,")
+    validity = label["validity"]["all"]
+    if validity["cramers_v"] is not None:
+        facts = f"{validity['low']:.2f} to {validity['high']:.2f}; by chance {validity['by_chance']:.2f}"
+        lines.append(f"validity     Cramer's V {validity['cramers_v']:.2f} ({facts}) with the texts' sentiment,")
         lines.append(f"             {label['validity']['note']}")
-    lines += _networks(_read(reports, "evaluate"))
-    lines += _explained(_read(reports, "explain"))
-    lines.append("dataset      data/sier")
-    lines.append("tables       reports/table_2.md, reports/table_3.md")
-    lines.append("figures      data/explanations/figures")
-    lines.append("page         reports/index.html")
-    return lines
+    return [*lines, *_networks(evaluated), *_explained(explained), *PLACES]
 
 
-def _networks(found: dict[str, Any]) -> list[str]:
+def _networks(evaluated: dict[str, Any]) -> list[str]:
     """Accuracy of each network on rows it has not seen, and of naming the largest class."""
     lines = ["networks     accuracy on test rows, 95 % interval"]
-    for name, network in found["models"].items():
+    for name, network in evaluated["models"].items():
         test = network["test"]
         low, high = test["intervals"]["accuracy"]
         where = f"{test['rows']} rows of {network['rows']}"
         lines.append(f"  {name:<24}{test['accuracy']:6.1%}  {low:.1%} to {high:.1%}, {where}")
-    for rows, simple in found["without_training"].items():
+    for rows, simple in evaluated["without_training"].items():
         lines.append(f"  {'largest class of ' + rows:<24}{simple['majority_class']['accuracy']:6.1%}")
     return lines
 
 
-def _explained(found: dict[str, Any]) -> list[str]:
+def _explained(report: dict[str, Any]) -> list[str]:
     """How much of an answer rests on the picture, by the first pair of baselines."""
-    first, baseline = next(iter(found["baselines"].items()))
+    first, baseline = next(iter(report["baselines"].items()))
     share = baseline["modality_share"]["all"]["image"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}"
     return [
-        f"explained    {found['model']}, {found['rows']} rows: of what moves an answer, pictures make up",
+        f"explained    {report['model']}, {report['rows']} rows: of what moves an answer, pictures make up",
         f"             {share['mean']:.1%} ({interval}), speech the rest; for what is absent: {first}",
     ]
-
-
-def _read(reports: Path, name: str) -> dict[str, Any]:
-    path = reports / f"{name}.json"
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro") from None
-    return metrics
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -102,11 +92,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def run(_options: argparse.Namespace) -> None:
-    """Print the summary.
-
-    Raises:
-        UserError: a stage has not run, or an older version of the project has.
-    """
+    """Print the summary; UserError if a stage has not run, or an older version of the project has."""
     try:
         say("\n".join(summarise(REPORTS)))
     except KeyError as error:

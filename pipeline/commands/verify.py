@@ -20,7 +20,6 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
@@ -42,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Verify; returns 1 if there is a fault.
-
-    Raises:
-        UserError: params.yaml is wrong, or there is nothing to verify.
-    """
+    """Verify; returns 1 if there is a fault."""
     paths = Paths(Path())
     base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
     names = _chosen(options.folders, paths.data)
@@ -63,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen(folders: Sequence[str], data: Path) -> list[str]:
-    names = [Path(folder).resolve().relative_to(data.resolve()).as_posix() if _below(folder, data) else folder
-             for folder in folders]  # fmt: skip
-    for name, folder in zip(names, folders, strict=True):
-        if name not in STAGES:
+    names = []
+    for folder in folders:
+        path = Path(folder).resolve()
+        below = path.is_relative_to(data.resolve())
+        names.append(path.relative_to(data.resolve()).as_posix() if below else folder)
+        if names[-1] not in STAGES:
             raise UserError(f"{folder}: expected one of {', '.join(f'{data}/{known}' for known in STAGES)}")
     # Asked for all, what has not been built is no fault; what has a folder is looked at, with or without a manifest.
     chosen = [name for name in STAGES if (name in names if names else (data / name).is_dir())]
@@ -75,34 +72,27 @@ def _chosen(folders: Sequence[str], data: Path) -> list[str]:
     return chosen
 
 
-def _below(folder: str, data: Path) -> bool:
-    return Path(folder).resolve().is_relative_to(data.resolve())
-
-
 def _count(faults: Sequence[Fault]) -> str:
     if not faults:
         return "no faults"
     kinds = Counter(fault.kind for fault in faults)
-    return (
-        f"{len(faults)} fault{'s' if len(faults) > 1 else ''} (" + ", ".join(f"{k} {n}" for k, n in kinds.items()) + ")"
-    )
+    counts = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    return f"{len(faults)} fault{'s' if len(faults) > 1 else ''} ({counts})"
 
 
 def _print_lines(faults: Sequence[Fault], done: Sequence[str]) -> None:
     by_kind: dict[str, list[Fault]] = defaultdict(list)
     for fault in faults:
         by_kind[fault.kind].append(fault)
-    for kind, found in by_kind.items():
-        for fault in found[:SHOWN]:
+    for kind, alike in by_kind.items():
+        for fault in alike[:SHOWN]:
             say(str(fault))
-        if len(found) > SHOWN:
-            print(f"... and {len(found) - SHOWN} more of kind {kind}; --json lists all")
+        if len(alike) > SHOWN:
+            print(f"... and {len(alike) - SHOWN} more of kind {kind}; --json lists all")
     for line in done:
         say(line)
 
 
 def _print_json(faults: Sequence[Fault], done: Sequence[str], looked: str) -> None:
-    listed: list[dict[str, Any]] = [
-        {"where": str(fault.where), "kind": fault.kind, "what": fault.what} for fault in faults
-    ]
+    listed = [{"where": str(fault.where), "kind": fault.kind, "what": fault.what} for fault in faults]
     print(json.dumps({"looked_at": looked, "faults": listed, "repaired": list(done)}, indent=1))

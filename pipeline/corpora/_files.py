@@ -1,7 +1,6 @@
 """What every reader of a corpus does with files: find them, open them, and say in one line what is wrong with them.
 
-In   paths inside a corpus (read-only media and symlinked folders are fine)
-Out  paths and text; `UserError` with the path and a hint where something is missing or cannot be read
+Every error is a `UserError` with the path and a hint. Read-only media and symlinked folders are fine.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import TextIO
 
 from pipeline.errors import UserError
 
+Reject = tuple[str, str, str]  # id, status, reason
+
 SHOWN_CHARACTERS = 80
 TEXT_BYTES_MAX = 2**26  # of a file that is read as a whole; the largest published one has 24 MB
 LINE_CHARACTERS_MAX = 2**19  # two fields of a csv at Python's limit, with every quote doubled
@@ -26,9 +27,8 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path, its permissions and the disk"
-        ) from None
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({reason}); check the path, its permissions and the disk") from None
 
 
 @contextmanager
@@ -54,13 +54,14 @@ def bounded_lines(file: TextIO, most: int = LINE_CHARACTERS_MAX) -> Iterator[str
 
 
 def is_file(path: Path) -> bool:
-    """Whether a plain file is there; of a name that no disk can hold, it is not."""
-    try:
-        return path.is_file()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+    """Whether a plain file is there; there is none of a name that no disk can hold."""
+    with reading(path):
+        try:
+            return path.is_file()
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
             return False
-        raise
 
 
 def split_lines(text: str) -> list[str]:
@@ -105,9 +106,8 @@ def require_small(path: Path, most_bytes: int) -> None:
     with reading(path):
         size_bytes = path.stat().st_size
     if size_bytes > most_bytes:
-        raise UserError(
-            f"{path}: has {size_bytes:,} bytes, expected at most {most_bytes:,}; give the file as published"
-        )
+        expected = f"expected at most {most_bytes:,}; give the file as published"
+        raise UserError(f"{path}: has {size_bytes:,} bytes, {expected}")
 
 
 def visible_names(folder: Path) -> list[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.corpora._files import Reject
 from pipeline.errors import UserError
-
-Reject = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -21,23 +20,16 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class ImageCorpus:
-    """Pictures sorted by id; `len(images) + len(rejects) == rows_in`. A reject is (id, status, reason).
-
-    `form` says how the corpus lay on disk: `folders`, `agg` or `emoset`.
-    """
+    """Pictures sorted by id; `len(images) + len(rejects) == rows_in`."""
 
     images: list[LabelledImage]
     rejects: list[Reject]
     rows_in: int
-    form: str
+    form: str  # how the corpus lay on disk: `folders`, `agg` or `emoset`
 
 
 def collect(root: Path, form: str, items: list[LabelledImage | Reject]) -> ImageCorpus:
-    """The corpus of `items`: later pictures of an id become rejects with the status `duplicate_id`.
-
-    Raises:
-        UserError: no picture is usable.
-    """
+    """The corpus of `items`: later pictures of an id become rejects (`duplicate_id`); `UserError` if none is usable."""
     images: dict[str, LabelledImage] = {}
     rejects: list[Reject] = []
     for item in items:

@@ -1,8 +1,7 @@
 """Images straight from a plain tar: an index of where each file lies, and reads by position. Nothing is unpacked.
 
 In   a plain tar; at full size 63 GB with 470,000 members, of which only the headers are read for the index
-Out  `index_tar`: table of member: string (`data/78476/784760943188189184-1.jpg`), offset_bytes, size_bytes: int64;
-     `ImageReader.read`: the bytes of one member
+Out  `index_tar`: a table of `INDEX`; `ImageReader.read`: the bytes of one member
 """
 
 from __future__ import annotations
@@ -15,15 +14,16 @@ from typing import BinaryIO, Self, cast
 import pyarrow as pa
 
 from pipeline.corpora._files import is_utf8, reading
+from pipeline.engine.rejects import required
 from pipeline.errors import RowError, UserError
 
 PREFIX = "b-t4sa_imgs/"
 IMAGES = "data/"
 INDEX = pa.schema(
     [
-        pa.field("member", pa.string(), nullable=False),
-        pa.field("offset_bytes", pa.int64(), nullable=False),
-        pa.field("size_bytes", pa.int64(), nullable=False),
+        required("member", pa.string()),  # without PREFIX: data/78476/784760943188189184-1.jpg
+        required("offset_bytes", pa.int64()),  # of the data
+        required("size_bytes", pa.int64()),
     ]
 )
 # Counts that the index carries in its schema metadata, as decimal text.
@@ -46,42 +46,33 @@ def index_tar(tar: Path) -> pa.Table:
 
     Links, devices, sparse files, absolute names and names with `..` are never followed; they are left out and
     counted in the schema's metadata. Hidden files such as `._*` are skipped. The last member of a name wins, as it
-    would on unpacking.
-
-    Returns:
-        Columns member (without the prefix `b-t4sa_imgs/`), offset_bytes and size_bytes of the data.
-
-    Raises:
-        UserError: the tar is missing, unreadable, compressed, truncated, or has no file under `data/`.
+    would on unpacking. Raises UserError if the tar is unreadable, compressed, truncated, or without images.
     """
-    places: dict[str, tuple[int, int]] = {}
+    locations: dict[str, tuple[int, int]] = {}
     left_out = twice = 0
     for info in _members(tar):
         if info.isdir():
             continue
-        if len(places) == MEMBERS_MAX:
+        if len(locations) == MEMBERS_MAX:
             raise UserError(f"{tar}: more than {MEMBERS_MAX:,} files, the published tar has 470,589; give that one")
         name = _safe_name(info)
         if name is None:
             left_out += 1
         elif not name.rsplit("/", 1)[-1].startswith("."):
-            twice += name in places
-            places[name] = (info.offset_data, info.size)
-    if not any(name.startswith(IMAGES) for name in places):
-        found = ", ".join(sorted(places)[:3]) or "no file at all"
+            twice += name in locations
+            locations[name] = (info.offset_data, info.size)
+    names = sorted(locations)
+    if not any(name.startswith(IMAGES) for name in names):
+        found = ", ".join(names[:3]) or "no file at all"
         raise UserError(f"{tar}: expected images under {PREFIX}{IMAGES}, found {found}; give the tar as published")
-    names = sorted(places)
-    columns = [names, [places[name][0] for name in names], [places[name][1] for name in names]]
+    offsets, sizes = ([locations[name][column] for name in names] for column in (0, 1))
     counts = {MEMBERS_LEFT_OUT: str(left_out), MEMBERS_TWICE: str(twice)}
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, INDEX, strict=True)], INDEX.with_metadata(counts))
+    columns = {"member": names, "offset_bytes": offsets, "size_bytes": sizes}
+    return pa.table(columns, schema=INDEX.with_metadata(counts))
 
 
 def check_tar(tar: Path) -> None:
-    """Read headers up to the first image.
-
-    Raises:
-        UserError: as `index_tar`, as far as the headers before the first image tell.
-    """
+    """What `index_tar` refuses is refused here too, as far as the headers up to the first image tell."""
     for info in _members(tar):
         if not info.isdir() and (_safe_name(info) or "").startswith(IMAGES):
             return
@@ -126,13 +117,7 @@ class ImageReader:
             self._file = None
 
     def read(self, offset_bytes: int, size_bytes: int, limit_bytes: int) -> bytes:
-        """The `size_bytes` bytes at `offset_bytes`.
-
-        Raises:
-            RowError: `image_too_large_bytes` above `limit_bytes`, before anything is read;
-                `image_truncated_in_tar` if the tar ends earlier.
-            UserError: the tar is gone or cannot be read.
-        """
+        """The bytes at `offset_bytes`; `RowError` if they are too many (none is read then), or the tar ends earlier."""
         if size_bytes > limit_bytes:
             raise RowError("image_too_large_bytes", f"{size_bytes} bytes, at most {limit_bytes} are allowed")
         with reading(self._tar):

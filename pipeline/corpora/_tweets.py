@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -19,8 +20,8 @@ from pipeline.corpora._files import bounded_lines, open_text, shown
 from pipeline.errors import UserError
 from pipeline.frame.tables import SENTIMENTS
 
-TEXTS_HEADER = ["id", "text"]
-SENTIMENTS_HEADER = ["TWID", "NEG", "NEU", "POS"]
+TEXTS_HEADER = "id,text"
+SENTIMENTS_HEADER = "TWID\tNEG\tNEU\tPOS"
 
 # A line inside a quoted text that looks like a row of its own. Ids of the years of B-T4SA have 18 digits.
 _ROW_START = re.compile(r"\s*\"?([0-9]+)\"?,")
@@ -29,31 +30,24 @@ _HEADER_CHARACTERS_MAX = 1000
 _SENTIMENTS_LINE_CHARACTERS_MAX = 1000  # a cut line has too few fields, or too long an id
 
 
-def check_texts(path: Path) -> None:
-    """Raise `UserError` unless the first row is `id,text`."""
-    _expect_header(path, TEXTS_HEADER, ",")
-
-
-def check_sentiments(path: Path) -> None:
-    """Raise `UserError` unless the first row is `TWID NEG NEU POS`, separated by tabs."""
-    _expect_header(path, SENTIMENTS_HEADER, "\t")
+@contextmanager
+def open_table(path: Path, header: str) -> Iterator[TextIO]:
+    """The lines below the header, whose names may be quoted; `UserError` if the file has another header."""
+    separator = "\t" if "\t" in header else ","
+    with open_text(path) as file:
+        line = file.readline(_HEADER_CHARACTERS_MAX).rstrip("\r\n")
+        if [name.strip('"') for name in line.split(separator)] != header.split(separator):
+            raise UserError(
+                f"{path}: expected the header {shown(header)}, found {shown(line)}; give the file as it was published"
+            )
+        yield file
 
 
 def read_texts(path: Path, wanted: Collection[str]) -> tuple[dict[str, str], dict[str, int]]:
-    """Texts of the tweets in `wanted`, as published; of two texts of one tweet the first.
-
-    Returns:
-        texts by tweet id, and counts: csv_rows, csv_rows_broken, texts_twice, texts_without_image,
-        texts_not_utf8 (a byte was replaced by U+FFFD).
-
-    Raises:
-        UserError: the file cannot be read or has another header.
-    """
-    check_texts(path)
+    """By tweet id the texts of the tweets in `wanted`, as published, of two texts the first; and counts."""
     texts: dict[str, str] = {}
     rows = broken = twice = unwanted = 0
-    with open_text(path) as file:
-        file.readline()
+    with open_table(path, TEXTS_HEADER) as file:
         for row in _rows(file, wanted):
             rows += 1
             if row is None:
@@ -69,24 +63,15 @@ def read_texts(path: Path, wanted: Collection[str]) -> tuple[dict[str, str], dic
         "csv_rows_broken": broken,
         "texts_twice": twice,
         "texts_without_image": unwanted,
-        "texts_not_utf8": sum("\ufffd" in text for text in texts.values()),
+        "texts_not_utf8": sum("\ufffd" in text for text in texts.values()),  # a byte was replaced by U+FFFD
     }
 
 
 def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, int]]:
-    """Most probable sentiments of the tweets in `wanted`: one name of `SENTIMENTS`, or several that are equal.
-
-    Returns:
-        sentiments by tweet id, and counts: tsv_rows, tsv_rows_broken, tsv_rows_without_image.
-
-    Raises:
-        UserError: the file cannot be read or has another header.
-    """
-    check_sentiments(path)
+    """By tweet id the most probable sentiments of the tweets in `wanted`, several if they are equal; and counts."""
     best: dict[str, tuple[str, ...]] = {}
     rows = broken = unwanted = 0
-    with open_text(path) as file:
-        file.readline()
+    with open_table(path, SENTIMENTS_HEADER) as file:
         for line in bounded_lines(file, _SENTIMENTS_LINE_CHARACTERS_MAX):
             tweet_id, *fields = line.strip().split("\t")
             if not (tweet_id or fields):
@@ -144,7 +129,7 @@ def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
             row = []
         if lines.end_row() and not row:
             continue
-        yield row if len(row) == len(TEXTS_HEADER) and _is_id(row[0]) else None
+        yield row if len(row) == 2 and _is_id(row[0]) else None
 
 
 def _is_id(field: str) -> bool:
@@ -162,13 +147,3 @@ def _probabilities(fields: list[str]) -> list[float] | None:
     except ValueError:
         return None
     return values if len(values) == len(SENTIMENTS) and all(0 <= value <= 1 for value in values) else None
-
-
-def _expect_header(path: Path, expected: list[str], separator: str) -> None:
-    with open_text(path) as file:
-        line = file.readline(_HEADER_CHARACTERS_MAX).rstrip("\r\n")
-    if [field.strip('"') for field in line.split(separator)] != expected:
-        raise UserError(
-            f"{path}: expected the header {shown(separator.join(expected))}, found {shown(line)}; "
-            "give the file as it was published"
-        )

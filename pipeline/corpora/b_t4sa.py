@@ -1,7 +1,7 @@
 """Reader of B-T4SA (Vadicamo et al. 2017): tweets with images and a text sentiment.
 
-In   a folder with `b-t4sa_imgs.tar` (images and, unless they lie beside it, the split files), `raw_tweets_text.csv`
-     and `t4sa_text_sentiment.tsv`, as published
+In   a folder with `FILES`, as published; the split files `b-t4sa_{train,val,test}.txt` lie in the tar or beside it,
+     with a line such as `data/78476/784760943188189184-1.jpg 0` per image
 Out  `index_tar`: where each image lies in the tar; `read_rows`: one row per usable line of the split files, a reject
      with status and reason for every other; `ImageReader`: the bytes of an image
 
@@ -11,99 +11,87 @@ last: they exceed 2**53, and leading zeros count.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora._files import require_file, require_folder
-from pipeline.corpora._splits import SPLITS, ListedImage, Reject, read_splits
-from pipeline.corpora._tar import IMAGES, MEMBERS_LEFT_OUT, MEMBERS_TWICE, ImageReader, check_tar, index_tar
-from pipeline.corpora._tweets import check_sentiments, check_texts, read_sentiments, read_texts
-from pipeline.errors import UserError
+from pipeline.corpora import _files, _tar
+from pipeline.corpora._files import Reject, require_file, require_folder, shown
+from pipeline.corpora._tar import ImageReader, index_tar
+from pipeline.corpora._tweets import SENTIMENTS_HEADER, TEXTS_HEADER, open_table, read_sentiments, read_texts
+from pipeline.engine.rejects import required
+from pipeline.errors import RowError, UserError
+from pipeline.frame import tables
 
-__all__ = [
-    "ROWS",
-    "SENTIMENTS",
-    "SPLITS",
-    "TAR",
-    "TEXTS",
-    "ImageReader",
-    "SourceRows",
-    "check",
-    "index_tar",
-    "read_rows",
-    "required_files",
-]
+__all__ = ["FILES", "ROWS", "SENTIMENTS", "SPLITS", "TAR", "TEXTS", "ImageReader", "check", "index_tar", "read_rows"]
 
 TAR = "b-t4sa_imgs.tar"
 TEXTS = "raw_tweets_text.csv"
 SENTIMENTS = "t4sa_text_sentiment.tsv"
+FILES = (TAR, TEXTS, SENTIMENTS)
+SPLITS = ("train", "val", "test")
+
+_LINE = re.compile(r"\s*(data/[^/\s]+/(([0-9]+)-([1-4]))\.jpg)[ \t]+(\S+)\s*")
+_SENTIMENT_OF_DIGIT = {str(digit): name for digit, name in enumerate(tables.SENTIMENTS)}
+_LINE_CHARACTERS_MAX = 200
 
 ROWS = pa.schema(
     [
-        pa.field("id", pa.string(), nullable=False),  # <tweet id>-<n>
-        pa.field("tweet_id", pa.string(), nullable=False),
-        pa.field("image_index", pa.int32(), nullable=False),  # n, from 1
-        pa.field("member", pa.string(), nullable=False),  # as in the index of the tar
-        pa.field("offset_bytes", pa.int64(), nullable=False),
-        pa.field("size_bytes", pa.int64(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),  # as published
-        pa.field("sentiment", pa.string(), nullable=False),  # one of tables.SENTIMENTS
-        pa.field("source_split", pa.string(), nullable=False),  # one of SPLITS
+        required("id", pa.string()),  # <tweet id>-<n>
+        required("tweet_id", pa.string()),
+        required("image_index", pa.int32()),  # n, from 1
+        *_tar.INDEX,
+        required("text", pa.string()),  # as published
+        required("sentiment", pa.string()),  # one of tables.SENTIMENTS
+        required("source_split", pa.string()),  # one of SPLITS
     ]
 )
 
 
+@dataclass(frozen=True, slots=True)  # slots: there are 470,000 of them
+class ListedImage:
+    """A well-formed line: the image `member` of a tweet, `image_index` counting from 1."""
+
+    id: str
+    tweet_id: str
+    image_index: int
+    member: str
+    sentiment: str  # one of tables.SENTIMENTS
+    source_split: str  # one of SPLITS
+
+
 @dataclass(frozen=True)
 class SourceRows:
-    """What the split files list: `rows` has the schema `ROWS`; a reject is (id, status, reason).
+    """What the split files list, a line each: `rows.num_rows + len(rejects) == rows_in`."""
 
-    `rows_in` counts lines of the split files: `rows.num_rows + len(rejects) == rows_in`. `facts` counts what is odd
-    about the corpus but costs no row.
-    """
-
-    rows: pa.Table
+    rows: pa.Table  # ROWS
     rejects: list[Reject]
     rows_in: int
-    facts: dict[str, int]
-
-
-def required_files() -> tuple[str, ...]:
-    """Names of the files that a B-T4SA folder must hold."""
-    return TAR, TEXTS, SENTIMENTS
+    facts: dict[str, int]  # counts of what is odd about the corpus but costs no row
 
 
 def check(root: Path) -> None:
-    """Look at names, headers and the start of the tar; quick at any size.
-
-    Raises:
-        UserError: a file is missing or misnamed, has another header, or is no tar with images.
-    """
-    require_folder(root, f"B-T4SA: {', '.join(required_files())}")
-    for name in required_files():
+    """Look at names, headers and the start of the tar, quickly at any size; raises UserError for what is wrong."""
+    require_folder(root, f"B-T4SA: {', '.join(FILES)}")
+    for name in FILES:
         require_file(root, name)
-    check_texts(root / TEXTS)
-    check_sentiments(root / SENTIMENTS)
-    check_tar(root / TAR)
+    with open_table(root / TEXTS, TEXTS_HEADER), open_table(root / SENTIMENTS, SENTIMENTS_HEADER):
+        pass  # their headers are right
+    _tar.check_tar(root / TAR)
 
 
 def read_rows(root: Path, index: pa.Table) -> SourceRows:
-    """One row per line of `b-t4sa_{train,val,test}.txt`; the files in `root` go before those inside the tar.
+    """One row per line of the split files; those in `root` go before those inside the tar, whose `index` is given.
 
     Blank lines are no rows. Rows are sorted by (tweet id as text, image index), rejects stay in the order of the
     files. Statuses: `bad_split_line` (its id is `<split file>:<line number>`), `bad_sentiment`, `duplicate_id` (the
-    first line counts), `text_missing`, `image_missing`, `image_empty`.
-
-    Args:
-        root: folder of the corpus.
-        index: what `index_tar` returned for its tar.
-
-    Raises:
-        UserError: a file is missing, unreadable or has another header, or no row is usable.
+    first line counts), `text_missing`, `image_missing`, `image_empty`. Raises UserError if no row is usable.
     """
-    tar, texts_file, sentiments_file = (require_file(root, name) for name in required_files())
+    tar, texts_file, sentiments_file = (require_file(root, name) for name in FILES)
     listed = read_splits(root, tar, index)
     first: dict[str, ListedImage] = {}
     for item in listed:
@@ -125,15 +113,10 @@ def read_rows(root: Path, index: pa.Table) -> SourceRows:
     if not kept:
         reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "the split files are empty"
         raise UserError(f"{root}: none of {len(listed)} listed images is usable; {reason}; check that the files match")
-    facts = {
-        **text_facts,
-        **sentiment_facts,
-        **_label_facts(first, best, tweets),
-        "images_without_row": _images_without_row(index, first),
-        **{
-            name: int((index.schema.metadata or {}).get(name.encode(), 0)) for name in (MEMBERS_LEFT_OUT, MEMBERS_TWICE)
-        },
-    }
+    facts = text_facts | sentiment_facts | _label_facts(first, best, tweets)
+    facts["images_without_row"] = _images_without_row(index, first)
+    metadata = index.schema.metadata or {}
+    facts |= {name: int(metadata.get(name.encode(), 0)) for name in (_tar.MEMBERS_LEFT_OUT, _tar.MEMBERS_TWICE)}
     return SourceRows(_rows(kept, index, texts), rejects, len(listed), facts)
 
 
@@ -154,14 +137,12 @@ def _reject(
 def _rows(kept: list[ListedImage], index: pa.Table, texts: dict[str, str]) -> pa.Table:
     kept = sorted(kept, key=lambda item: (item.tweet_id, item.image_index))
     positions = pc.index_in(pa.array([item.member for item in kept], pa.string()), index.column("member"))
-    places = index.take(positions)
+    in_tar = index.take(positions)
     columns = {
         "id": [item.id for item in kept],
         "tweet_id": [item.tweet_id for item in kept],
         "image_index": [item.image_index for item in kept],
-        "member": places.column("member"),
-        "offset_bytes": places.column("offset_bytes"),
-        "size_bytes": places.column("size_bytes"),
+        **{name: in_tar.column(name) for name in _tar.INDEX.names},
         "text": [texts[item.tweet_id] for item in kept],
         "sentiment": [item.sentiment for item in kept],
         "source_split": [item.source_split for item in kept],
@@ -183,6 +164,41 @@ def _label_facts(first: dict[str, ListedImage], best: dict[str, tuple[str, ...]]
 
 def _images_without_row(index: pa.Table, first: dict[str, ListedImage]) -> int:
     members = index.column("member")
-    images = members.filter(pc.starts_with(members, IMAGES))
-    listed = pc.is_in(images, pa.array([item.member for item in first.values()], pa.string()))
-    return int(pc.sum(pc.invert(listed)).as_py() or 0)
+    listed = pa.array([item.member for item in first.values()], pa.string())
+    return len(members.filter(pc.and_not(pc.starts_with(members, _tar.IMAGES), pc.is_in(members, listed))))
+
+
+def read_splits(root: Path, tar: Path, index: pa.Table) -> list[ListedImage | Reject]:
+    """All lines of the three split files, in order; a file in `root` goes before its namesake in `tar`."""
+    return [item for split in SPLITS for item in _parse(split, _read(f"b-t4sa_{split}.txt", root, tar, index))]
+
+
+def _read(name: str, root: Path, tar: Path, index: pa.Table) -> list[str]:
+    path = root / name
+    with _files.reading(path):
+        if path.exists():
+            return _files.read_lines(path)
+    members = index.filter(pc.equal(index.column("member"), name)).to_pylist()
+    if not members:
+        raise UserError(f"{root}: expected {name}, either there or as {_tar.PREFIX}{name} in {tar.name}; found neither")
+    with ImageReader(tar) as reader:
+        try:
+            data = reader.read(members[0]["offset_bytes"], members[0]["size_bytes"], _files.TEXT_BYTES_MAX)
+        except RowError as error:
+            raise UserError(f"{tar}: {name} cannot be read: {error.reason}; copy or download the tar again") from None
+    return _files.split_lines(data.decode("utf-8-sig", errors="replace"))
+
+
+def _parse(split: str, lines: list[str]) -> Iterator[ListedImage | Reject]:
+    for number, line in enumerate(lines, 1):
+        match = _LINE.fullmatch(line) if len(line) <= _LINE_CHARACTERS_MAX else None
+        if match is None:
+            if line.strip():
+                reason = f"expected data/12345/<tweet id>-<1 to 4>.jpg <0 to 2>, found {shown(line)}"
+                yield f"b-t4sa_{split}.txt:{number}", "bad_split_line", reason
+            continue
+        member, row_id, tweet_id, image_index, digit = match.groups()
+        if digit in _SENTIMENT_OF_DIGIT:
+            yield ListedImage(row_id, tweet_id, int(image_index), member, _SENTIMENT_OF_DIGIT[digit], split)
+        else:
+            yield row_id, "bad_sentiment", f"expected one of {', '.join(_SENTIMENT_OF_DIGIT)}, found {shown(digit)}"

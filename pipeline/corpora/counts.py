@@ -9,56 +9,46 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.corpora import b_t4sa, fi, iemocap
 from pipeline.corpora._files import reading
-from pipeline.corpora._splits import ListedImage, read_splits
 from pipeline.corpora._tar import IMAGES
 from pipeline.errors import UserError
+from pipeline.frame.paper import B_T4SA_ROWS
+from pipeline.frame.tables import SENTIMENTS
 
 # Vadicamo et al. 2017 and the published files; sizes of the splits as they are commonly quoted.
-B_T4SA: Mapping[str, int] = MappingProxyType(
-    {
-        "listed images": 470_586, "negative": 156_862, "neutral": 156_862, "positive": 156_862,
-        "train": 368_586, "val": 51_000, "test": 51_000, "images in the tar": 470_586,
-        "tweets with a sentiment": 1_179_957,
-    }
-)  # fmt: skip
+B_T4SA: Mapping[str, int] = {
+    "listed images": B_T4SA_ROWS, "negative": 156_862, "neutral": 156_862, "positive": 156_862,
+    "train": 368_586, "val": 51_000, "test": 51_000, "images in the tar": B_T4SA_ROWS,
+    "tweets with a sentiment": 1_179_957,
+}  # fmt: skip
 # You et al. 2016: a strict majority of the votes in the lists.
-FI_LISTS: Mapping[str, int] = MappingProxyType(
-    {
-        "amusement": 4923, "anger": 1255, "awe": 3133, "contentment": 5356,
-        "disgust": 1650, "excitement": 2918, "fear": 1029, "sadness": 2902,
-    }
-)  # fmt: skip
+FI_LISTS: Mapping[str, int] = {
+    "amusement": 4923, "anger": 1255, "awe": 3133, "contentment": 5356,
+    "disgust": 1650, "excitement": 2918, "fear": 1029, "sadness": 2902,
+}  # fmt: skip
 FI_FOLDERS_RANGE = (23_185, 23_308)  # pictures in the copies that are passed on
 EMOSET_PICTURES = 118_102
 _BLOCK_BYTES = 2**20
 
 
 def count(corpus: str, root: Path, index: pa.Table | None = None) -> tuple[dict[str, int], list[str]]:
-    """Counts, and differences from the published corpus in one line each.
+    """Counts, and differences from the published corpus in one line each; `UserError` if there is not one row.
 
-    Args:
-        corpus: `b_t4sa`, `iemocap` or `fi`.
-        root: where it lies.
-        index: of the tar of b_t4sa.
-
-    Raises:
-        UserError: there is not one row.
+    `index` is that of b_t4sa's tar.
     """
     try:
         if corpus == "b_t4sa":
             assert index is not None, "the tar has an index by now"
-            found = _b_t4sa(root, index)
-            return found, _differences("B-T4SA", found, B_T4SA)
+            counts = _b_t4sa(root, index)
+            return counts, _differences("B-T4SA", counts, B_T4SA)
         if corpus == "iemocap":
-            found = dict(sorted(Counter(one.emotion for one in iemocap.read(root).utterances).items()))
-            return found, iemocap.compare_counts(found)
+            counts = dict(sorted(Counter(utterance.emotion for utterance in iemocap.read(root).utterances).items()))
+            return counts, iemocap.compare_counts(counts)
         return _pictures(root)
     except UserError as error:
         if " is usable" in str(error) or corpus == "b_t4sa":  # nothing to work with
@@ -68,7 +58,7 @@ def count(corpus: str, root: Path, index: pa.Table | None = None) -> tuple[dict[
 
 
 def _b_t4sa(root: Path, index: pa.Table) -> dict[str, int]:
-    rows = [item for item in read_splits(root, root / b_t4sa.TAR, index) if isinstance(item, ListedImage)]
+    rows = [item for item in b_t4sa.read_splits(root, root / b_t4sa.TAR, index) if isinstance(item, b_t4sa.ListedImage)]
     if not rows:
         raise UserError(f"{root}: the split files list no image; give them as published")
     by_sentiment = Counter(row.sentiment for row in rows)
@@ -78,30 +68,30 @@ def _b_t4sa(root: Path, index: pa.Table) -> dict[str, int]:
         ends = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
     return {
         "listed images": len(rows),
-        **{name: by_sentiment[name] for name in ("negative", "neutral", "positive")},
+        **{name: by_sentiment[name] for name in SENTIMENTS},
         **{name: by_split[name] for name in b_t4sa.SPLITS},
-        "images in the tar": int(pc.sum(pc.starts_with(members, IMAGES)).as_py() or 0),
+        "images in the tar": len(members.filter(pc.starts_with(members, IMAGES))),
         "tweets with a sentiment": max(0, ends - 1),  # without the header
     }
 
 
 def _pictures(root: Path) -> tuple[dict[str, int], list[str]]:
     corpus = fi.read(root)
-    found = dict(sorted(Counter(one.emotion for one in corpus.images).items()))
+    counts = dict(sorted(Counter(image.emotion for image in corpus.images).items()))
     total = len(corpus.images)
-    if corpus.form == "agg":
-        return found, _differences("FI", found, FI_LISTS)
-    if corpus.form == "emoset":
-        wrong = total != EMOSET_PICTURES
-        return found, [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"] if wrong else []
     low, high = FI_FOLDERS_RANGE
-    wrong = not low <= total <= high
-    return found, [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"] if wrong else []
+    if corpus.form == "agg":
+        return counts, _differences("FI", counts, FI_LISTS)
+    if corpus.form == "emoset" and total != EMOSET_PICTURES:
+        return counts, [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"]
+    if corpus.form == "folders" and not low <= total <= high:
+        return counts, [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"]
+    return counts, []
 
 
-def _differences(corpus: str, found: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
+def _differences(corpus: str, counts: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
     return [
-        f"{corpus} {name}: {found.get(name, 0):,}, the published corpus has {number:,}"
+        f"{corpus} {name}: {counts.get(name, 0):,}, the published corpus has {number:,}"
         for name, number in known.items()
-        if found.get(name, 0) != number
+        if counts.get(name, 0) != number
     ]

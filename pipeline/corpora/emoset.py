@@ -2,7 +2,7 @@
 
 In   `{train,val,test}.json`: lists of `[emotion, id, "image/<emotion>/<name>.jpg", "annotation/..."]`; the id is
      absent in some releases, the annotation in others. Pictures under `image/`.
-Out  an `ImageCorpus` of form `emoset`; a reject with status and reason for every row that cannot be used
+Out  an `ImageCorpus` of form `emoset`
 """
 
 from __future__ import annotations
@@ -11,17 +11,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.corpora._files import (
-    is_file,
-    is_utf8,
-    open_text,
-    reading,
-    require_file,
-    require_folder,
-    require_small,
-    shown,
-)
-from pipeline.corpora._images import ImageCorpus, LabelledImage, Reject, collect
+from pipeline.corpora import _files
+from pipeline.corpora._files import Reject, is_utf8, require_file, require_folder, shown
+from pipeline.corpora._images import ImageCorpus, LabelledImage, collect
 from pipeline.errors import UserError
 
 # In EmoSet's own order, which is not alphabetical: numbers in its files and models refer to it.
@@ -33,16 +25,11 @@ _JSON_BYTES_MAX = 2**25  # the largest published list has 9 MB, and in memory a 
 
 def is_emoset(root: Path) -> bool:
     """Whether `root` has one of the lists of EmoSet."""
-    with reading(root):
-        return any((root / name).is_file() for name in FILES)
+    return any(_files.is_file(root / name) for name in FILES)
 
 
 def check(root: Path) -> None:
-    """Look for the lists and the folder of pictures.
-
-    Raises:
-        UserError: one of them is missing.
-    """
+    """Look for the lists and the folder of pictures; raises UserError if one is missing."""
     require_folder(root, f"EmoSet: {', '.join(FILES)} and {IMAGES}")
     for name in FILES:
         require_file(root, name)
@@ -50,14 +37,10 @@ def check(root: Path) -> None:
 
 
 def read(root: Path) -> ImageCorpus:
-    """The pictures of all three lists.
+    """The pictures of all three lists; `UserError` if a list is damaged, an emotion unknown or no picture usable.
 
     Statuses: `bad_json_row` and, for a path that leads out of the corpus, `unsafe_path` (their id is
     `<file>:<row number>`), `image_missing`, `duplicate_id` (the first row counts).
-
-    Raises:
-        UserError: a list is missing, unreadable, no JSON or no list, a row has an unknown emotion, or no picture is
-            usable.
     """
     check(root)
     return collect(root, "emoset", [item for name in FILES for item in _read_list(root, name)])
@@ -65,16 +48,15 @@ def read(root: Path) -> ImageCorpus:
 
 def _read_list(root: Path, name: str) -> Iterator[LabelledImage | Reject]:
     path = root / name
-    require_small(path, _JSON_BYTES_MAX)
-    with open_text(path) as file:
+    _files.require_small(path, _JSON_BYTES_MAX)
+    with _files.open_text(path) as file:
         try:
             rows = json.load(file)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: not valid JSON ({error}); copy or download it again") from None
     if not isinstance(rows, list):
-        raise UserError(
-            f"{path}: expected a JSON list of rows, found {type(rows).__name__}; give the file as published"
-        )
+        kind = type(rows).__name__
+        raise UserError(f"{path}: expected a JSON list of rows, found {kind}; give the file as published")
     for number, row in enumerate(rows, 1):
         where = f"{name}:{number}"
         if not isinstance(row, list) or not 2 <= len(row) <= 4 or not isinstance(row[0], str):
@@ -94,7 +76,6 @@ def _picture(root: Path, where: str, emotion: str, inside: PurePosixPath) -> Lab
     if ".." in inside.parts:
         return where, "unsafe_path", f"{shown(str(inside))} leads out of the corpus"
     row_id = f"{emotion}/{inside.name}"
-    path = root / inside
-    with reading(path):
-        missing = not is_file(path)
-    return (row_id, "image_missing", f"no file {inside}") if missing else LabelledImage(row_id, path, emotion)
+    if not _files.is_file(root / inside):
+        return row_id, "image_missing", f"no file {inside}"
+    return LabelledImage(row_id, root / inside, emotion)

@@ -14,14 +14,13 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from pipeline.corpora import emoset
-from pipeline.corpora._files import bounded_lines, is_utf8, open_text, reading, require_folder, shown, visible_names
-from pipeline.corpora._images import ImageCorpus, LabelledImage, Reject, collect
+from pipeline.corpora import _files, emoset
+from pipeline.corpora._files import Reject, reading, require_folder, shown, visible_names
+from pipeline.corpora._images import ImageCorpus, LabelledImage, collect
 from pipeline.errors import UserError
-
-__all__ = ["EMOTIONS", "ImageCorpus", "LabelledImage", "check", "read"]
 
 EMOTIONS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -32,40 +31,49 @@ _NAME_CHARACTERS_MAX = 255  # of a file, on any disk
 
 
 def check(root: Path) -> None:
-    """Look for the folders and lists of whichever form `root` has.
-
-    Raises:
-        UserError: an emotion is missing or unknown, or the folder of pictures is missing.
-    """
+    """Look for the folders and lists of whichever form `root` has; raises UserError if one is missing or unknown."""
     require_folder(root, "FI: one folder per emotion")
     if emoset.is_emoset(root):
         emoset.check(root)
-    elif has_lists(root):
+    elif _has_lists(root):
         _lists(root)
     else:
         _class_folders(root)
 
 
 def read(root: Path) -> ImageCorpus:
-    """The pictures of FI, in whichever form `root` has.
+    """The pictures of FI, in whichever form `root` has; `UserError` if an emotion is missing or no picture usable.
 
     Statuses, folder form: `not_an_image_name` (another suffix than jpg, jpeg, png, or a folder), `bad_file_name` (not
     UTF-8), `image_missing` (a link to nothing). Lists: `bad_csv_row` (its id is `<file>:<line number>`),
     `no_majority` (not more who agree than disagree), `image_missing`, `image_ambiguous` (several files of that name),
     `duplicate_id` (the first row counts).
-
-    Raises:
-        UserError: an emotion is missing or unknown, a file cannot be read, or no picture is usable.
     """
     require_folder(root, "FI: one folder per emotion")
     if emoset.is_emoset(root):
         return emoset.read(root)
-    if has_lists(root):
-        lists = _lists(root)
-        places = _places(root / IMAGES)
-        items = [item for emotion, path in lists for item in _read_list(emotion, path, places)]
-        return collect(root, "agg", items)
-    return collect(root, "folders", [item for folder in _class_folders(root) for item in _read_folder(folder)])
+    if not _has_lists(root):
+        return collect(root, "folders", [item for folder in _class_folders(root) for item in _read_folder(folder)])
+    lists = _lists(root)
+    files = _files_by_name(root / IMAGES)
+    return collect(root, "agg", [item for emotion, path in lists for item in _read_list(emotion, path, files)])
+
+
+def needs_pictures(root: Path) -> bool:
+    """Whether `root` has the original lists but not the pictures."""
+    with reading(root):
+        return _has_lists(root) and not (root / IMAGES).exists()
+
+
+def addresses(root: Path) -> dict[str, str]:
+    """Addresses by id, in the order of the lists, of the pictures that `read` would use if they were there."""
+    by_id: dict[str, str] = {}
+    for emotion, path in list_files(root):
+        for _, row in _list_rows(path):
+            listed = _Listed.of(row)
+            if listed and listed.name and listed.agree > listed.disagree:
+                by_id.setdefault(f"{emotion}/{listed.name}", row[1].strip())
+    return by_id
 
 
 def _class_folders(root: Path) -> list[Path]:
@@ -92,7 +100,7 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
         path = folder / name
         with reading(path):
             is_folder, is_file = path.is_dir(), path.is_file()
-        if not is_utf8(name):
+        if not _files.is_utf8(name):
             yield ascii(row_id)[1:-1], "bad_file_name", "the name is not UTF-8"
         elif is_folder or path.suffix.lower() not in SUFFIXES:
             yield row_id, "not_an_image_name", f"expected a file with one of {', '.join(SUFFIXES)}"
@@ -102,8 +110,7 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
             yield LabelledImage(row_id, path, folder.name)
 
 
-def has_lists(root: Path) -> bool:
-    """Whether `root` holds the original lists."""
+def _has_lists(root: Path) -> bool:
     with reading(root):
         return (root / LISTS).is_dir()
 
@@ -123,37 +130,37 @@ def list_files(root: Path) -> list[tuple[str, Path]]:
     return [(path.name.split("_")[0].removesuffix(path.suffix), path) for path in paths]
 
 
-def _places(images: Path) -> dict[str, list[Path]]:
-    """Files below `images` by name, at any depth; linked folders are entered once."""
-    places: dict[str, list[Path]] = defaultdict(list)
+def _files_by_name(images: Path) -> dict[str, list[Path]]:
+    """Files below `images`, at any depth; linked folders are entered once."""
+    by_name: dict[str, list[Path]] = defaultdict(list)
     seen: set[str] = set()
 
     def fail(error: OSError) -> None:
         raise error
 
     with reading(images):
-        for here, folders, files in os.walk(images, onerror=fail, followlinks=True):
+        for here, folders, names in os.walk(images, onerror=fail, followlinks=True):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             real = os.path.realpath(here)
             if real in seen:
                 folders.clear()
                 continue
             seen.add(real)
-            for name in sorted(files):
+            for name in sorted(names):
                 if not name.startswith(".") and (Path(here) / name).is_file():
-                    places[name].append(Path(here) / name)
-    return places
+                    by_name[name].append(Path(here) / name)
+    return by_name
 
 
-def _read_list(emotion: str, path: Path, places: dict[str, list[Path]]) -> Iterator[LabelledImage | Reject]:
-    for line, row in list_rows(path):
-        yield _picture(emotion, f"{path.name}:{line}", row, places)
+def _read_list(emotion: str, path: Path, files: dict[str, list[Path]]) -> Iterator[LabelledImage | Reject]:
+    for line, row in _list_rows(path):
+        yield _picture(emotion, f"{path.name}:{line}", row, files)
 
 
-def list_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _list_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields) of each row of a list; of a row that is no CSV the one field says why."""
-    with open_text(path) as file:
-        reader = csv.reader(bounded_lines(file))
+    with _files.open_text(path) as file:
+        reader = csv.reader(_files.bounded_lines(file))
         while True:
             try:
                 row = next(reader)
@@ -165,36 +172,37 @@ def list_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, row
 
 
-def _picture(emotion: str, where: str, row: list[str], places: dict[str, list[Path]]) -> LabelledImage | Reject:
-    votes = votes_of(row)
-    name = base_name(row[1]) if votes else ""
-    if votes is None or not 0 < len(name) <= _NAME_CHARACTERS_MAX:
+def _picture(emotion: str, where: str, row: list[str], files: dict[str, list[Path]]) -> LabelledImage | Reject:
+    listed = _Listed.of(row)
+    if listed is None or not 0 < len(listed.name) <= _NAME_CHARACTERS_MAX:
         return where, "bad_csv_row", f"expected _, url, disagree, agree; found {shown(','.join(row))}"
-    row_id = f"{emotion}/{name}"
-    disagree, agree = votes
-    if agree <= disagree:
-        return row_id, "no_majority", f"{agree} agree, {disagree} disagree"
-    found = places.get(name, [])
+    row_id = f"{emotion}/{listed.name}"
+    if listed.agree <= listed.disagree:
+        return row_id, "no_majority", f"{listed.agree} agree, {listed.disagree} disagree"
+    paths = files.get(listed.name, [])
     # Two pictures of one name can only be told apart by folders named after emotions.
-    if len(found) > 1:
-        found = [path for path in found if path.parent.name == emotion] or found
-    if len(found) > 1:
-        return row_id, "image_ambiguous", f"{len(found)} files below {IMAGES}/ have this name"
-    return LabelledImage(row_id, found[0], emotion) if found else (row_id, "image_missing", f"not below {IMAGES}/")
+    if len(paths) > 1:
+        paths = [path for path in paths if path.parent.name == emotion] or paths
+    if len(paths) > 1:
+        return row_id, "image_ambiguous", f"{len(paths)} files below {IMAGES}/ have this name"
+    return LabelledImage(row_id, paths[0], emotion) if paths else (row_id, "image_missing", f"not below {IMAGES}/")
 
 
-def votes_of(row: list[str]) -> tuple[int, int] | None:
-    """How many disagree and how many agree; None of a row that is not well formed."""
-    votes = [vote.strip() for vote in row[2:]]
-    # Longer numbers are no votes, and int() refuses those of thousands of digits.
-    if len(row) != _COLUMNS or not all(vote.isascii() and vote.isdigit() and len(vote) < 10 for vote in votes):
-        return None
-    return int(votes[0]), int(votes[1])
+class _Listed(NamedTuple):
+    """A well-formed row of a list; `name` is empty where the address has none."""
 
+    name: str
+    disagree: int
+    agree: int
 
-def base_name(url: str) -> str:
-    """Name that a picture of the lists is looked for by; empty where the address has none."""
-    try:
-        return PurePosixPath(unquote(urlsplit(url.strip()).path)).name
-    except ValueError:  # such as an unclosed [ in the host
-        return ""
+    @classmethod
+    def of(cls, row: list[str]) -> Self | None:
+        votes = [vote.strip() for vote in row[2:]]
+        # Longer numbers are no votes, and int() refuses those of thousands of digits.
+        if len(row) != _COLUMNS or not all(vote.isascii() and vote.isdigit() and len(vote) < 10 for vote in votes):
+            return None
+        try:
+            name = PurePosixPath(unquote(urlsplit(row[1].strip()).path)).name
+        except ValueError:  # such as an unclosed [ in the host
+            name = ""
+        return cls(name, int(votes[0]), int(votes[1]))

@@ -2,7 +2,7 @@
 
 In   `IEMOCAP_full_release/Session<n>/` with `dialog/EmoEvaluation/*.txt`, `dialog/transcriptions/*.txt` and
      `sentences/wav/<dialog>/<utterance>.wav` (16 kHz, 16-bit, mono)
-Out  one `Utterance` per annotated turn, sorted by id; a reject with status and reason for every other annotation line
+Out  one `Utterance` per annotated turn, sorted by id; a reject for every other annotation line
 
 The audio itself is not opened here. Emotions are the corpus's own codes; mapping them to classes is the teacher's.
 """
@@ -13,30 +13,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-from pipeline.corpora._files import is_file, read_lines, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import Reject, is_file, read_lines, reading, require_folder, shown, visible_names
 from pipeline.errors import UserError
 
 RELEASE = "IEMOCAP_full_release"
 EMOTIONS = ("ang", "dis", "exc", "fea", "fru", "hap", "neu", "oth", "sad", "sur", "xxx")
 
 # Utterances per emotion in the full release. Readers have silently lost half the corpus before: see `compare_counts`.
-KNOWN_COUNTS: Mapping[str, int] = MappingProxyType(
-    {
-        "ang": 1103,
-        "dis": 2,
-        "exc": 1041,
-        "fea": 40,
-        "fru": 1849,
-        "hap": 595,
-        "neu": 1708,
-        "oth": 3,
-        "sad": 1084,
-        "sur": 107,
-        "xxx": 2507,
-    }
-)
+KNOWN_COUNTS: Mapping[str, int] = {
+    "ang": 1103, "dis": 2, "exc": 1041, "fea": 40, "fru": 1849, "hap": 595, "neu": 1708, "oth": 3, "sad": 1084,
+    "sur": 107, "xxx": 2507,
+}  # fmt: skip
 
 _SESSION = re.compile(r"Session([1-9][0-9]?)")
 _ANNOTATION = re.compile(
@@ -45,32 +33,19 @@ _ANNOTATION = re.compile(
 _TURN = re.compile(r"(?P<dialog>Ses(?P<session>[0-9]{2})[FM]_\w+)_(?P<gender>[FM])\w*", re.ASCII)
 _TRANSCRIPT = re.compile(r"(\S+)\s+\[[^\]]*\]\s*:\s?(.*)")
 
-Reject = tuple[str, str, str]
-
 
 @dataclass(frozen=True)
 class Utterance:
-    """One annotated turn.
+    """One annotated turn; the times are those within the dialogue."""
 
-    Attributes:
-        id: name of the turn, such as `Ses01F_impro01_F000`.
-        path: its wav file, 16 kHz mono.
-        session: 1 to 5; evaluation leaves one session out.
-        speaker: `Ses01F` or `Ses01M`: the woman or the man of session 1, whoever speaks in this turn.
-        emotion: one of `EMOTIONS`.
-        start_seconds: within the dialogue.
-        end_seconds: within the dialogue, after `start_seconds`.
-        transcript: the words, or None where the corpus has none.
-    """
-
-    id: str
-    path: Path
-    session: int
-    speaker: str
-    emotion: str
+    id: str  # of the turn, such as Ses01F_impro01_F000
+    path: Path  # of its wav file, 16 kHz mono
+    session: int  # 1 to 5; evaluation leaves one session out
+    speaker: str  # Ses01F or Ses01M: the woman or the man of session 1, whoever speaks in this turn
+    emotion: str  # one of EMOTIONS
     start_seconds: float
     end_seconds: float
-    transcript: str | None
+    transcript: str | None  # None where the corpus has no words
 
 
 @dataclass(frozen=True)
@@ -83,11 +58,7 @@ class SpeechCorpus:
 
 
 def check(root: Path) -> None:
-    """Look at the folders only.
-
-    Raises:
-        UserError: no session, or a session without annotation files or without wav files' folder.
-    """
+    """Look at the folders only; raises UserError if no session, or a part of one, is there."""
     for session in _sessions(root):
         _annotation_files(session)
 
@@ -96,11 +67,7 @@ def read(root: Path) -> SpeechCorpus:
     """All annotated utterances of the sessions in `root`, which holds `IEMOCAP_full_release`, is it, or is like it.
 
     Statuses: `bad_annotation_line` (its id is `<file>:<line number>`), `duplicate_id` (the first line counts),
-    `wav_missing`.
-
-    Raises:
-        UserError: no session, a session without annotation files, an unknown emotion code, no usable utterance, or a
-            file that cannot be read.
+    `wav_missing`. Raises UserError if files are missing, an emotion is unknown or no utterance is usable.
     """
     utterances: dict[str, Utterance] = {}
     rejects: list[Reject] = []
@@ -117,9 +84,7 @@ def read(root: Path) -> SpeechCorpus:
     rows_in = len(utterances) + len(rejects)
     for row_id in sorted(utterances):
         path = utterances[row_id].path
-        with reading(path):
-            missing = not is_file(path)
-        if missing:
+        if not is_file(path):
             rejects.append((row_id, "wav_missing", f"no file {path.relative_to(path.parents[4]).as_posix()}"))
             del utterances[row_id]
     if not utterances:
@@ -128,16 +93,12 @@ def read(root: Path) -> SpeechCorpus:
     return SpeechCorpus([utterances[row_id] for row_id in sorted(utterances)], rejects, rows_in)
 
 
-def compare_counts(found: Mapping[str, int]) -> list[str]:
-    """One line per emotion whose count differs from the full release; means something only for the full corpus.
-
-    Args:
-        found: utterances per emotion code; a code that is absent counts as 0.
-    """
+def compare_counts(counts: Mapping[str, int]) -> list[str]:
+    """One line per emotion whose count differs from the full release; means something only for the full corpus."""
     return [
-        f"IEMOCAP {emotion}: {found.get(emotion, 0)} utterances, the full release has {KNOWN_COUNTS[emotion]}"
+        f"IEMOCAP {emotion}: {counts.get(emotion, 0)} utterances, the full release has {KNOWN_COUNTS[emotion]}"
         for emotion in EMOTIONS
-        if found.get(emotion, 0) != KNOWN_COUNTS[emotion]
+        if counts.get(emotion, 0) != KNOWN_COUNTS[emotion]
     ]
 
 
@@ -181,16 +142,15 @@ def _read_annotations(session: Path, file: Path, transcripts: Mapping[str, str])
         emotion = match[4].strip()
         if emotion not in EMOTIONS:
             raise UserError(f"{file}:{number}: unknown emotion code {shown(emotion)}; known are {', '.join(EMOTIONS)}")
-        turn_id = turn[0]
         yield Utterance(
-            id=turn_id,
-            path=session / "sentences" / "wav" / turn["dialog"] / f"{turn_id}.wav",
+            id=turn[0],
+            path=session / "sentences" / "wav" / turn["dialog"] / f"{turn[0]}.wav",
             session=number_of_session,
             speaker=f"Ses{turn['session']}{turn['gender']}",
             emotion=emotion,
             start_seconds=start_seconds,
             end_seconds=end_seconds,
-            transcript=transcripts.get(turn_id),
+            transcript=transcripts.get(turn[0]),
         )
 
 

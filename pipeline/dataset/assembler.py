@@ -1,7 +1,8 @@
-"""Worker of stage assemble: joins the media of the rows that the plan gives to a shard."""
+"""The media of given rows, and the worker of stage assemble, which joins them to the rows of a shard."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.engine import shards
+
+
+def find_rows(
+    folder: Path, markers: Sequence[shards.Marker], wanted: Iterable[tuple[str, int]], columns: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Rows of a finished folder by id; `wanted` are ids, each with the number of its shard."""
+    numbers = dict(wanted)
+    ids = pa.array(list(numbers), pa.string())
+    rows: dict[str, dict[str, Any]] = {}
+    for number in sorted(set(numbers.values())):
+        part = shards.read_part(folder, markers[number], columns=["id", *columns])
+        rows |= {row["id"]: row for row in part.filter(pc.is_in(part["id"], value_set=ids)).to_pylist()}
+    return rows
+
+
+def media(identity: str, image: bytes, audio: bytes) -> dict[str, dict[str, Any]]:
+    """The columns image and audio of a row, as Hugging Face features hold them."""
+    return {
+        "image": {"bytes": image, "path": f"{identity}.jpg"},
+        "audio": {"bytes": audio, "path": f"{identity}.flac"},
+    }
 
 
 class Assembler:
@@ -25,21 +47,13 @@ class Assembler:
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of the dataset, in the plan's order."""
         rows = pq.read_table(self.plan, filters=pc.field("shard") == task.index, partitioning=None).to_pylist()
-        images = self._media("clean", self.clean, rows, "clean_shard", ["image"])
-        recordings = self._media("speech", self.speech, rows, "speech_shard", ["audio"])
+        pictures = find_rows(self.data / "clean", self.clean, _places(rows, "clean"), ["image"])
+        recordings = find_rows(self.data / "speech", self.speech, _places(rows, "speech"), ["audio"])
         for row in rows:
             identity = row["id"]
-            row["image"] = {"bytes": images[identity]["image"], "path": f"{identity}.jpg"}
-            row["audio"] = {"bytes": recordings[identity]["audio"], "path": f"{identity}.flac"}
+            row.update(media(identity, pictures[identity]["image"], recordings[identity]["audio"]))
         return shards.Output(pa.Table.from_pylist(rows, schema=self.schema))
 
-    def _media(
-        self, folder: str, markers: list[shards.Marker], rows: list[dict[str, Any]], key: str, columns: list[str]
-    ) -> dict[str, dict[str, Any]]:
-        ids = pa.array([row["id"] for row in rows])
-        found: dict[str, dict[str, Any]] = {}
-        for index in sorted({row[key] for row in rows}):
-            part = shards.read_part(self.data / folder, markers[index], columns=["id", *columns])
-            wanted = part.filter(pc.is_in(part["id"], value_set=ids))
-            found |= {row["id"]: row for row in wanted.to_pylist()}
-        return found
+
+def _places(rows: list[dict[str, Any]], folder: str) -> list[tuple[str, int]]:
+    return [(row["id"], row[f"{folder}_shard"]) for row in rows]

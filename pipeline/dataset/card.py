@@ -1,11 +1,13 @@
-"""The dataset card: README.md of `data/sier`, with the YAML header that the Hub and `load_dataset` read.
+"""Dataset cards: README.md of `data/sier`, and what the published card (`pipeline.publishing.cards`) shares with it.
 
-Every number in it comes from the rows it describes; the words are in `card.md.j2` beside this file.
+A card begins with the YAML header that the Hub and `load_dataset` read. Every number comes from the rows that it
+describes; the words are in `card.md.j2`, those that both cards have in `card_parts.md.j2`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ from pipeline.labels import rules
 if TYPE_CHECKING:
     from datasets import Features
 
-TEMPLATE = Path(__file__).with_name("card.md.j2")
+FOLDER = Path(__file__).parent
+CORPORA = ("b_t4sa", "iemocap", "fi")
 
 # Named voices whose terms we know. Others are described by the name only.
 VOICE_TERMS = {
@@ -30,6 +33,64 @@ VOICE_TERMS = {
 }
 
 
+@dataclass(frozen=True)
+class Split:
+    """The files of a split, by their name or a pattern."""
+
+    name: str
+    files: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What `load_dataset` can be asked for; `columns` where these are not all that the files have."""
+
+    name: str
+    features: Features
+    splits: Sequence[Split]
+    columns: list[str] | None = None
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """As the header lists it."""
+        data_files = [{"split": split.name, "path": split.files} for split in self.splits]
+        chosen = {} if self.columns is None else {"columns": self.columns}
+        return {"config_name": self.name, "data_files": data_files, **chosen}
+
+
+def header(configurations: Sequence[Configuration], *, is_sample: bool, **values: Any) -> str:
+    """The YAML header; `values` are further ones of `huggingface_hub.DatasetCardData`."""
+    from datasets.info import DatasetInfo, DatasetInfosDict  # noqa: PLC0415
+    from datasets.splits import SplitDict, SplitInfo  # noqa: PLC0415
+    from huggingface_hub import DatasetCardData  # noqa: PLC0415
+
+    infos = {}
+    for configuration in configurations:
+        splits = {split.name: SplitInfo(split.name, split.bytes, split.rows) for split in configuration.splits}
+        size = sum(split.bytes for split in configuration.splits)
+        infos[configuration.name] = DatasetInfo(
+            features=configuration.features, splits=SplitDict(splits), download_size=size, dataset_size=size
+        )
+    data = DatasetCardData(
+        language=["en"],
+        license="other",
+        license_name="source-corpora-terms",
+        pretty_name="IIT-R SIER" + (" (embedded sample)" if is_sample else ""),
+        size_categories=[_size_category(sum(split.rows for split in configurations[0].splits))],
+        **values,
+    )
+    DatasetInfosDict(infos).to_dataset_card_data(data)
+    data["configs"] = [configuration.entry for configuration in configurations]
+    return str(data.to_yaml())
+
+
+def _size_category(rows: int) -> str:
+    limits = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
+    return next((name for limit, name in limits if rows < limit), "100K<n<1M")
+
+
 def voice_terms(voice: str) -> str:
     """What is known about the terms of a value of the column `voice`."""
     model, _, speaker = voice.partition(tables.SPEAKER_MARK)
@@ -38,82 +99,51 @@ def voice_terms(voice: str) -> str:
     return f"Speaker {speaker}. {VOICE_TERMS[model]}" if speaker else VOICE_TERMS[model]
 
 
+def figures(rows: pd.DataFrame, decided_by_speech: float) -> dict[str, Any]:
+    """What both cards say of the dataset's rows (label by name, decided_by, confidence, voice, word_error_rate)."""
+    return {
+        "dominant": rules.dominant_modality(decided_by_speech),
+        "dominant_share": max(decided_by_speech, 1 - decided_by_speech),
+        "decided": pd.crosstab(rows["label"], rows["decided_by"]),
+        "confidence": float(rows["confidence"].median()),
+        "transcribed": int(rows["word_error_rate"].notna().sum()),
+        "word_error_rate": float(rows["word_error_rate"].mean()),
+        "voices": {voice: voice_terms(voice) for voice in sorted(rows["voice"].unique())},
+    }
+
+
+def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str:
+    """A template of `folder` with these values; a name that is not among them is an error."""
+    environment = jinja2.Environment(  # noqa: S701 - Markdown
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader([folder, FOLDER]),
+    )  # fmt: skip
+    environment.filters["percent"] = lambda share, digits=0: f"{100 * share:.{digits}f} %"
+    environment.filters["figure"] = lambda value, digits=3: "none" if value is None else f"{float(value):.{digits}f}"
+    return environment.get_template(template).render(**values)
+
+
 def render(
-    features: Features,
-    markers: Sequence[Marker],
-    names: Sequence[str],
-    metrics: Mapping[str, Any],
-    rows: pd.DataFrame,
-    rule: Mapping[str, Any],
-    origin: str,
-    normalised: bool,
-) -> str:
-    """The card as text.
+    features: Features, markers: Sequence[Marker], names: Sequence[str], metrics: Mapping[str, Any],
+    rows: pd.DataFrame, rule: rules.LabelParams, origin: str, normalised: bool,
+) -> str:  # fmt: skip
+    """README.md of `data/sier`, of whose files these are markers and names; `rows` as for `figures`, and agreement.
 
-    Args:
-        features: of the dataset.
-        markers: of its Parquet files.
-        names: of those files, `data/<split>-...`.
-        metrics: what stage assemble reports.
-        rows: all rows without their media; columns label, decided_by, confidence, agreement, voice,
-            word_error_rate.
-        rule: section `label` of the parameters, as stage label recorded it.
-        origin: of the tweets, `sample` or `local copy`.
-        normalised: whether the speech teacher normalised voices.
+    `normalised`: whether the speech teacher normalised voices; `origin`: of the tweets, see `pipeline.frame.acquired`.
     """
-    by_speech = metrics["decided_by"]["speech"] / metrics["rows"]
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - Markdown
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        header=_header(features, markers, names, origin),
-        metrics=metrics,
-        rule=rule,
-        normalised=normalised,
-        is_sample=origin == acquired.SAMPLE,
-        dominant=rules.dominant_modality(by_speech),
-        dominant_share=max(by_speech, 1 - by_speech),
-        features=features,
-        decided=pd.crosstab(rows["label"], rows["decided_by"]),
-        agreement=float(rows["agreement"].mean()),
-        confidence=float(rows["confidence"].median()),
-        transcribed=int(rows["word_error_rate"].notna().sum()),
-        word_error_rate=float(rows["word_error_rate"].mean()),
-        voices={voice: voice_terms(voice) for voice in sorted(rows["voice"].unique())},
-    )
-
-
-def _header(features: Features, markers: Sequence[Marker], names: Sequence[str], origin: str) -> str:
-    from datasets.info import DatasetInfo, DatasetInfosDict  # noqa: PLC0415
-    from datasets.splits import SplitDict, SplitInfo  # noqa: PLC0415
-    from huggingface_hub import DatasetCardData  # noqa: PLC0415
-
-    files = list(zip(names, markers, strict=True))
-    splits = {}
+    is_sample = origin == acquired.SAMPLE
+    splits = []
     for split in ("train", "test"):
-        parts = [marker.part for name, marker in files if name.startswith(f"data/{split}-")]
+        parts = [marker.part for name, marker in zip(names, markers, strict=True) if name.startswith(f"data/{split}-")]
         size = sum(part.bytes for part in parts)
-        splits[split] = SplitInfo(split, num_bytes=size, num_examples=sum(part.rows for part in parts))
-    total = sum(split.num_bytes for split in splits.values())
-    rows = sum(split.num_examples for split in splits.values())
-    info = DatasetInfo(features=features, splits=SplitDict(splits), download_size=total, dataset_size=total)
-    header = DatasetCardData(
-        language=["en"],
-        license="other",
-        license_name="source-corpora-terms",
-        pretty_name="IIT-R SIER" + (" (embedded sample)" if origin == acquired.SAMPLE else ""),
-        size_categories=[_size_category(rows)],
-        task_categories=["audio-classification", "image-classification"],
-        tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
-    )
-    DatasetInfosDict({"default": info}).to_dataset_card_data(header)
-    header["configs"] = [
-        {
-            "config_name": "default",
-            "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
-        }
-    ]
-    return str(header.to_yaml())
-
-
-def _size_category(rows: int) -> str:
-    limits = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
-    return next((name for limit, name in limits if rows < limit), "100K<n<1M")
+        splits.append(Split(split, f"data/{split}-*.parquet", sum(part.rows for part in parts), size))
+    values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"]) | {
+        "header": header(
+            [Configuration("default", features, splits)], is_sample=is_sample,
+            task_categories=["audio-classification", "image-classification"],
+            tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
+        ),
+        "metrics": metrics, "rule": rule, "normalised": normalised, "sample": CORPORA if is_sample else (),
+        "features": features, "labels": features["label"].names, "agreement": float(rows["agreement"].mean()),
+    }  # fmt: skip
+    return fill("card.md.j2", values)

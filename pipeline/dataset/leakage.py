@@ -1,10 +1,7 @@
 """The leakage check: does anything in the test split also stand in the training split?
 
-In   ids, perceptual hashes (uint8 [n, 32]), comparison texts and tweet ids of both splits
-Out  leaks: which test row is too near to which training row, and how
-
-The groups that a split respects are made in `pipeline.tweets.groups`. A check that used that code would share its mistakes, so
-this one shares nothing with it: plain bit counts and sparse products, every pair, no index and no sketches.
+The groups that a split respects are made in `pipeline.tweets.groups`. A check that used that code would share its
+mistakes, so this one shares nothing with it: plain bit counts and sparse products, every pair, no index, no sketches.
 """
 
 from __future__ import annotations
@@ -24,14 +21,7 @@ _PAIRS_AT_A_TIME = 1_000_000  # bounds the memory: about 50 MB
 
 @dataclass(frozen=True)
 class Side:
-    """One split, row by row.
-
-    Attributes:
-        ids: sample ids, [n].
-        phashes: 256-bit perceptual hashes, uint8 [n, 32].
-        texts: comparison texts (words between spaces), [n].
-        tweet_ids: [n].
-    """
+    """One split, row by row: 256-bit perceptual hashes as uint8 [n, 32], texts as words between spaces."""
 
     ids: Sequence[str]
     phashes: npt.NDArray[np.uint8]
@@ -55,14 +45,7 @@ class Side:
 
 @dataclass(frozen=True, order=True)
 class Leak:
-    """A training row and a test row that should not be in different splits.
-
-    Attributes:
-        kind: what they share.
-        train_id: sample id of the training row.
-        test_id: sample id of the test row.
-        measure: Hamming distance in bits for images, Jaccard index for texts, 0 for one tweet.
-    """
+    """Two rows that should not be in different splits; `measure`: Hamming distance in bits, Jaccard index, or 0."""
 
     kind: Literal["same_tweet", "similar_image", "similar_text"]
     train_id: str
@@ -86,13 +69,8 @@ def find_leaks(
     `sample_rows` random test rows are compared with all training rows. Tweet ids are always compared in full.
 
     Args:
-        train: the training split.
-        test: the test split.
         max_distance_bits: images up to this Hamming distance are the same picture, 0 to 256.
         min_jaccard: texts from this Jaccard index of their sets of words on are the same text.
-        seed: of the sample.
-        all_pairs_below_rows: see above.
-        sample_rows: see above.
     """
     leaks = list(_same_tweets(train, test))
     if len(train.ids) + len(test.ids) >= all_pairs_below_rows and len(test.ids) > sample_rows:
@@ -134,9 +112,8 @@ def _similar_texts(train: Side, test: Side, min_jaccard: float) -> Iterator[Leak
         shared = (test_words[block] @ by_word).tocoo()
         rows = shared.row + block.start
         jaccard = shared.data / (test_sizes[rows] + train_sizes[shared.col] - shared.data)
-        for place in np.flatnonzero(jaccard >= min_jaccard):
-            row, column = rows[place], shared.col[place]
-            yield Leak("similar_text", train.ids[column], test.ids[row], float(jaccard[place]))
+        for pair in np.flatnonzero(jaccard >= min_jaccard):
+            yield Leak("similar_text", train.ids[shared.col[pair]], test.ids[rows[pair]], float(jaccard[pair]))
 
 
 def _word_matrix(texts: Sequence[str], vocabulary: dict[str, int]) -> csr_array:

@@ -1,4 +1,4 @@
-"""All kept rows with everything but their media."""
+"""Rows of finished folders without their media, as tables in memory."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.dataset import leakage
+from pipeline.dataset.params import AssembleParams
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
+from pipeline.tweets.duplicates import GROUPING_FILE, hash_matrix, read_grouping
+from pipeline.tweets.text import comparison_text
 
 
 def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], tuple[str, ...]]]:
     """All kept rows with everything but their media, ordered as in clean; and the classes of both teachers."""
     data = context.paths.data
-    labels = _read(data / "labels", "label", None)
+    labels = read_rows(data / "labels", "label")
     kept = labels[labels["kept"]].drop(columns=["kept", "reason"])
     kept["agreement"] = kept["speech_label"] == kept["image_label"]
     kept["confidence"] = kept[["speech_max", "image_max"]].max(axis=1)
     clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
     wanted = pd.Index(kept["id"])
-    clean = _read(data / "clean", "clean", clean_columns, "clean_shard", wanted)
+    clean = read_rows(data / "clean", "clean", clean_columns, "clean_shard", wanted)
     rows = clean.merge(kept, on="id", validate="one_to_one")
-    spoken = _read(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard", wanted)
+    spoken = read_rows(data / "speech", "synthesize", ["id", "voice", "word_error_rate"], "speech_shard", wanted)
     rows = rows.merge(spoken, on="id", validate="one_to_one")
     classes = []
     for modality in tables.MODALITIES:
-        scores = _read(data / "scores" / modality, f"score@{modality}", None, wanted=wanted)
+        scores = read_rows(data / "scores" / modality, f"score@{modality}", wanted=wanted)
         names = tables.score_classes(list(scores.columns))
         classes.append(names)
         prefix = tables.PROBABILITY_PREFIX
@@ -42,14 +46,11 @@ def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], 
     return rows, (classes[0], classes[1])
 
 
-def _read(
-    folder: Path,
-    stage: str,
-    columns: list[str] | None,
-    shard_column: str | None = None,
+def read_rows(
+    folder: Path, stage: str, columns: list[str] | None = None, shard_column: str | None = None,
     wanted: pd.Index[str] | None = None,
-) -> pd.DataFrame:
-    """A finished folder's rows, of those ids that are `wanted`; `shard_column` says where each stands."""
+) -> pd.DataFrame:  # fmt: skip
+    """The rows of a folder that `stage` has finished, of ids that are `wanted`; `shard_column` says where each is."""
     parts = []
     for index, marker in enumerate(shards.read_manifest(folder, stage)):
         part = shards.read_part(folder, marker, columns=columns)
@@ -60,3 +61,31 @@ def _read(
         parts.append(part)
     table: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     return table
+
+
+def check_leakage(rows: pd.DataFrame, data: Path, params: AssembleParams, seed: int) -> None:
+    """Look for pairs that the grouping promised to keep together but that lie on two sides.
+
+    Raises:
+        UserError: there is one.
+    """
+    grouping = read_grouping(data / "clean" / GROUPING_FILE)
+    sides = {
+        name: leakage.Side(
+            ids=side["id"].tolist(),
+            tweet_ids=side["tweet_id"].tolist(),
+            texts=[comparison_text(text) for text in side["text"]],
+            phashes=hash_matrix(side["image_phash"].tolist()),
+        )
+        for name, side in rows.groupby("split")
+    }
+    leaks = leakage.find_leaks(
+        sides["train"], sides["test"], max_distance_bits=grouping.group_max_bits,
+        min_jaccard=grouping.text_similarity, sample_rows=params.leakage_sample_rows, seed=seed,
+    )  # fmt: skip
+    if leaks:
+        first = leaks[0]
+        raise UserError(
+            f"{len(leaks)} pairs leak between train and test, first: {first.train_id} and {first.test_id} "
+            f"({first.kind}); the grouping of stage clean is at fault, nothing was written"
+        )

@@ -1,8 +1,5 @@
 """Train / test and folds, by group: rows of one group are never torn apart, and every label keeps its share.
 
-In   group and label of each row (strings), a salt
-Out  `split_groups`: bool [n], True in train; `fold_groups`: int8 [n], 0 .. folds - 1
-
 Groups are split into strata by the label of most of their rows. Within a stratum they are ordered by
 sha256(salt, group) and the order is cut at shares of the stratum's *rows*. So the result depends on neither the order
 of rows nor the platform, and a new group moves few of the others.
@@ -25,12 +22,6 @@ def split_groups(
 
     Within each stratum the share of training rows is as near to `train_fraction` as whole groups in their order allow:
     off by at most half of one group.
-
-    Args:
-        groups: group of each row, [n].
-        labels: label of each row, [n]; rows of a group may differ.
-        salt: names this split; another salt gives another one.
-        train_fraction: share of rows, between 0 and 1.
     """
     if not 0 < train_fraction < 1:
         raise ValueError(f"train_fraction must lie between 0 and 1, found {train_fraction}")
@@ -39,14 +30,7 @@ def split_groups(
 
 
 def fold_groups(groups: Sequence[str], labels: Sequence[str], salt: str, *, folds: int = 5) -> npt.NDArray[np.int8]:
-    """Fold of each row for cross-validation; int8 [n], 0 .. folds - 1, balanced by rows within each stratum.
-
-    Args:
-        groups: group of each row, [n]; of the training rows only.
-        labels: label of each row, [n].
-        salt: names these folds.
-        folds: 2 to 127.
-    """
+    """Fold of each training row; int8 [n], 0 .. folds - 1, balanced by rows within each stratum."""
     if not 2 <= folds <= 127:
         raise ValueError(f"folds must be 2 to 127, found {folds}")
     # Another order than that of the split, which had these groups in front.
@@ -62,7 +46,8 @@ def _positions(groups: Sequence[str], labels: Sequence[str], salt: str) -> Itera
     strata: dict[str, list[tuple[bytes, str, int]]] = defaultdict(list)
     for group, of_label in counts.items():
         majority = min(of_label, key=lambda label: (-of_label[label], label))  # a tie goes to the first in order
-        strata[majority].append((_order_key(salt, group), group, of_label.total()))
+        order_key = hashlib.sha256(f"{salt}\0{group}".encode()).digest()
+        strata[majority].append((order_key, group, of_label.total()))
     for stratum in strata.values():
         stratum.sort()
         rows_in_all = sum(rows for _, _, rows in stratum)
@@ -70,7 +55,3 @@ def _positions(groups: Sequence[str], labels: Sequence[str], salt: str) -> Itera
         for _, group, rows in stratum:
             yield group, (rows_before + rows / 2) / rows_in_all
             rows_before += rows
-
-
-def _order_key(salt: str, group: str) -> bytes:
-    return hashlib.sha256(f"{salt}\0{group}".encode()).digest()

@@ -27,11 +27,11 @@ from typing import IO, Self
 from tqdm import tqdm
 
 from pipeline.corpora._files import is_utf8, reading
+from pipeline.downloads.room import require_room
 from pipeline.engine import files
 from pipeline.errors import UserError
 
 FILES, MARK = "files", "unpacked.json"
-RESERVE_BYTES = 2**28  # stay free for everything else on the disk
 CHUNK_BYTES = 2**20
 DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError,
@@ -74,11 +74,9 @@ def is_archive(path: Path) -> bool:
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: Limits | None = None) -> Unpacked:
     """Unpack the members whose names satisfy `wanted` into `folder`; nothing is done if that was finished before.
 
-    Raises:
-        UserError: a damaged or encrypted archive, one without wanted members or with a bomb's size, or too little room.
+    Raises UserError for a damaged or encrypted archive, one without use or of a bomb's size, or too little room.
     """
-    done = _read_mark(folder)
-    if done is not None:
+    if (done := _read_mark(folder)) is not None:
         return done
     files.remove_tree(folder)
     (folder / FILES).mkdir(parents=True)
@@ -86,22 +84,21 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: L
         with reading(archive):
             packed_bytes = archive.stat().st_size
             archive.open("rb").close()
-        found = _Unpacking(archive, folder / FILES, limits or Limits(), packed_bytes).run(wanted)
+        unpacked = _Unpacking(archive, folder / FILES, limits or Limits(), packed_bytes).run(wanted)
     except DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{archive}: cannot be unpacked ({reason}); copy or download it again") from None
     os.sync()  # the mark must not outlive the files that it stands for
-    files.write_bytes(folder / MARK, (json.dumps(asdict(found)) + "\n").encode())
-    return found
+    files.write_bytes(folder / MARK, (json.dumps(asdict(unpacked)) + "\n").encode())
+    return unpacked
 
 
 def _read_mark(folder: Path) -> Unpacked | None:
     try:
-        found = Unpacked(**json.loads((folder / MARK).read_bytes()))
+        marked = Unpacked(**json.loads((folder / MARK).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    there = sum(len(names) for _, _, names in os.walk(folder / FILES))
-    return found if there == found.files else None
+    return marked if marked.files == sum(len(names) for _, _, names in os.walk(folder / FILES)) else None
 
 
 class _Unpacking:
@@ -119,8 +116,7 @@ class _Unpacking:
                 path = PurePosixPath(member.name)
                 if path.name.startswith(".") or "__MACOSX" in path.parts or not wanted(member.name):
                     continue
-                reason = self._reason(member)
-                if reason:
+                if reason := self._reason(member):
                     self.left_out[reason] += 1
                 else:
                     self._write(member, self.target.joinpath(*path.parts))
@@ -140,29 +136,22 @@ class _Unpacking:
             return "no_plain_file"
         return "too_large" if member.size_bytes > self.limits.member_bytes else None
 
-    def _write(self, member: _Member, place: Path) -> None:
+    def _write(self, member: _Member, target: Path) -> None:
         # Before a byte is written: what the header announces is the most that is ever read.
         self.total_bytes += member.size_bytes
         if self.total_bytes > self.max_bytes or len(self.sizes) >= self.limits.files:
-            raise UserError(
-                f"{self.archive}: unpacks to more than {self.max_bytes:,} bytes or {self.limits.files:,} files, "
-                "which no corpus does; unpack it yourself and give the folder"
-            )
-        free = shutil.disk_usage(self.target).free
-        if free < member.size_bytes + RESERVE_BYTES:
-            raise UserError(
-                f"{self.target}: {free:,} bytes are free, and {self.archive.name} is not unpacked yet; free some "
-                "space or set SIER_DOWNLOADS to a folder on a larger disk"
-            )
-        place.parent.mkdir(parents=True, exist_ok=True)
+            size = f"more than {self.max_bytes:,} bytes or {self.limits.files:,} files, which no corpus does"
+            raise UserError(f"{self.archive}: unpacks to {size}; unpack it yourself and give the folder")
+        require_room(self.target, f"the next file of {self.archive.name}", member.size_bytes)
+        target.parent.mkdir(parents=True, exist_ok=True)
         source = member.open()
         assert source is not None, "a plain file has content"
-        with source, place.open("wb") as file:  # a later member replaces one of its name
+        with source, target.open("wb") as file:  # a later member replaces one of its name
             shutil.copyfileobj(source, file, CHUNK_BYTES)
             written = file.tell()
         if written != member.size_bytes:
             raise EOFError(f"{member.name} has {written:,} bytes of {member.size_bytes:,}")
-        self.sizes[place.as_posix()] = written
+        self.sizes[target.as_posix()] = written
 
 
 class _StrictInfo(tarfile.TarInfo):

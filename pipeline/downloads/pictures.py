@@ -1,6 +1,6 @@
 """Download many small pictures by their addresses, politely, and list every one that cannot be had.
 
-In   ids and addresses
+In   addresses by id, which is `<folder>/<file name>`
 Out  `<folder>/fetched/<id>` for each picture that was got, and an `Outcome` for each id
 
 `<folder>/outcomes.jsonl` gains a line per address; what it settled is not asked for again, what may pass by itself is.
@@ -12,9 +12,9 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -40,16 +40,8 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF",
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A picture. `id` is `<folder>/<file name>`."""
-
-    id: str
-    url: str
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """What became of it: `ok`, or the status and reason of a reject."""
+    """What became of a picture: `ok`, or the status and reason of a reject."""
 
     id: str
     url: str
@@ -58,38 +50,41 @@ class Outcome:
     sha256: str = ""
 
 
-def fetch_all(wanted: Sequence[Wanted], folder: Path, policy: web.Policy = PATIENCE) -> list[Outcome]:
-    """One outcome per id, in the order of `wanted`, whose ids differ.
+def fetch_all(addresses: Mapping[str, str], folder: Path, policy: web.Policy = PATIENCE) -> list[Outcome]:
+    """One outcome per id, in the order of `addresses`.
 
     Statuses: `dead_link` (404, 410), `link_refused` (another answer), `host_unknown`, `unreachable`, `not_a_picture`,
-    `picture_too_large`, `bad_address`, `placeholder` (the same bytes under three or more addresses).
-
-    Raises:
-        UserError: more than a fifth could not be reached at all; what is there is kept.
+    `picture_too_large`, `bad_address`, `placeholder` (the same bytes under three or more addresses). Raises UserError
+    if more than a fifth could not be reached at all; what is there is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = _read(folder)
-    todo = [one for one in wanted if not _is_settled(known.get(one.id), one, folder)]
-    fetcher = _Fetcher(folder, policy)
+    todo = [(name, url) for name, url in addresses.items() if not _is_settled(known.get(name), url, folder)]
+    fetcher = _Fetcher(folder / FETCHED, policy)
     pool = ThreadPoolExecutor(THREADS)
     try:
         with (folder / OUTCOMES).open("ab", buffering=0) as log:
-            running = [pool.submit(fetcher.fetch, one) for one in todo]
-            bar = tqdm(as_completed(running), total=len(wanted), initial=len(wanted) - len(todo), disable=None)
+            running = [pool.submit(fetcher.fetch, *pair) for pair in todo]
+            settled = len(addresses) - len(todo)
+            bar = tqdm(as_completed(running), total=len(addresses), initial=settled, disable=None)
             for future in bar:
                 outcome = future.result()
                 known[outcome.id] = outcome
-                log.write((json.dumps(asdict(outcome)) + "\n").encode())
+                log.write(_line(outcome))
     finally:
         pool.shutdown(cancel_futures=True)
-    outcomes = [known[one.id] for one in wanted]
-    unreached = [one for one in outcomes if one.status in MAY_PASS]
+    outcomes = [known[name] for name in addresses]
+    unreached = [outcome for outcome in outcomes if outcome.status in MAY_PASS]
     if len(unreached) > MAX_UNREACHED_SHARE * len(outcomes):
         raise UserError(
             f"{len(unreached)} of {len(outcomes)} pictures could not be reached, such as {web.shown(unreached[0].url)} "
             f"({unreached[0].reason}); check the network and run again to go on: what is there is kept"
         )
     return _without_placeholders(outcomes)
+
+
+def _line(outcome: Outcome) -> bytes:
+    return (json.dumps(asdict(outcome)) + "\n").encode()
 
 
 def _read(folder: Path) -> dict[str, Outcome]:
@@ -102,29 +97,27 @@ def _read(folder: Path) -> dict[str, Outcome]:
             continue
         known[outcome.id] = outcome
     if known:  # without that torn line, which the next one would be glued to
-        text = "".join(json.dumps(asdict(outcome)) + "\n" for outcome in known.values())
-        files.write_bytes(path, text.encode())
+        files.write_bytes(path, b"".join(map(_line, known.values())))
     return known
 
 
-def _is_settled(outcome: Outcome | None, one: Wanted, folder: Path) -> bool:
-    if outcome is None or outcome.url != one.url or outcome.status in MAY_PASS:
+def _is_settled(outcome: Outcome | None, url: str, folder: Path) -> bool:
+    if outcome is None or outcome.url != url or outcome.status in MAY_PASS:
         return False
-    return outcome.status != OK or (folder / FETCHED / one.id).is_file()
+    return outcome.status != OK or (folder / FETCHED / outcome.id).is_file()
 
 
 def _without_placeholders(outcomes: list[Outcome]) -> list[Outcome]:
     addresses: defaultdict[str, set[str]] = defaultdict(set)
-    for one in outcomes:
-        if one.status == OK:
-            addresses[one.sha256].add(one.url)
+    for outcome in outcomes:
+        if outcome.status == OK:
+            addresses[outcome.sha256].add(outcome.url)
+    counts = [len(addresses[outcome.sha256]) if outcome.status == OK else 0 for outcome in outcomes]
     return [
-        Outcome(
-            one.id, one.url, "placeholder", f"the same picture at {len(addresses[one.sha256])} addresses", one.sha256
-        )
-        if one.status == OK and len(addresses[one.sha256]) >= PLACEHOLDER_MIN_ADDRESSES
-        else one
-        for one in outcomes
+        replace(outcome, status="placeholder", reason=f"the same picture at {count} addresses")
+        if count >= PLACEHOLDER_MIN_ADDRESSES
+        else outcome
+        for outcome, count in zip(outcomes, counts, strict=True)
     ]
 
 
@@ -132,32 +125,30 @@ class _Fetcher:
     """Of the threads: a session for each, and no more than `PER_HOST` of them at one host."""
 
     def __init__(self, folder: Path, policy: web.Policy) -> None:
-        self._folder = folder / FETCHED
+        self._folder = folder
         self._policy = policy
         self._own = threading.local()
         self._lock = threading.Lock()
         self._hosts: dict[str, threading.Semaphore] = {}
 
-    def fetch(self, one: Wanted) -> Outcome:
-        status, reason, data = self._try(one)
+    def fetch(self, name: str, url: str) -> Outcome:
+        status, reason, data = self._try(name, url)
         if status != OK:
-            return Outcome(one.id, one.url, status, reason)
-        files.write_bytes(self._folder / one.id, data)
-        return Outcome(one.id, one.url, OK, sha256=hashlib.sha256(data).hexdigest())
+            return Outcome(name, url, status, reason)
+        files.write_bytes(self._folder / name, data)
+        return Outcome(name, url, OK, sha256=hashlib.sha256(data).hexdigest())
 
-    def _try(self, one: Wanted) -> tuple[str, str, bytes]:
-        host = _host(one.url)
-        if host is None or not _is_safe(one.id):
+    def _try(self, name: str, url: str) -> tuple[str, str, bytes]:
+        host = _host(url)
+        if host is None or not _is_safe(name):
             return "bad_address", "expected http:// or https://, a host and a plain file name", b""
         with self._lock:
             turn = self._hosts.setdefault(host, threading.Semaphore(PER_HOST))
         try:
             with turn:
-                return web.patiently(self._policy, lambda: self._get(one.url))
-        except web.UnknownHostError as error:
-            return "host_unknown", str(error), b""
+                return web.patiently(self._policy, lambda: self._get(url))
         except web.PassingError as error:
-            return "unreachable", str(error), b""
+            return "host_unknown" if isinstance(error, web.UnknownHostError) else "unreachable", str(error), b""
         except web.AnswerError as error:
             gone = error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
             return "dead_link" if gone else "link_refused", str(error), b""
@@ -166,7 +157,7 @@ class _Fetcher:
 
     def _get(self, url: str) -> tuple[str, str, bytes]:
         if not hasattr(self._own, "session"):
-            self._own.session = web.session()
+            self._own.session = web.Session()
         data = bytearray()
         with web.get(self._own.session, url, self._policy) as response:
             for chunk in response.raw.stream(2**16, decode_content=True):
@@ -187,12 +178,12 @@ def _host(url: str) -> str | None:
     return parts.hostname if parts.scheme in {"http", "https"} else None
 
 
-def _is_safe(identity: str) -> bool:
-    path = PurePosixPath(identity)
+def _is_safe(name: str) -> bool:
+    path = PurePosixPath(name)
     return (
         len(path.parts) == 2
-        and is_utf8(identity)
-        and "\0" not in identity
+        and is_utf8(name)
+        and "\0" not in name
         and not any(part.startswith(".") for part in path.parts)
         and len(path.name.encode()) <= MAX_NAME_BYTES
     )

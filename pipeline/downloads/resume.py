@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
@@ -22,11 +20,11 @@ import requests
 from tqdm import tqdm
 
 from pipeline.downloads import web
+from pipeline.downloads.room import require_room
 from pipeline.engine import files
 from pipeline.errors import UserError
 
 CHUNK_BYTES = 2**16
-RESERVE_BYTES = 2**28  # stay free for everything else on the disk
 DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -53,19 +51,13 @@ def download(
     login: web.Login | None = None,
     sha256: str | None = None,
     access: str = "check the address",
-    policy: web.Policy | None = None,
+    policy: web.Policy = web.PATIENT,
     say: Callable[[str], None] = web.tell,
 ) -> None:
     """Get `url` as `target`; a `target` that is there already is left alone.
 
-    Args:
-        url: of the file.
-        target: in a folder that exists.
-        login: sent to the host of `url` only, not after a redirect to another.
-        sha256: hex digest that the file must have, if known.
-        access: what to do where the server refuses (401, 403), in a few words.
-        policy: how patient to be.
-        say: is told of every failure and every new start, without names of files.
+    The login is sent to the host of `url` only, not after a redirect to another. `access` says what to do where the
+    server refuses (401, 403); `say` is told of every failure and every new start.
 
     Raises:
         UserError: the server refuses, has no such file, sends a page instead, goes on failing, or the file is not the
@@ -73,26 +65,24 @@ def download(
     """
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        _Download(url, target, login, sha256, access, policy or web.Policy(), say).run()
+        with web.Session(login) as session:
+            _Download(session, url, target, sha256, access, policy, lambda line: say(f"{target.name}: {line}")).run()
 
 
+@dataclass
 class _Download:
-    def __init__(
-        self,
-        url: str,
-        target: Path,
-        login: web.Login | None,
-        sha256: str | None,
-        access: str,
-        policy: web.Policy,
-        say: Callable[[str], None],
-    ) -> None:
-        self.url, self.target, self.sha256, self.access, self.policy = url, target, sha256, access, policy
-        self.name = web.shown(url)
-        self.part = target.with_name(f"{target.name}.part")
-        self.side = target.with_name(f"{target.name}.version.json")
-        self.say: Callable[[str], None] = lambda line: say(f"{target.name}: {line}")
-        self.session = web.session(login)
+    session: web.Session
+    url: str
+    target: Path
+    sha256: str | None
+    access: str
+    policy: web.Policy
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.name = web.shown(self.url)
+        self.part = self.target.with_name(f"{self.target.name}.part")
+        self.side = self.target.with_name(f"{self.target.name}.version.json")
         self.version = self._known()
         self.most_bytes = self.have_bytes  # the most that was ever here: only beyond it there is progress
         self.starts = 0
@@ -103,14 +93,10 @@ class _Download:
 
     def run(self) -> None:
         try:
-            with self.session:
-                while not web.patiently(self.policy, self._go_on, self.say):
-                    pass
+            web.patiently(self.policy, self._attempt, self.say)
         except web.PassingError as error:
-            raise UserError(
-                f"{self.name}: {error}, {self.policy.attempts} times in a row; {self.have_bytes:,} bytes are kept; "
-                "run again to go on"
-            ) from None
+            kept = f"{self.have_bytes:,} bytes are kept; run again to go on"
+            raise UserError(f"{self.name}: {error}, {self.policy.attempts} times in a row; {kept}") from None
         except web.AnswerError as error:
             hint = self.access if error.status in DENIED else "check the address"
             raise UserError(f"{self.name}: {error}; {hint}") from None
@@ -122,20 +108,14 @@ class _Download:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _go_on(self) -> bool:
-        """Get what is missing. False if that failed after new bytes had arrived: then patience starts anew."""
+    def _attempt(self) -> None:
         before = self.most_bytes
         try:
             self._request()
         except web.PassingError as error:
-            if self.most_bytes == before:
-                raise
-            self.say(f"{error} after {self.have_bytes:,} bytes; going on")
-            time.sleep(
-                max(self.policy.first_wait_seconds, min(error.retry_after_seconds, self.policy.max_wait_seconds))
-            )
-            return False
-        return True
+            if self.most_bytes > before:
+                error.progress = f"after {self.have_bytes:,} bytes"
+            raise
 
     def _request(self) -> None:
         if self.version is None or (self.have_bytes and self.version.condition is None):
@@ -171,14 +151,10 @@ class _Download:
         if self.have_bytes:
             changed = self.version != new
             self._forget("the file has changed on the server" if changed else "the server cannot send the rest only")
-        if (
-            new.size_bytes is None
-            and self.sha256 is None
-            and "chunked" not in response.headers.get("Transfer-Encoding", "")
-        ):
-            raise UserError(
-                f"{self.name}: the server does not say how long the file is; give its sha256 in params.yaml"
-            )
+        can_tell_its_end = new.size_bytes is not None or "chunked" in response.headers.get("Transfer-Encoding", "")
+        if not can_tell_its_end and self.sha256 is None:
+            problem = "the server does not say how long the file is; give its sha256 in params.yaml"
+            raise UserError(f"{self.name}: {problem}")
         self._note(new)
 
     def _note(self, version: Version) -> None:
@@ -205,8 +181,8 @@ class _Download:
 
     def _receive(self, response: requests.Response) -> None:
         size_bytes = self.version.size_bytes if self.version else None
-        self._require_room(size_bytes)
         have = self.have_bytes
+        require_room(self.part.parent, self.target.name, (size_bytes or 0) - have)
         with (
             self.part.open("ab", buffering=0) as file,
             tqdm(total=size_bytes, initial=have, desc=self.target.name, unit="B", unit_scale=True, disable=None) as bar,
@@ -219,15 +195,6 @@ class _Download:
                 self.most_bytes = max(self.most_bytes, have)
                 bar.update(len(chunk))
             os.fsync(file.fileno())
-
-    def _require_room(self, size_bytes: int | None) -> None:
-        need = (size_bytes or 0) - self.have_bytes + RESERVE_BYTES
-        free = shutil.disk_usage(self.part.parent).free
-        if free < need:
-            raise UserError(
-                f"{self.part.parent}: {free:,} bytes are free, {self.target.name} needs {need:,}; "
-                "free some space or set SIER_DOWNLOADS to a folder on a larger disk"
-            )
 
     def _forget(self, reason: str) -> None:
         """Start over."""
@@ -246,10 +213,8 @@ class _Download:
         size_bytes = self.version.size_bytes if self.version else None
         if size_bytes not in {None, self.have_bytes}:
             raise UserError(f"{self.part}: {self.have_bytes:,} bytes, expected {size_bytes:,}; delete it and run again")
-        if self.sha256 is not None and (found := files.sha256_of(self.part)) != self.sha256:
-            raise UserError(
-                f"{self.part}: sha256 is {found}, expected {self.sha256}; correct params.yaml, or delete the file "
-                "and run again to download it anew"
-            )
+        if self.sha256 is not None and (sha256 := files.sha256_of(self.part)) != self.sha256:
+            advice = "correct params.yaml, or delete the file and run again to download it anew"
+            raise UserError(f"{self.part}: sha256 is {sha256}, expected {self.sha256}; {advice}")
         self.part.replace(self.target)
         files.sync_folder(self.target.parent)

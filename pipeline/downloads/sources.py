@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pipeline.corpora import b_t4sa, emoset, fi, fi_urls
-from pipeline.corpora._files import visible_names
+from pipeline.corpora import b_t4sa, emoset, fi
+from pipeline.corpora._files import Reject, visible_names
 from pipeline.downloads import archives, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
@@ -44,8 +44,6 @@ _IEMOCAP = re.compile(
 )
 _DEPTH = 4  # folders that may be wrapped around the corpus in an archive
 
-Reject = tuple[str, str, str]
-
 
 @dataclass(frozen=True)
 class Source:
@@ -58,11 +56,7 @@ class Source:
 
 
 def from_path(corpus: str, path: str, paths: Paths, check: Callable[[Path], None]) -> Source:
-    """The corpus in a local folder or archive.
-
-    Raises:
-        UserError: nothing is there, or not the corpus in its published format.
-    """
+    """The corpus in a local folder or archive; `UserError` if it is not there in its published format."""
     # Read by its own name and not through a link, so that an error names what the user knows.
     given = (paths.root / Path(path).expanduser()).resolve()
     if given.is_dir():
@@ -70,17 +64,15 @@ def from_path(corpus: str, path: str, paths: Paths, check: Callable[[Path], None
     if not given.is_file():
         raise UserError(f"acquire.{corpus}.path = {path}: no such folder or file; expected the corpus, or null")
     if corpus == "b_t4sa":
-        raise UserError(
-            f"acquire.{corpus}.path = {path}: a file; expected the folder that holds {', '.join(B_T4SA_FILES)}"
-        )
+        expected = f"expected the folder that holds {', '.join(B_T4SA_FILES)}"
+        raise UserError(f"acquire.{corpus}.path = {path}: a file; {expected}")
     return _from_archive(corpus, given, paths, check)
 
 
 def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check: Callable[[Path], None]) -> Source:
     """The corpus from a server: the folder of B-T4SA's files, or the archive of another corpus.
 
-    Raises:
-        UserError: see `resume.download`; or what was downloaded is not the corpus.
+    Raises UserError if that fails (see `resume.download`), or if it is not the corpus.
     """
     login, access = _login(corpus)
     parts = urlsplit(url)
@@ -88,9 +80,8 @@ def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check:
     folder = _folder(corpus, paths) / f"{parts.hostname}-{hashlib.sha256(web.shown(url).encode()).hexdigest()[:12]}"
     names = B_T4SA_FILES if corpus == "b_t4sa" else (PurePosixPath(unquote(parts.path)).name,)
     if not names[0] or names[0].startswith("."):
-        raise UserError(
-            f"acquire.{corpus}.url = {web.shown(url)}: expected the address of an archive, such as .../corpus.zip"
-        )
+        expected = "expected the address of an archive, such as .../corpus.zip"
+        raise UserError(f"acquire.{corpus}.url = {web.shown(url)}: {expected}")
     folder.mkdir(parents=True, exist_ok=True)
     with lifecycle.only_run(folder / ".lock"):
         for name in names:
@@ -108,9 +99,9 @@ def _from_archive(corpus: str, archive: Path, paths: Paths, check: Callable[[Pat
     folder = _folder(corpus, paths) / f"{files.sha256_of(archive)[:16]}-unpacked"
     folder.mkdir(parents=True, exist_ok=True)
     with lifecycle.only_run(folder.with_name(f"{folder.name}.lock")):
-        found = archives.unpack(archive, folder, lambda name: _is_wanted(corpus, name))
-    notes = [f"{archive.name} unpacked in {folder}: {found.files:,} files, {found.bytes:,} bytes"]
-    notes += [f"{archive.name}: {count:,} members left out: {reason}" for reason, count in found.left_out.items()]
+        unpacked = archives.unpack(archive, folder, lambda name: _is_wanted(corpus, name))
+    notes = [f"{archive.name} unpacked in {folder}: {unpacked.files:,} files, {unpacked.bytes:,} bytes"]
+    notes += [f"{archive.name}: {count:,} members left out: {reason}" for reason, count in unpacked.left_out.items()]
     root = _root(corpus, folder / archives.FILES, check)
     return _with_pictures(corpus, Source(root, archive, tuple(notes)), paths, check)
 
@@ -128,7 +119,7 @@ def _root(corpus: str, top: Path, check: Callable[[Path], None]) -> Path:
     first: UserError | None = None
     here = top
     for _ in range(_DEPTH):
-        if corpus == "fi" and fi_urls.needs_pictures(here):
+        if corpus == "fi" and fi.needs_pictures(here):
             return here
         try:
             check(here)
@@ -145,46 +136,43 @@ def _root(corpus: str, top: Path, check: Callable[[Path], None]) -> Path:
 
 
 def _with_pictures(corpus: str, source: Source, paths: Paths, check: Callable[[Path], None]) -> Source:
-    if corpus != "fi" or not fi_urls.needs_pictures(source.root):
+    if corpus != "fi" or not fi.needs_pictures(source.root):
         check(source.root)
         return source
     lists = [path for _, path in fi.list_files(source.root)]
     digest = hashlib.sha256("".join(f"{path.name} {files.sha256_of(path)}\n" for path in lists).encode()).hexdigest()
     folder = _folder(corpus, paths) / f"{digest[:16]}-pictures"
     folder.mkdir(parents=True, exist_ok=True)
-    with lifecycle.only_run(folder / ".lock"):
-        new = folder / "corpus.new"
-        files.remove_tree(new)
+    with lifecycle.only_run(folder / ".lock"), files.replacing(folder / "corpus") as new:
         shutil.copytree(source.root / fi.LISTS, new / fi.LISTS, ignore=shutil.ignore_patterns(".*"))
         (new / fi.IMAGES).mkdir()
         check(new)
-        wanted = [pictures.Wanted(*pair) for pair in fi_urls.addresses(new).items()]
-        outcomes = _without_mistakable_names(pictures.fetch_all(wanted, folder))
-        good = [one for one in outcomes if one.status == pictures.OK]
-        for one in good:
-            files.link_or_copy(folder / pictures.FETCHED / one.id, new / fi.IMAGES / one.id)
-        files.replace_folder(new, folder / "corpus")
-    rejects = [(one.id, one.status, one.reason) for one in outcomes if one.status != pictures.OK]
-    note = f"{len(good):,} of {len(wanted):,} pictures downloaded"
+        addresses = fi.addresses(new)
+        outcomes = _without_mistakable_names(pictures.fetch_all(addresses, folder))
+        good = [outcome.id for outcome in outcomes if outcome.status == pictures.OK]
+        for picture_id in good:
+            files.link_or_copy(folder / pictures.FETCHED / picture_id, new / fi.IMAGES / picture_id)
+    rejects = [(outcome.id, outcome.status, outcome.reason) for outcome in outcomes if outcome.status != pictures.OK]
+    note = f"{len(good):,} of {len(addresses):,} pictures downloaded"
     return Source(folder / "corpus", source.archive, (*source.notes, note), rejects)
 
 
 def _without_mistakable_names(outcomes: list[pictures.Outcome]) -> list[pictures.Outcome]:
     """Two emotions may list different pictures of one name: if one alone is there, the reader takes it for both."""
     same_name: defaultdict[str, list[pictures.Outcome]] = defaultdict(list)
-    for one in outcomes:
-        same_name[PurePosixPath(one.id).name].append(one)
+    for outcome in outcomes:
+        same_name[PurePosixPath(outcome.id).name].append(outcome)
     mistakable = {
         name
         for name, group in same_name.items()
-        if len({one.url for one in group}) > 1 and any(one.status != pictures.OK for one in group)
+        if len({outcome.url for outcome in group}) > 1 and any(outcome.status != pictures.OK for outcome in group)
     }
     reason = "another emotion lists another picture of this name, which is not there"
     return [
-        pictures.Outcome(one.id, one.url, "name_shared", reason)
-        if one.status == pictures.OK and PurePosixPath(one.id).name in mistakable
-        else one
-        for one in outcomes
+        pictures.Outcome(outcome.id, outcome.url, "name_shared", reason)
+        if outcome.status == pictures.OK and PurePosixPath(outcome.id).name in mistakable
+        else outcome
+        for outcome in outcomes
     ]
 
 
@@ -193,9 +181,8 @@ def _folder(corpus: str, paths: Paths) -> Path:
     folder = (root / Path(os.environ.get(VARIABLE) or DEFAULT).expanduser()).resolve()
     for deleted in (paths.data, paths.work, paths.reports):
         if folder.is_relative_to(deleted.resolve()):
-            raise UserError(
-                f"{VARIABLE} = {folder}: DVC or a later run deletes what lies in {deleted}; choose another folder"
-            )
+            problem = f"DVC or a later run deletes what lies in {deleted}; choose another folder"
+            raise UserError(f"{VARIABLE} = {folder}: {problem}")
     return folder / corpus
 
 

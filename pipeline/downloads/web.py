@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ import urllib3
 from requests.auth import HTTPBasicAuth
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from tqdm import tqdm
+from urllib3.util import Retry
 
 from pipeline.errors import UserError
 
@@ -40,6 +40,9 @@ class Policy:
     read_timeout_seconds: float = 60.0  # without a byte
 
 
+PATIENT = Policy()
+
+
 @dataclass(frozen=True, repr=False)
 class Login:
     """For one host only. Has no repr: it would show the password."""
@@ -54,6 +57,7 @@ class PassingError(Exception):
     def __init__(self, reason: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after_seconds = retry_after_seconds
+        self.progress = ""  # what the attempt brought all the same
 
 
 class UnknownHostError(PassingError):
@@ -64,19 +68,17 @@ class AnswerError(Exception):
     """An answer with another status than was asked for, which no further attempt will change."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(answer(status))
+        super().__init__(_answer(status))
         self.status = status
 
 
-class _Session(requests.Session):
-    """Sends a log-in to the host of the first address only, and never one of ~/.netrc."""
+class Session(requests.Session):
+    """Connections for one thread. Sends a log-in to the host of the first address only, and never one of ~/.netrc."""
 
-    def __init__(self, login: Login | None) -> None:
+    def __init__(self, login: Login | None = None) -> None:
         super().__init__()
-        if login is None:
-            self.auth = _nobody
-        else:
-            self.auth = HTTPBasicAuth(login.user.encode(), login.password.encode())
+        # Without any, requests would look into ~/.netrc.
+        self.auth = HTTPBasicAuth(login.user.encode(), login.password.encode()) if login else lambda request: request
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """After a redirect; the library's own would go on to look into ~/.netrc."""
@@ -86,20 +88,11 @@ class _Session(requests.Session):
             del headers["Authorization"]
 
 
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def session(login: Login | None = None) -> requests.Session:
-    """Connections for one thread; proxies and certificates as in the environment."""
-    return _Session(login)
-
-
 @contextmanager
 def get(
-    opened: requests.Session, url: str, policy: Policy, headers: Mapping[str, str] | None = None
+    session: Session, url: str, policy: Policy, headers: Mapping[str, str] | None = None
 ) -> Iterator[requests.Response]:
-    """The answer to a GET, whose body is read inside the `with`: by `response.raw.stream(..., decode_content=False)`.
+    """The answer to a GET, whose body is read inside the `with`, by `response.raw.stream`.
 
     Raises:
         PassingError: a status of `PASSING`, no connection, or one that broke or stalled, also inside the `with`.
@@ -108,17 +101,16 @@ def get(
     """
     timeout = (policy.connect_timeout_seconds, policy.read_timeout_seconds)
     try:
-        with opened.get(url, headers={**AS_IT_IS, **(headers or {})}, stream=True, timeout=timeout) as response:
+        with session.get(url, headers={**AS_IT_IS, **(headers or {})}, stream=True, timeout=timeout) as response:
             status = response.status_code
             if status in PASSING:
-                raise PassingError(answer(status), _retry_after(response.headers.get("Retry-After", "")))
+                raise PassingError(_answer(status), _retry_after(response.headers.get("Retry-After", "")))
             if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
                 raise AnswerError(status)
             yield response
     except requests.exceptions.SSLError:
-        raise UserError(
-            f"{shown(url)}: the server's certificate is not trusted; check the address, or the proxy"
-        ) from None
+        problem = "the server's certificate is not trusted; check the address, or the proxy"
+        raise UserError(f"{shown(url)}: {problem}") from None
     except requests.TooManyRedirects:
         raise UserError(f"{shown(url)}: redirects without an end; check the address") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, urllib3.exceptions.LocationParseError):
@@ -133,35 +125,44 @@ def get(
         raise PassingError("the connection broke") from None
 
 
-def patiently(policy: Policy, attempt: Callable[[], T], say: Callable[[str], None] | None = None) -> T:
+def patiently(policy: Policy, attempt: Callable[[], T], say: Callable[[str], None] = lambda _: None) -> T:
     """The first result of `attempt` that is not a `PassingError`, with growing waits and jitter in between.
 
-    Raises:
-        PassingError: of the last attempt.
+    Attempts are counted anew after each that brought something; the last one's `PassingError` is raised.
     """
-    backoff = wait_exponential_jitter(
-        multiplier=policy.first_wait_seconds, max=policy.max_wait_seconds, jitter=policy.first_wait_seconds
-    )
+    first_wait, most = policy.first_wait_seconds, policy.max_wait_seconds
+    backoff = wait_exponential_jitter(multiplier=first_wait, max=most, jitter=first_wait)
+
+    def count(state: RetryCallState) -> None:
+        if _failure(state).progress:
+            state.attempt_number = 0
 
     def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after_seconds if isinstance(error, PassingError) else 0.0
-        return min(max(asked, backoff(state)), policy.max_wait_seconds)
+        return min(max(_failure(state).retry_after_seconds, backoff(state)), most)
 
     def before_sleep(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if say is not None:
-            number = f"attempt {state.attempt_number} of {policy.attempts}"
-            say(f"{error}; {number}, the next in {state.upcoming_sleep:.1f} s")
+        error = _failure(state)
+        if error.progress:
+            what = f"{error} {error.progress}; going on"
+        else:
+            what = f"{error}; attempt {state.attempt_number} of {policy.attempts}, the next"
+        say(f"{what} in {state.upcoming_sleep:.1f} s")
 
     retrying = Retrying(
         retry=retry_if_exception_type(PassingError),
         stop=stop_after_attempt(policy.attempts),
         wait=wait,
+        after=count,
         before_sleep=before_sleep,
         reraise=True,
     )
     return retrying(attempt)
+
+
+def _failure(state: RetryCallState) -> PassingError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, PassingError), "nothing else is tried again"
+    return error
 
 
 def tell(line: str) -> None:
@@ -184,19 +185,13 @@ def is_html(content_type: str, start: bytes) -> bool:
     )
 
 
-def answer(status: int) -> str:
-    """`404 Not Found`."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+def _answer(status: int) -> str:
+    return f"{status} {http.client.responses.get(status, '')}".rstrip()
 
 
 def _retry_after(value: str) -> float:
     """Seconds; the header holds them, or a date."""
-    if value.strip().isdecimal():
-        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):  # TypeError: a date without a time zone
+        return Retry().parse_retry_after(value)
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0

@@ -9,16 +9,21 @@ import re
 import shutil
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 TEMPORARY = ".{name}.{process}.tmp"
 PROCESS = f"{socket.gethostname()}-{os.getpid()}"  # many machines may share a folder
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`.
 
     Readers see either nothing (or the former file), or all of it; also after a power cut.
@@ -41,18 +46,14 @@ def remove_left_behind(folder: Path) -> None:
     pattern = re.compile(TEMPORARY.format(name=".+", process=rf"{re.escape(host)}-(\d+)"))
     for parent, _, names in os.walk(folder):  # not rglob, which stumbles over folders that another stage removes
         for name in names:
-            found = pattern.fullmatch(name)
-            if found and not psutil.pid_exists(int(found[1])):
+            match = pattern.fullmatch(name)
+            if match and not psutil.pid_exists(int(match[1])):
                 Path(parent, name).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """`data` as the whole content of `path`, atomically."""
-    write_atomically(path, lambda temporary: _write(temporary, data))
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
 def sync_folder(folder: Path) -> None:
@@ -64,10 +65,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path | UPath) -> str:
     """Hex sha256 of a file's content."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -84,6 +85,20 @@ def _copy(source: Path, target: Path) -> None:
     if not target.is_symlink():
         with target.open("rb") as file:
             os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target` to fill, which is put in its place at the end; an error leaves `target` alone."""
+    new = target.with_name(f".{target.name}.new")
+    remove_tree(new)  # of a run that was killed
+    new.mkdir(parents=True)
+    try:
+        yield new
+    except BaseException:
+        remove_tree(new)
+        raise
+    replace_folder(new, target)
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -64,7 +64,7 @@ def _version(path: Path, versions: dict[Path, str]) -> str:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         imports = {
             (_version(imported, versions), name, alias)
-            for imported, name, alias in _imports(path, tree)
+            for imported, name, alias in imports_of(path, tree)
             if not imported.relative_to(PROJECT).as_posix().startswith(FRAME)
         }
         code = ast.dump(_Bare(path).visit(tree))
@@ -78,14 +78,10 @@ class _Bare(ast.NodeTransformer):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def visit_Import(self, node: ast.Import) -> ast.AST:
-        return ast.Pass() if any(_imports(self.path, node)) else node
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        return ast.Pass() if any(_imports(self.path, node)) else node
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return ast.Pass() if any(imports_of(self.path, node)) else node
+        self.generic_visit(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
             # `from a import b, c` and the same in two lines are one thing.
@@ -93,20 +89,7 @@ class _Bare(ast.NodeTransformer):
         return node
 
 
-def imported_modules(start: Path) -> set[Path]:
-    """`start` and every project file that it imports, directly or through other project files."""
-    found: set[Path] = set()
-    waiting = [start]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            waiting.extend(imported for imported, _, _ in _imports(path, tree))
-    return found
-
-
-def _imports(path: Path, tree: ast.AST) -> Iterator[tuple[Path, str, str]]:
+def imports_of(path: Path, tree: ast.AST) -> Iterator[tuple[Path, str, str]]:
     """What the module at `path` imports of the project: (file, name in it or "" for all of it, name in this module)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

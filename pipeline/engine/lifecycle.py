@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from pipeline.errors import UserError
 
@@ -29,7 +30,7 @@ SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
 
 
 class Stopped(BaseException):
-    """SIGTERM arrived. Not an Exception: nothing but `stage_main` may catch it."""
+    """SIGTERM arrived. Not an Exception: nothing but `exit_code` may catch it."""
 
 
 def on_sigterm_stop() -> None:
@@ -71,7 +72,7 @@ def stop_with_dvc() -> None:
 
 
 def stop_with(pid: int) -> None:
-    """Stop by SIGTERM when the process `pid` is gone, which need not be the parent."""
+    """Stop by SIGTERM when the process `pid`, which need not be the parent, is gone."""
     try:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:
@@ -88,29 +89,23 @@ def _watch(process: psutil.Process) -> None:
 
 @contextmanager
 def only_run(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock on `path`; the kernel drops it when this process dies, however it dies.
+    """Hold a lock on `path`, alone or `shared`, as by the parts of a stage; the kernel drops it when this process dies.
 
-    Args:
-        path: of the lock file; holds the process id of an exclusive holder.
-        shared: let others in that ask for it shared as well, such as further parts of a stage.
-
-    Raises:
-        UserError: another run holds it for longer than 30 s; says which process that is.
+    Raises UserError, which names the process, if another run holds it for longer than 30 s.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    until_free = Retrying(
+        retry=retry_if_exception_type(BlockingIOError), stop=stop_after_delay(LOCK_WAIT_SECONDS),
+        wait=wait_fixed(POLL_SECONDS), reraise=True,
+    )  # fmt: skip
     with path.open("a+", encoding="utf-8") as file:
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    file.seek(0)
-                    holder = file.read().strip()
-                    what = f"another run (process {holder})" if holder else "runs of parts of this stage"
-                    raise UserError(f"{path} is held by {what}; wait for it or stop it, then run again") from None
-                time.sleep(POLL_SECONDS)
+        try:
+            until_free(fcntl.flock, file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            what = f"another run (process {holder})" if holder else "runs of parts of this stage"
+            raise UserError(f"{path} is held by {what}; wait for it or stop it, then run again") from None
         file.truncate(0)
         if not shared:
             file.write(f"{os.getpid()}\n")

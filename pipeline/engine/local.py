@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from threadpoolctl import threadpool_limits
 
 from pipeline.engine import lifecycle, shards
@@ -24,14 +25,9 @@ from pipeline.errors import UserError
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """Shards on this machine's cores.
+    """Shards on this machine's cores."""
 
-    Attributes:
-        workers: processes; with 1 the work is done in this one, which is easier to debug.
-        part: of the shards; None for all.
-    """
-
-    workers: int
+    workers: int  # processes; with 1 the work is done in this one, which is easier to debug
     part: Part | None = None
 
     def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
@@ -45,20 +41,20 @@ class LocalEngine:
                     yield work(worker, job, task)
             return
         waiting = {task.index: task for task in tasks}
-        for start in range(1, STARTS + 1):
-            try:
-                for marker in self._run_pool(job, list(waiting.values())):
-                    del waiting[shards.shard_index(marker)]
-                    yield marker
-            except BrokenProcessPool:
-                if start == STARTS:
-                    shard = min(waiting)
-                    raise UserError(
-                        f"workers died {start} times, {len(waiting)} shards from number {shard} on are not done; if "
-                        "memory ran out, set SIER_WORKERS lower; finished shards are kept, run again to go on"
-                    ) from None
-            else:
-                return
+        starts = Retrying(
+            retry=retry_if_exception_type(BrokenProcessPool), stop=stop_after_attempt(STARTS), reraise=True
+        )
+        try:
+            for start in starts:
+                with start:
+                    for marker in self._run_pool(job, list(waiting.values())):
+                        del waiting[shards.shard_index(marker)]
+                        yield marker
+        except BrokenProcessPool:
+            raise UserError(
+                f"workers died {STARTS} times, {len(waiting)} shards from number {min(waiting)} on are not done; if "
+                "memory ran out, set SIER_WORKERS lower; finished shards are kept, run again to go on"
+            ) from None
 
     def close(self) -> None:
         """Nothing outlives a run."""
@@ -87,16 +83,14 @@ class LocalEngine:
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
     """Variables set for as long as the block runs."""
-    before = {name: os.environ.get(name) for name in values}
+    before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in values:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 # One worker per process; an exception of make_worker is kept and raised with the first task, because the pool

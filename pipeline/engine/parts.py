@@ -24,15 +24,11 @@ class Part:
 
     @staticmethod
     def parse(text: str) -> Part:
-        """`i/n` as a part.
-
-        Raises:
-            UserError: it is no part.
-        """
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-        if not found or int(found[1]) >= int(found[2]):
+        """`i/n` as a part; UserError if it is none."""
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+        if not match or int(match[1]) >= int(match[2]):
             raise UserError(f"{VARIABLE} = {text}: expected i/n with 0 <= i < n, such as 0/8")
-        return Part(int(found[1]), int(found[2]))
+        return Part(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"

@@ -23,12 +23,7 @@ VARIABLES = "SIER_"
 
 
 class Actor:
-    """A worker; loads once. What `make_worker` raises is kept for the first task, as Ray would wrap it in a traceback.
-
-    Args:
-        preparation: of `multiprocessing`, and the driver's SIER_* variables.
-        pickled: the job.
-    """
+    """Loads a worker once. An error of `make_worker` is kept for the first task: Ray would wrap it in a traceback."""
 
     def __init__(self, preparation: dict[str, Any], variables: dict[str, str], pickled: bytes) -> None:
         os.environ.update(variables)
@@ -45,11 +40,11 @@ class Actor:
 
     @staticmethod
     def setting(job: Job) -> tuple[dict[str, Any], dict[str, str], bytes]:
-        """Arguments of `__init__` for actors of this process."""
-        preparation = spawn.get_preparation_data("sier")
+        """Arguments of `__init__` for actors of this process: how to prepare, its SIER_* variables, the pickled job."""
+        data = spawn.get_preparation_data("sier")
+        preparation = {name: data[name] for name in PREPARATION if name in data}
         variables = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
-        wanted = {name: preparation[name] for name in PREPARATION if name in preparation}
-        return wanted, variables, bytes(ForkingPickler.dumps(job))
+        return preparation, variables, bytes(ForkingPickler.dumps(job))
 
     def work(self, pickled: bytes) -> shards.Marker:
         """Commit the shard of a task."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -38,20 +37,12 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 
 @dataclass(frozen=True)
 class RayEngine:
-    """Shards on actors of a cluster.
+    """Shards on actors of a cluster."""
 
-    Attributes:
-        workers: processes on this machine: the cores of a cluster that is started here.
-        actors: at most so many; None for as many as the cluster has room for.
-        address: of a cluster that is there; None starts one here.
-        gpus: of each actor; may be a fraction.
-        part: of the shards; None for all.
-    """
-
-    workers: int
-    actors: int | None = None
-    address: str | None = None
-    gpus: float = 0.0
+    workers: int  # processes on this machine: the cores of a cluster that is started here
+    actors: int | None = None  # at most so many; None for as many as the cluster has room for
+    address: str | None = None  # of a cluster that is there; None starts one here
+    gpus: float = 0.0  # of each actor; may be a fraction
     part: Part | None = None
     _opened: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
@@ -74,17 +65,17 @@ class RayEngine:
                 _hand_out(waiting, actor, under_way)
             while under_way:
                 # Not by ray.wait, which loses what a handler of signals raises.
-                found = next(iter(wait(under_way, return_when=FIRST_COMPLETED).done))
-                done = under_way.pop(found)
-                marker = _result(ray, found, done.task)
+                future = next(iter(wait(under_way, return_when=FIRST_COMPLETED).done))
+                done = under_way.pop(future)
+                marker = _result(ray, future, done.task)
                 _hand_out(waiting, done.actor, under_way)
                 if not any(other.actor is done.actor for other in under_way.values()):
                     # Its place may be what an actor of a lost machine waits for.
                     ray.kill(done.actor)
                 yield marker
         finally:
-            for left in under_way.values():  # else Ray says of each that it is lost
-                ray.cancel(left.reference, recursive=False)
+            for unfinished in under_way.values():  # else Ray says of each that it is lost
+                ray.cancel(unfinished.reference, recursive=False)
             for actor in actors:
                 ray.kill(actor)
 
@@ -103,9 +94,8 @@ class RayEngine:
             try:
                 import ray  # noqa: PLC0415 - the extra is asked for by name, and takes seconds
             except ImportError:
-                raise UserError(
-                    "SIER_ENGINE = ray: ray is not installed; install it: pip install 'sier-pipeline[ray]'"
-                ) from None
+                install = "install it: pip install 'sier-pipeline[ray]'"
+                raise UserError(f"SIER_ENGINE = ray: ray is not installed; {install}") from None
             if ray.is_initialized():
                 return ray
             options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
@@ -113,42 +103,32 @@ class RayEngine:
                 _check_reachable(self.address)
                 options["address"] = self.address
             else:
-                scratch = tempfile.mkdtemp(prefix="sier-")  # short, as it holds sockets
-                self._opened.callback(shutil.rmtree, scratch, ignore_errors=True)
+                scratch = tempfile.TemporaryDirectory(prefix="sier-", ignore_cleanup_errors=True)
                 options |= {
-                    "num_cpus": self.workers, "include_dashboard": False, "_temp_dir": scratch,
-                    "object_store_memory": OBJECT_STORE_BYTES,
+                    "num_cpus": self.workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES,
+                    "_temp_dir": self._opened.enter_context(scratch),  # short, as it holds sockets
                 }  # fmt: skip
             try:
                 ray.init(**options)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                problem = first_line(error)
-                if self.address:
-                    raise UserError(f"SIER_RAY_ADDRESS = {self.address}: no cluster there: {problem}") from None
-                raise UserError(f"SIER_ENGINE = ray: no cluster could be started: {problem}") from None
+                there = f"SIER_RAY_ADDRESS = {self.address}: no cluster there"
+                problem = there if self.address else "SIER_ENGINE = ray: no cluster could be started"
+                raise UserError(f"{problem}: {first_line(error)}") from None
             self._opened.callback(ray.shutdown)
         return ray
 
     def _room(self, ray: Any) -> int:
         """How many actors the cluster has room for, as far as they are asked for."""
-        resources = ray.cluster_resources()
-        room = int(resources.get("CPU", 0))
-        if self.gpus:
-            room = min(room, int(resources.get("GPU", 0) / self.gpus + 1e-9))
+        cpus, gpus_there = (ray.cluster_resources().get(kind, 0) for kind in ("CPU", "GPU"))
+        room = min(int(cpus), int(gpus_there / self.gpus + 1e-9)) if self.gpus else int(cpus)
         if not room:
-            raise UserError(
-                f"SIER_ENGINE = ray: the cluster has {resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} "
-                f"GPUs, expected 1 and {self.gpus:g} or more"
-            )
+            has = f"the cluster has {cpus:g} CPUs and {gpus_there:g} GPUs"
+            raise UserError(f"SIER_ENGINE = ray: {has}, expected 1 and {self.gpus:g} or more")
         return room if self.actors is None else min(room, self.actors)
 
 
 def gpus(text: str) -> float:
-    """`SIER_RAY_GPUS` as a number.
-
-    Raises:
-        UserError: it is neither a fraction of a GPU nor a whole number of them.
-    """
+    """`SIER_RAY_GPUS` as a number; UserError if it is neither a fraction of a GPU nor a whole number of them."""
     try:
         number = float(text)
     except ValueError:

@@ -24,14 +24,10 @@ REJECTS = pa.schema(
 
 
 def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
-    """`table` with exactly the columns and types of `schema`, in its order.
-
-    Raises:
-        UserError: a column is missing or superfluous, has another type or holds nulls; names `where` and the column.
-    """
-    if set(table.column_names) != set(schema.names):
-        missing = sorted(set(schema.names) - set(table.column_names))
-        extra = sorted(set(table.column_names) - set(schema.names))
+    """`table` with exactly the columns and types of `schema`, in its order; else UserError, which names `where`."""
+    missing = sorted(set(schema.names) - set(table.column_names))
+    extra = sorted(set(table.column_names) - set(schema.names))
+    if missing or extra:
         raise UserError(f"{where}: columns differ from the contract: missing {missing}, unexpected {extra}")
     table = table.select(schema.names)
     for field in schema:

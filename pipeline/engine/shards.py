@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ConfigDict, TypeAdapter
 
 from pipeline.engine import files, store
 from pipeline.engine.rejects import conform, rejects_table
@@ -51,6 +52,8 @@ class Output:
 class File:
     """A committed file, by its name relative to the folder of shards."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str
     rows: int
     bytes: int
@@ -63,15 +66,17 @@ class Marker:
 
     shard: str
     rows_in: int
-    counts: dict[str, int] = field(default_factory=dict)
-    part: File = File("", 0, 0, "")
-    rejects: File = File("", 0, 0, "")
+    counts: dict[str, int]
+    part: File
+    rejects: File
 
     @staticmethod
-    def from_json(value: dict[str, Any]) -> Marker:
-        """The inverse of `dataclasses.asdict`."""
-        files_ = {name: File(**value[name]) for name in ("part", "rejects")}
-        return Marker(shard=value["shard"], rows_in=value["rows_in"], counts=value["counts"], **files_)
+    def from_json(value: object) -> Marker:
+        """The inverse of `dataclasses.asdict`; other keys beside are left out. ValueError if it is no marker."""
+        return _MARKER.validate_python(value)
+
+
+_MARKER = TypeAdapter(Marker)
 
 
 def shard_name(index: int) -> str:
@@ -85,11 +90,7 @@ def shard_index(marker: Marker) -> int:
 
 
 def commit(folder: Folder, task: Task, output: Output, fingerprint: str) -> Marker:
-    """Write a shard's files and then its marker.
-
-    Raises:
-        ValueError: rows were lost or doubled; a defect of the stage, never of the data.
-    """
+    """Write a shard's files and then its marker; ValueError, a defect of the stage, if rows were lost or doubled."""
     rows_out = output.rows.num_rows + len(output.rejects)
     if rows_out != task.rows:
         raise ValueError(f"shard {task.index}: {task.rows} rows in, but {rows_out} rows and rejects out")
@@ -116,13 +117,13 @@ def committed(folder: Folder, index: int, fingerprint: str) -> Marker | None:
     """The marker of a shard that is there, whole and made by `fingerprint`; None where the work is to be done."""
     try:
         value = json.loads(store.read_bytes(folder / f"{shard_name(index)}.json"))
-        own_sum = value.pop("sha256")
         marker = Marker.from_json(value)
+        own_sum = value.pop("sha256")
         if value["fingerprint"] != fingerprint or value["format"] != FORMAT or own_sum != _sum(value):
             return None
         if all(store.sha256_of(folder / file.name) == file.sha256 for file in (marker.part, marker.rejects)):
             return marker
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError):
         pass  # missing, torn or foreign: as good as not done
     return None
 
@@ -134,16 +135,10 @@ def publish(
     extra: Mapping[str, bytes] | None = None,
     names: Sequence[str] | None = None,
 ) -> None:
-    """Put committed shards into `out`, with the manifest and `extra` small files; replaces `out` at the end.
+    """Put the committed shards of `folder` into `out`, with the manifest and `extra` small files by name.
 
-    Shards of a local folder are hard-linked, those of a store are copied.
-
-    Args:
-        folder: where the shards were committed.
-        markers: of all shards, in order.
-        out: the stage's output.
-        extra: further files by name.
-        names: of the parts in `out`, one per shard; then no folder of rejects is made. By default as committed.
+    Shards of a local folder are hard-linked, those of a store are copied; `out` is replaced at the end. Given `names`
+    of the parts in `out`, one per shard, no folder of rejects is made.
     """
     if names is not None:
         markers = [
@@ -169,11 +164,7 @@ def manifest(markers: Sequence[Marker]) -> bytes:
 
 
 def read_manifest(folder: Path, stage: str) -> list[Marker]:
-    """The shards of a finished folder, in order.
-
-    Raises:
-        UserError: the folder is missing or incomplete; names `stage`, which makes it.
-    """
+    """The shards of a finished folder, in order; UserError, which names its `stage`, if it is missing or incomplete."""
     path = folder / MANIFEST
     hint = f"run: dvc repro {stage}"
     try:
@@ -182,27 +173,22 @@ def read_manifest(folder: Path, stage: str) -> list[Marker]:
         complete = bool(lines) and all(line["shards"] == len(lines) for line in lines)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; {hint}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError):
         raise UserError(f"{path}: damaged; {hint} --force") from None
     if not complete:
         raise UserError(f"{path}: {len(lines)} lines, which is not the number that it names; {hint} --force")
     for marker in markers:
-        listed = [marker.part] if not marker.rejects.rows else [marker.part, marker.rejects]
-        for file in listed:
-            found = folder / file.name
-            if not found.is_file() or found.stat().st_size != file.bytes:
-                raise UserError(f"{found}: missing or not {file.bytes} bytes long as {MANIFEST} says; {hint} --force")
+        for file in [marker.part, marker.rejects] if marker.rejects.rows else [marker.part]:
+            path = folder / file.name
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                raise UserError(f"{path}: missing or not {file.bytes} bytes long as {MANIFEST} says; {hint} --force")
     return markers
 
 
 def read_part(
     folder: Folder, marker: Marker, schema: pa.Schema | None = None, columns: list[str] | None = None
 ) -> pa.Table:
-    """The output rows of one shard, checked against `schema` where all columns are read.
-
-    Raises:
-        UserError: the file cannot be read or breaks the contract.
-    """
+    """The output rows of one shard, checked against `schema` where all columns are read; else UserError."""
     path = folder / marker.part.name
     try:
         table = store.read_table(path, columns=columns)

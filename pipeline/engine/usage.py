@@ -1,9 +1,8 @@
 """How long stages took and how much memory, for people who plan a larger run.
 
-In   a finished run of a stage
 Out  .work/usage/<stage>.json: seconds, and the resident bytes of its largest process; of the last run only
 
-Nothing else reads it but the report, and that only where it is asked to: no output of a stage depends on it.
+Only the report reads it, where it is asked to: no output of a stage depends on it.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ def record(work: Path, name: str, seconds: float) -> None:
 
 def read(work: Path) -> dict[str, tuple[float, int]]:
     """(seconds, bytes) by stage, in the order of names; records that are damaged are left out."""
-    found = {}
+    usage = {}
     for path in sorted((work / FOLDER).glob("*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             measured = json.loads(path.read_bytes())
-            found[path.stem] = (float(measured["seconds"]), int(measured["peak_bytes"]))
-    return found
+            usage[path.stem] = (float(measured["seconds"]), int(measured["peak_bytes"]))
+    return usage

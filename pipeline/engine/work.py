@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,28 +24,21 @@ F = TypeVar("F", bound=Folder)
 
 @dataclass(frozen=True)
 class Work:
-    """One pass over shards.
+    """One pass over shards."""
 
-    Attributes:
-        name: shown in progress bars and messages.
-        folder: of `work_folder`, or a folder below it for the pass of a stage that has several.
-        last: whether the stage only publishes after it; see `pipeline.engine.parts`.
-    """
-
-    name: str
-    folder: Folder
+    name: str  # shown in progress bars and messages
+    folder: Folder  # of `work_folder`, or a folder below it for the pass of a stage that has several
     fingerprint: str
     make_worker: MakeWorker
-    tasks: Sequence[shards.Task] = field(default_factory=tuple)
-    last: bool = True
+    tasks: Sequence[shards.Task] = ()
+    last: bool = True  # whether the stage only publishes after it; see `pipeline.engine.parts`
 
 
 def run_shards(engine: Engine, work: Work) -> list[shards.Marker]:
     """Commit every shard of `work` that is not committed yet; returns all markers in order of shards.
 
-    Raises:
-        UserError, RetryableError: see `Engine.run`; committed shards stay for the next run.
-        PartDone: the engine does a part of the shards, and the stage cannot go on with that.
+    Committed shards stay for the next run, whatever it raises: errors of `Engine.run`, or PartDone where the engine
+    does a part of the shards, and the stage cannot go on with that.
     """
     store.prepare(work.folder)
     ready = _committed(work)
@@ -54,15 +47,14 @@ def run_shards(engine: Engine, work: Work) -> list[shards.Marker]:
     if ready and missing:
         print(f"{work.name}: {len(ready)} of {len(work.tasks)} shards were finished by an earlier run", file=sys.stderr)
     job = Job(work.make_worker, work.folder, work.fingerprint)
-    left_out = {task.index for task in missing} - {task.index for task in wanted}
-    total = sum(task.rows for task in work.tasks if task.index not in left_out)
-    with tqdm(total=total, desc=work.name, unit="row", disable=None, smoothing=0.1) as bar:
-        skipped = 0
-        bar.update(sum(marker.rows_in for marker in ready.values()))
+    rows_ready = sum(marker.rows_in for marker in ready.values())
+    total = rows_ready + sum(task.rows for task in wanted)
+    with tqdm(total=total, initial=rows_ready, desc=work.name, unit="row", disable=None, smoothing=0.1) as bar:
+        rejected = 0
         for marker in engine.run(job, wanted):
             ready[shards.shard_index(marker)] = marker
-            skipped += marker.rejects.rows
-            bar.set_postfix(rejected=skipped, refresh=False)
+            rejected += marker.rejects.rows
+            bar.set_postfix(rejected=rejected, refresh=False)
             bar.update(marker.rows_in)
     if engine.part is not None:
         _stop_part(engine.part, work, missing, len(wanted))
@@ -78,8 +70,8 @@ def is_finished(work: Work) -> bool:
 
 
 def _committed(work: Work) -> dict[int, shards.Marker]:
-    found = {task.index: shards.committed(work.folder, task.index, work.fingerprint) for task in work.tasks}
-    return {index: marker for index, marker in found.items() if marker is not None}
+    markers = {task.index: shards.committed(work.folder, task.index, work.fingerprint) for task in work.tasks}
+    return {index: marker for index, marker in markers.items() if marker is not None}
 
 
 def _stop_part(part: parts.Part, work: Work, missing: list[shards.Task], done: int) -> None:
@@ -89,13 +81,13 @@ def _stop_part(part: parts.Part, work: Work, missing: list[shards.Task], done: i
             raise parts.PartDone(f"all shards are done; run without {parts.VARIABLE} to publish")
         return
     others = [task for task in missing if not part.has(task.index)]
-    left = [task for task in others if shards.committed(work.folder, task.index, work.fingerprint) is None]
+    unfinished = [task for task in others if shards.committed(work.folder, task.index, work.fingerprint) is None]
     mine = sum(part.has(task.index) for task in work.tasks)
     what = f"{work.name}: part {part}: {done} shards done now, {mine} of {mine} in all; "
     again = f"run without {parts.VARIABLE}, which joins and publishes"
-    if left:
+    if unfinished:
         then = again if work.last else f"all parts again for the pass after this one, or {again}"
-        raise parts.PartDone(f"{what}{len(left)} of {len(work.tasks)} are other parts'; run those, then {then}")
+        raise parts.PartDone(f"{what}{len(unfinished)} of {len(work.tasks)} are other parts'; run those, then {then}")
     then = again if work.last else f"run all parts again for the next pass, or {again}"
     raise parts.PartDone(f"{what}all {len(work.tasks)} shards are done; {then}")
 

@@ -1,10 +1,4 @@
-"""What every engine does with a shard, wherever its processes are: load the model once, work, retry, commit.
-
-In   a `Job` (how to make the worker, where its shards are committed) and tasks
-Out  committed shards; their markers
-
-An engine decides where this happens: `local` in processes of this machine, `ray_cluster` on many machines.
-"""
+"""What every engine does with a shard, wherever its processes are: load the model once, work, retry, commit."""
 
 from __future__ import annotations
 
@@ -56,9 +50,7 @@ class Engine(Protocol):
     def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
         """Work through `tasks`, committing each; yields markers as shards finish, in any order.
 
-        Raises:
-            UserError: of a worker, or workers died repeatedly.
-            RetryableError: a shard failed `ATTEMPTS` times.
+        Raises UserError of a worker or if workers died `STARTS` times, RetryableError of a shard after `ATTEMPTS`.
         """
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What one would get without training anything: the class that is most frequent in train, or a teacher's own label.
 
-In   class ids of train; p_speech_<class> and p_image_<class> of test; data/labels/rule.json: the remap
+In   class ids of train; p_speech_<class> and p_image_<class> of test; the remap of data/labels
 Out  class ids, int64 [rows]
 
 Section 5.4 of the paper: whoever uses the teachers that made the labels gets 100 %. That holds by construction for the
@@ -9,9 +9,7 @@ copy of the surer one of both; a single teacher is right only where it decided o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,34 +23,15 @@ MAJORITY = "majority_class"
 COPIES = ("speech_teacher", "image_teacher", "surer_teacher")
 
 
-def read_remap(path: Path) -> dict[str, str]:
-    """Teacher class -> label, as stage label recorded it.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    try:
-        remap: dict[str, str] = json.loads(path.read_bytes())["remap"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro label") from None
-    return remap
-
-
 def majority(train: NDArray[np.int64], classes: int) -> int:
     """The most frequent class of train; of equally frequent ones the first."""
     return int(np.bincount(train, minlength=classes).argmax())
 
 
 def teacher_copies(rows: pd.DataFrame, remap: Mapping[str, str], labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """What each of `COPIES` predicts.
+    """What each of `COPIES` predicts for rows with the columns p_speech_<class> and p_image_<class>, float32.
 
-    Args:
-        rows: columns p_speech_<class> and p_image_<class>, float32.
-        remap: teacher class -> label.
-        labels: of the dataset, in the order of class ids.
-
-    Raises:
-        UserError: a class of a teacher has no entry in the map, or the map leads to another label.
+    Raises UserError: a class of a teacher has no entry in the map, or the map leads to another label.
     """
     unknown = sorted(set(remap.values()) - set(labels))
     if unknown:
@@ -64,9 +43,9 @@ def teacher_copies(rows: pd.DataFrame, remap: Mapping[str, str], labels: Sequenc
         arrays.append(rows[columns].to_numpy(dtype=np.float32))
         classes.append([name.removeprefix(prefix) for name in columns])
     votes = rules.votes(arrays[0], classes[0], arrays[1], classes[1])
-    place = {name: index for index, name in enumerate(labels)}
+    id_of = {name: index for index, name in enumerate(labels)}
     copied = (votes.speech_label, votes.image_label, votes.source_label)
     return {
-        name: np.array([place[label] for label in rules.remap(found, remap).tolist()], dtype=np.int64)
-        for name, found in zip(COPIES, copied, strict=True)
+        name: np.array([id_of[label] for label in rules.remap(answers, remap).tolist()], dtype=np.int64)
+        for name, answers in zip(COPIES, copied, strict=True)
     }

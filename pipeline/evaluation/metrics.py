@@ -1,7 +1,7 @@
-"""How good are predictions? The paper's three figures (section 4.2), their intervals, and accuracy by kind of row.
+"""How good are predictions? The paper's three metrics (section 4.2), their intervals, and accuracy by kind of row.
 
 In   class ids, int64 [rows]: true and predicted; the classes' names in the order of their ids
-Out  plain values for a metrics file: shares in [0, 1], kappa in [-1, 1]; None where a figure is not defined
+Out  plain values for a metrics file: shares in [0, 1], kappa in [-1, 1]; None where a metric is not defined
 
 Intervals hold 95 %. Rows count as independent, though some share a tweet or a picture: that makes them a little narrow.
 """
@@ -16,111 +16,83 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import (
-    accuracy_score,
-    cohen_kappa_score,
-    confusion_matrix,
-    f1_score,
-    precision_recall_fscore_support,
-)
+from sklearn import metrics as sklearn_metrics
 
-FIGURES = ("accuracy", "macro_f1", "cohen_kappa")
+METRICS = ("accuracy", "macro_f1", "cohen_kappa")
 LEVEL = 0.95
 PERCENTILES = (2.5, 97.5)
 
 Ids = NDArray[np.int64]
 
 
-def figures(truth: Ids, predicted: Ids, classes: int) -> dict[str, float | None]:
-    """The values of `FIGURES`.
+def overall_metrics(truth: Ids, predicted: Ids, classes: int) -> dict[str, float | None]:
+    """The values of `METRICS`. Raises ValueError: no rows.
 
     Macro F1 is the mean of the classes' F1 (Opitz and Burst's "averaged F1"); a class that is neither true nor
     predicted in any row has none and is left out. Kappa is not defined where all is one class.
-
-    Raises:
-        ValueError: no rows.
     """
     if not len(truth):
         raise ValueError("nothing to measure: no rows")
-    ids = list(range(classes))
+    ids = range(classes)
+    macro_f1 = sklearn_metrics.f1_score(truth, predicted, labels=ids, average="macro", zero_division=np.nan)
     one_class = len(np.union1d(truth, predicted)) == 1
+    kappa = None if one_class else float(sklearn_metrics.cohen_kappa_score(truth, predicted, labels=ids))
     return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "macro_f1": float(f1_score(truth, predicted, labels=ids, average="macro", zero_division=np.nan)),
-        "cohen_kappa": None if one_class else float(cohen_kappa_score(truth, predicted, labels=ids)),
+        "accuracy": float(sklearn_metrics.accuracy_score(truth, predicted)),
+        "macro_f1": float(macro_f1),
+        "cohen_kappa": kappa,
     }
 
 
 def measure(truth: Ids, predicted: Ids, names: Sequence[str], *, samples: int, seed: int) -> dict[str, Any]:
-    """All that is said about one model's predictions of one set of rows.
+    """All that is said about one model's predictions of one set of rows. Raises ValueError: no rows.
 
-    Args:
-        truth: [rows].
-        predicted: [rows].
-        names: of the classes.
-        samples: of the bootstrap.
-        seed: of the bootstrap.
-
-    Returns:
-        rows, the `FIGURES`, intervals: figure -> (low, high) or None, per_class: name -> recall, precision, f1,
-        support; confusion_matrix: [true][predicted].
-
-    Raises:
-        ValueError: no rows.
+    rows, the `METRICS`; intervals: metric -> (low, high) or None; per_class: name -> recall, precision, f1, support;
+    confusion_matrix: [true][predicted].
     """
-    values = figures(truth, predicted, len(names))
-    counts = confusion_matrix(truth, predicted, labels=range(len(names)))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=range(len(names)), zero_division=np.nan
+    ids = range(len(names))
+    values = overall_metrics(truth, predicted, len(names))
+    counts = sklearn_metrics.confusion_matrix(truth, predicted, labels=ids)
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
+        truth, predicted, labels=ids, zero_division=np.nan
     )
+    scores = {"recall": recall, "precision": precision, "f1": f1}
     return {
         "rows": len(truth),
         **values,
         "intervals": bootstrap(counts, samples=samples, seed=seed),
         "per_class": {
-            name: {
-                "recall": _defined(recall[place]),
-                "precision": _defined(precision[place]),
-                "f1": _defined(f1[place]),
-                "support": int(support[place]),
-            }
-            for place, name in enumerate(names)
+            name: {**{score: _defined(of_class[index]) for score, of_class in scores.items()}, "support": int(rows)}
+            for index, (name, rows) in enumerate(zip(names, support, strict=True))
         },
         "confusion_matrix": counts.tolist(),
     }
 
 
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
 def bootstrap(counts: Ids, *, samples: int, seed: int) -> dict[str, tuple[float, float] | None]:
-    """Percentile intervals of the `FIGURES`, from rows drawn anew with replacement.
+    """Percentile intervals of the `METRICS` for a confusion matrix [true, predicted], from rows drawn with replacement.
 
     All three depend on the confusion matrix only, and drawing rows is drawing its cells from a multinomial. So time and
-    memory do not grow with the rows. Draws in which a figure is not defined do not count for it.
-
-    Args:
-        counts: the confusion matrix, [true, predicted].
-        samples: draws.
-        seed: of the draws.
+    memory do not grow with the rows. Draws in which a metric is not defined do not count for it.
     """
     total = int(counts.sum())
     draws = np.random.default_rng(seed).multinomial(total, (counts / total).ravel(), size=samples)
-    drawn = figures_of_matrices(draws.reshape(samples, *counts.shape))
-    found: dict[str, tuple[float, float] | None] = {}
-    for place, name in enumerate(FIGURES):
-        values = drawn[:, place]
-        values = values[~np.isnan(values)]
-        low, high = np.percentile(values, PERCENTILES) if len(values) else (math.nan, math.nan)
-        found[name] = (float(low), float(high)) if len(values) else None
-    return found
+    intervals: dict[str, tuple[float, float] | None] = {}
+    for name, values in zip(METRICS, metrics_of_matrices(draws.reshape(samples, *counts.shape)).T, strict=True):
+        defined = values[~np.isnan(values)]
+        low, high = np.percentile(defined, PERCENTILES) if len(defined) else (math.nan, math.nan)
+        intervals[name] = (float(low), float(high)) if len(defined) else None
+    return intervals
 
 
-def figures_of_matrices(matrices: Ids) -> NDArray[np.float64]:
-    """The `FIGURES` of many confusion matrices at once, as `figures` defines them.
+def metrics_of_matrices(matrices: Ids) -> NDArray[np.float64]:
+    """The `METRICS` of many confusion matrices at once, as `overall_metrics` defines them.
 
-    Args:
-        matrices: int64 [draws, true, predicted], all of them with rows.
-
-    Returns:
-        float64 [draws, 3]; NaN where a figure is not defined.
+    Takes int64 [draws, true, predicted], all of them with rows; returns [draws, 3], NaN where one is not defined.
     """
     rows = matrices.sum(axis=(1, 2))
     hits = np.diagonal(matrices, axis1=1, axis2=2)
@@ -135,20 +107,19 @@ def figures_of_matrices(matrices: Ids) -> NDArray[np.float64]:
 
 
 def over_folds(per_fold: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation of each of the `FIGURES` over folds.
+    """Mean and standard_deviation (of a sample) of each of the `METRICS` over folds.
 
-    Returns:
-        figure -> mean, standard_deviation; the latter is None for one fold, both where a fold's figure is not defined.
+    The latter is None for one fold, both where the metric of a fold is not defined.
     """
-    found: dict[str, dict[str, float | None]] = {}
-    for name in FIGURES:
+    summary: dict[str, dict[str, float | None]] = {}
+    for name in METRICS:
         values = [value for fold in per_fold if (value := fold[name]) is not None]
         complete = len(values) == len(per_fold) > 0
-        found[name] = {
+        summary[name] = {
             "mean": float(np.mean(values)) if complete else None,
             "standard_deviation": float(np.std(values, ddof=1)) if complete and len(values) > 1 else None,
         }
-    return found
+    return summary
 
 
 def share(correct: NDArray[np.bool_]) -> dict[str, Any]:
@@ -158,38 +129,23 @@ def share(correct: NDArray[np.bool_]) -> dict[str, Any]:
     """
     if not len(correct):
         return {"rows": 0, "accuracy": None, "low": None, "high": None}
-    interval = binomtest(int(correct.sum()), len(correct)).proportion_ci(LEVEL, method="wilson")
-    return {
-        "rows": len(correct),
-        "accuracy": float(correct.mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
-    }
+    low, high = binomtest(int(correct.sum()), len(correct)).proportion_ci(LEVEL, method="wilson")
+    return {"rows": len(correct), "accuracy": float(correct.mean()), "low": float(low), "high": float(high)}
 
 
 def by_bin(
     values: NDArray[np.floating[Any]], correct: NDArray[np.bool_], edges: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Accuracy of rows by bins of a value in [0, 1]; every row is in exactly one.
+    """Accuracy of rows by bins of a value in [0, 1]: lower, upper, mean (of the values, None without rows), `share`.
 
-    Args:
-        values: [rows], such as confidence of the label.
-        correct: [rows].
-        edges: where bins meet; 0 and 1 are added. A bin holds its lower edge, the last one also 1.
-
-    Returns:
-        per bin: lower, upper, mean (of the values, None without rows), and those of `share`.
+    Bins meet at `edges`, to which 0 and 1 are added. A bin holds its lower edge, the last one also 1.
     """
     bounds = sorted({0.0, *edges, 1.0})
     # In float32 like the stored values, so that a confidence of 0.7 lies in the bin that starts at 0.7.
-    places = np.clip(np.digitize(values, np.array(bounds, dtype=values.dtype)) - 1, 0, len(bounds) - 2)
-    found = []
-    for place, (lower, upper) in enumerate(pairwise(bounds)):
-        inside = places == place
+    bin_of = np.clip(np.digitize(values, np.array(bounds, dtype=values.dtype)) - 1, 0, len(bounds) - 2)
+    bins = []
+    for index, (lower, upper) in enumerate(pairwise(bounds)):
+        inside = bin_of == index
         mean = float(values[inside].mean()) if inside.any() else None
-        found.append({"lower": lower, "upper": upper, "mean": mean, **share(correct[inside])})
-    return found
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+        bins.append({"lower": lower, "upper": upper, "mean": mean, **share(correct[inside])})
+    return bins

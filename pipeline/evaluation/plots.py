@@ -13,14 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.paper_results import TABLE_2, TABLE_3
 from pipeline.frame.metrics_files import write_plot
+from pipeline.frame.paper import TABLE_2, TABLE_3
 
 GROUPS = {
     "by_agreement": {"true": "teachers agree", "false": "teachers disagree"},
     "by_decided_by": {"speech": "decided by speech", "image": "decided by image"},
 }
 CURVES = ("train_loss", "validation_loss", "validation_accuracy", "validation_macro_f1", "learning_rate")
+ACCURACY = ("accuracy", "low", "high", "rows")
 
 
 def write_all(
@@ -29,49 +30,34 @@ def write_all(
     confusion: Sequence[tuple[str, str]],
     folder: Path,
 ) -> None:
-    """Write the five files.
-
-    Args:
-        findings: content of reports/evaluate.json.
-        histories: epoch and `CURVES` of each epoch, by network.
-        confusion: (actual, predicted) label of each test row.
-        folder: where to.
+    """Write the five files, from the content of reports/evaluate.json, each network's epochs (epoch, `CURVES`) and the
+    (actual, predicted) label of each test row.
     """
     tests = {name: result["test"] for name, result in findings["models"].items()}
     write_plot(folder / "evaluate_confusion.csv", ("actual", "predicted"), confusion)
-    write_plot(
-        folder / "model_accuracy.csv", ("series", "model", "accuracy", "low", "high", "rows"), _accuracies(findings)
-    )
-    write_plot(
-        folder / "accuracy_by_confidence.csv",
-        ("series", "confidence", "accuracy", "low", "high", "rows", "lower", "upper"),
-        [
-            (name, *(entry[key] for key in ("mean", "accuracy", "low", "high", "rows", "lower", "upper")))
-            for name, test in tests.items()
-            for entry in test.get("by_confidence", ())
-            if entry["rows"]
-        ],
-    )
-    write_plot(
-        folder / "accuracy_by_agreement.csv",
-        ("series", "model", "accuracy", "low", "high", "rows"),
-        [
-            (words, name, *(test[group][key][part] for part in ("accuracy", "low", "high", "rows")))
-            for group, names in GROUPS.items()
-            for key, words in names.items()
-            for name, test in tests.items()
-            if group in test and test[group][key]["rows"]
-        ],
-    )
-    write_plot(
-        folder / "curves.csv",
-        ("series", "epoch", *CURVES),
-        [
-            (name, epoch["epoch"], *(epoch.get(key) for key in CURVES))
-            for name, history in histories.items()
-            for epoch in history
-        ],
-    )
+    write_plot(folder / "model_accuracy.csv", ("series", "model", *ACCURACY), _accuracies(findings))
+    bins = [
+        (name, *(entry[key] for key in ("mean", *ACCURACY, "lower", "upper")))
+        for name, test in tests.items()
+        for entry in test.get("by_confidence", ())
+        if entry["rows"]
+    ]
+    columns = ("series", "confidence", *ACCURACY, "lower", "upper")
+    write_plot(folder / "accuracy_by_confidence.csv", columns, bins)
+    groups = [
+        (words, name, *(test[group][key][part] for part in ACCURACY))
+        for group, names in GROUPS.items()
+        for key, words in names.items()
+        for name, test in tests.items()
+        if group in test and test[group][key]["rows"]
+    ]
+    write_plot(folder / "accuracy_by_agreement.csv", ("series", "model", *ACCURACY), groups)
+    epochs = [
+        (name, epoch["epoch"], *(epoch.get(key) for key in CURVES))
+        for name, history in histories.items()
+        for epoch in history
+    ]
+    write_plot(folder / "curves.csv", ("series", "epoch", *CURVES), epochs)
 
 
 def _accuracies(findings: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -1,8 +1,8 @@
-"""The paper's Tables 2 and 3 with our figures beside the paper's, as CSV and as Markdown.
+"""The paper's Tables 2 and 3 with our results beside the paper's, as CSV and as Markdown.
 
 In   the content of reports/evaluate.json: origin; rows by kind (train, test, majority_class); models by name (rows;
-     same_design_as: the first network of equal parameters, which may be itself; validation: folds, figure -> mean,
-     standard_deviation; test: rows, figures, intervals); without_training by kind
+     same_design_as: the first network of equal parameters, which may be itself; validation: folds, metric -> mean,
+     standard_deviation; test: rows, `METRICS`, intervals); without_training by kind
 Out  text: CSV holds shares in [0, 1], Markdown accuracies in percent as the paper prints them
 """
 
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.evaluation import baselines
-from pipeline.evaluation.metrics import FIGURES
-from pipeline.evaluation.paper_results import DATASET_ROWS, SENTIMENT_ROWS, TABLE_2, TABLE_3, PaperRow
+from pipeline.evaluation.metrics import METRICS
 from pipeline.frame import acquired
+from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS, TABLE_2, TABLE_3, PaperRow
 
 Results = Mapping[str, Mapping[str, Any]]
 
 COLUMNS = (
     "kind", "name", "author", "paper_accuracy", "folds", "validation_accuracy", "validation_accuracy_sd", "test_rows",
-    *(f"test_{figure}{part}" for figure in FIGURES for part in ("", "_low", "_high")),
+    *(f"test_{metric}{part}" for metric in METRICS for part in ("", "_low", "_high")),
 )  # fmt: skip
 NOT_TRAINED = "not trained"
 ONE_FOLD = "one fold"
@@ -37,21 +37,13 @@ TEACHERS = (
 
 @dataclass(frozen=True)
 class ResultTable:
-    """What a table is made of.
-
-    Attributes:
-        title: of the Markdown page.
-        notes: sentences below the tables, one paragraph each.
-        paper: the paper's rows, in its order.
-        networks: our results by name; those that the paper has no row for come below its rows, in this order.
-        baselines: test figures of what needs no training, by the words that describe it.
-    """
+    """What a table is made of."""
 
     title: str
-    notes: Sequence[str]
+    notes: Sequence[str]  # one paragraph each
     paper: Sequence[PaperRow]
-    networks: Results
-    baselines: Results
+    networks: Results  # ours by name; those that the paper has no row for come below its rows
+    baselines: Results  # test results of what needs no training, by the words that describe it
 
     @property
     def rows(self) -> list[tuple[PaperRow | None, str, Mapping[str, Any] | None]]:
@@ -64,7 +56,7 @@ class ResultTable:
 def table_2(findings: Mapping[str, Any]) -> ResultTable:
     """Emotion recognition: the networks of the dataset's rows."""
     scale = findings["rows"].get("sier")
-    notes = [_scale(findings, scale, f"the paper's dataset has {DATASET_ROWS:,}"), VALIDATION]
+    notes = [_scale(findings, scale, f"the paper's dataset has {LABELLED_ROWS['kept']:,}"), VALIDATION]
     if scale:
         notes.append(TEACHERS)
     return _table_of("Table 2: emotion recognition (section 4.3.2)", notes, TABLE_2, findings, "sier")
@@ -72,20 +64,20 @@ def table_2(findings: Mapping[str, Any]) -> ResultTable:
 
 def table_3(findings: Mapping[str, Any]) -> ResultTable:
     """Sentiment classification: the networks of all rows of B-T4SA that could be spoken."""
-    scale = _scale(findings, findings["rows"].get("clean"), f"B-T4SA has {SENTIMENT_ROWS:,} in all")
+    scale = _scale(findings, findings["rows"].get("clean"), f"B-T4SA has {B_T4SA_ROWS:,} in all")
     notes = [scale, "The splits are B-T4SA's own; its validation split decided when training stopped."]
     return _table_of("Table 3: sentiment classification (section 5.3)", notes, TABLE_3, findings, "clean")
 
 
 def _table_of(
-    title: str, notes: Sequence[str], paper: Sequence[PaperRow], findings: Mapping[str, Any], kind: str
+    title: str, notes: list[str], paper: Sequence[PaperRow], findings: Mapping[str, Any], kind: str
 ) -> ResultTable:
     networks = {name: result for name, result in findings["models"].items() if result["rows"] == kind}
     twins = [
         f"`{first}` and `{name}`" for name, result in networks.items() if (first := result["same_design_as"]) != name
     ]
     if twins:
-        notes = [*notes, f"The same network with two seeds, by `params.yaml`: {', '.join(twins)}."]
+        notes.append(f"The same network with two seeds, by `params.yaml`: {', '.join(twins)}.")
     without = {
         _words(name, findings["rows"][kind]): test for name, test in findings["without_training"].get(kind, {}).items()
     }
@@ -115,16 +107,16 @@ def csv_rows(table: ResultTable) -> list[list[Any]]:
 
     `kind` is `network`, `published` for other people's work, or `baseline`.
     """
-    found: list[list[Any]] = []
+    rows: list[list[Any]] = []
     for paper, name, result in table.rows:
         author, accuracy = (paper.author, paper.accuracy) if paper else ("", None)
         kind = "published" if author else "network"
         validation = result["validation"] if result else {}
         mean, deviation = (validation.get("accuracy", {}).get(part) for part in ("mean", "standard_deviation"))
         cells = [kind, name, author, accuracy, validation.get("folds"), mean, deviation]
-        found.append([*cells, *_test_values(result["test"] if result else None)])
-    found += [["baseline", name, *[None] * 5, *_test_values(test)] for name, test in table.baselines.items()]
-    return found
+        rows.append([*cells, *_test_values(result["test"] if result else None)])
+    rows += [["baseline", name, *[None] * 5, *_test_values(test)] for name, test in table.baselines.items()]
+    return rows
 
 
 def markdown(table: ResultTable) -> str:
@@ -151,20 +143,20 @@ def markdown(table: ResultTable) -> str:
 
 def _test_values(test: Mapping[str, Any] | None) -> list[Any]:
     if test is None:
-        return [None] * (1 + 3 * len(FIGURES))
+        return [None] * (1 + 3 * len(METRICS))
     values = [test["rows"]]
-    for figure in FIGURES:
-        values += [test[figure], *(test["intervals"][figure] or (None, None))]
+    for metric in METRICS:
+        values += [test[metric], *(test["intervals"][metric] or (None, None))]
     return values
 
 
 def _test_cells(test: Mapping[str, Any]) -> list[str]:
-    accuracy, *others = (_interval(test, figure, 100 if figure == "accuracy" else 1) for figure in FIGURES)
-    return [accuracy, *others, f"{test['rows']:,}"]
+    cells = (_interval(test, metric, 100 if metric == "accuracy" else 1) for metric in METRICS)
+    return [*cells, f"{test['rows']:,}"]
 
 
-def _interval(test: Mapping[str, Any], figure: str, scale: int) -> str:
-    value, interval = test[figure], test["intervals"][figure]
+def _interval(test: Mapping[str, Any], metric: str, scale: int) -> str:
+    value, interval = test[metric], test["intervals"][metric]
     if value is None:
         return "not defined"
     shown = f"{scale * value:z.2f}"

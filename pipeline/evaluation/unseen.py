@@ -28,19 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unseen:
-    """The test rows of the dataset (`sier`) or of B-T4SA's own split (`clean`).
+    """The test rows of the dataset (`sier`) or of B-T4SA's own split (`clean`)."""
 
-    Attributes:
-        labels: in the order of class ids.
-        frame: id, label (class id); of the dataset also confidence, agreement, decided_by.
-        inputs: the same rows as a network takes them.
-        train: class ids of the rows of train, int64.
-    """
-
-    labels: tuple[str, ...]
-    frame: pd.DataFrame
-    inputs: InputRows
-    train: NDArray[np.int64]
+    labels: tuple[str, ...]  # in the order of class ids
+    frame: pd.DataFrame  # id, label (class id); of the dataset also confidence, agreement, decided_by
+    inputs: InputRows  # the same rows as a network takes them
+    train: NDArray[np.int64]  # class ids of the rows of train
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -51,8 +44,7 @@ class Unseen:
 def open_unseen(kind: str, params: InputParams, context: Context) -> Unseen:
     """Test rows of the kind that a network was trained on, `sier` or `clean`; decoded if they are not yet.
 
-    Raises:
-        UserError: data is missing or damaged, or there is no row to train on or to test with.
+    Raises UserError: data is missing or damaged, or there is no row to train on or to test with.
     """
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415 - torch takes seconds, wrong parameters none
 
@@ -73,15 +65,14 @@ def open_unseen(kind: str, params: InputParams, context: Context) -> Unseen:
 def read_sier(folder: Path, split: str, *, teachers: bool) -> pd.DataFrame:
     """Columns id and label (a class id) of a split, and with `teachers` those of all probabilities; no media.
 
-    Raises:
-        UserError: the dataset is missing or damaged.
+    Raises UserError: the dataset is missing or damaged.
     """
     parts = []
     for marker in shards.read_manifest(folder, "assemble"):
         if Path(marker.part.name).name.startswith(f"{split}-"):
             columns = pq.read_schema(folder / marker.part.name).names
-            found = [name for name in columns if teachers and name.startswith(tables.PROBABILITY_PREFIX)]
-            parts.append(shards.read_part(folder, marker, columns=["id", "label", *found]))
+            scores = [name for name in columns if teachers and name.startswith(tables.PROBABILITY_PREFIX)]
+            parts.append(shards.read_part(folder, marker, columns=["id", "label", *scores]))
     if not parts:
         raise UserError(f"{folder}: no file of split {split}; run: dvc repro assemble")
     frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()

@@ -14,32 +14,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, stats
 
 from models.shapley import Game
+from pipeline.explanation.maps import Floats
 
 KINDS = ("deletion", "insertion")
 LEVEL = 0.95
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What the output does along an order of players.
+    """What the output does along an order of players."""
 
-    Attributes:
-        shares: of the modality's players that have gone or come, float64 [steps + 1], from 0 to 1.
-        values: of the game, float64 [steps + 1].
-    """
-
-    shares: Floats
-    values: Floats
+    shares: Floats  # [steps + 1], of the modality's players that have gone or come, from 0 to 1
+    values: Floats  # [steps + 1], of the game
 
     @property
     def area(self) -> float:
@@ -50,17 +46,10 @@ class Curve:
 def curves(
     game: Game, n_players: int, members: Ints, scores: Mapping[str, Floats], steps: int
 ) -> dict[tuple[str, str], Curve]:
-    """Both curves for each order, from one call of the game with each mask once.
+    """Both curves for each order, by (kind, name of the order), from one call of the game with each mask once.
 
-    Args:
-        game: v(masks: bool [n_masks, n_players]).
-        n_players: of the game.
-        members: the modality's players, int64 [n].
-        scores: float64 [n] by name of the order; largest first, earlier players first among equals.
-        steps: in how many groups players go and come; at most one player each.
-
-    Returns:
-        by (kind, name of the order).
+    `members` are the modality's players. An order's scores [n] say who is first: the largest, among equals the earlier
+    player. Players go and come in so many groups (`steps`) that have at least one player each.
     """
     steps = min(steps, len(members))
     sizes = [len(part) for part in np.array_split(members, steps)]
@@ -73,33 +62,23 @@ def curves(
                 mask = np.ones(n_players, dtype=np.bool_)
                 mask[order[:count] if kind == "deletion" else order[count:]] = False
                 masks.append(mask)
-    distinct, place = np.unique(np.stack(masks), axis=0, return_inverse=True)
-    found = game(distinct)[place.reshape(-1)].reshape(len(scores), len(KINDS), steps + 1)
+    distinct, index = np.unique(np.stack(masks), axis=0, return_inverse=True)
+    answers = game(distinct)[index.reshape(-1)].reshape(len(scores), len(KINDS), steps + 1)
     return {
-        (kind, name): Curve(gone / len(members), found[row, column])
+        (kind, name): Curve(gone / len(members), answers[row, column])
         for row, name in enumerate(scores)
         for column, kind in enumerate(KINDS)
     }
 
 
 def edge_scores(pixels: NDArray[np.floating], players: Ints) -> Floats:
-    """How much is to be seen in each cell of a picture: the mean strength of its edges (Sobel), float64 [n].
-
-    Args:
-        pixels: [3, h, w].
-        players: [h, w], the player of each pixel; -1 for none.
-    """
+    """How much is to be seen in each cell of a picture [3, h, w]: the mean strength of its edges (Sobel)."""
     grey = pixels.mean(axis=0, dtype=np.float64)
     return _means(np.hypot(ndimage.sobel(grey, axis=0), ndimage.sobel(grey, axis=1)), players)
 
 
 def loudness_scores(spectrogram: NDArray[np.floating], players: Ints) -> Floats:
-    """How loud each segment of speech is: the mean of its spectrogram, which is in dB, float64 [n].
-
-    Args:
-        spectrogram: [n_mels, n_frames].
-        players: [n_frames], the player of each frame; -1 for none.
-    """
+    """How loud each segment of speech is: the mean of its spectrogram [n_mels, n_frames], which is in dB."""
     return _means(spectrogram.mean(axis=0, dtype=np.float64), players)
 
 
@@ -113,23 +92,25 @@ def generator_of(seed: int, identity: str) -> Generator:
     return np.random.default_rng([seed, int(hashlib.sha256(identity.encode()).hexdigest()[:16], 16)])
 
 
-def mean_with_interval(values: Floats, samples: int, seed: int) -> dict[str, float | int | None]:
-    """Mean of rows with its bootstrap percentile interval of 95 %: rows, mean, low, high.
+def mean_with_interval(values: ArrayLike, samples: int, seed: int) -> dict[str, Any]:
+    """Mean of rows, without NaN, with its bootstrap percentile interval of 95 %: rows, mean, low, high.
 
     None where there are no rows, and for the interval of a single one. Rows count as independent.
     """
-    if not len(values):
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
         return {"rows": 0, "mean": None, "low": None, "high": None}
-    low: float | None = None
-    high: float | None = None
-    if len(values) > 1:
+    low = high = None
+    if len(numbers) > 1:
         interval = stats.bootstrap(
-            (values,), np.mean, n_resamples=samples, batch=100, confidence_level=LEVEL, method="percentile",
+            (numbers,), np.mean, n_resamples=samples, batch=100, confidence_level=LEVEL, method="percentile",
             rng=np.random.default_rng(seed),
         ).confidence_interval  # fmt: skip
         low, high = float(interval.low), float(interval.high)
-    return {"rows": len(values), "mean": float(values.mean()), "low": low, "high": high}
+    return {"rows": len(numbers), "mean": float(numbers.mean()), "low": low, "high": high}
 
 
 def _means(values: Floats, players: Ints) -> Floats:
+    """The mean of each player's places; a player of -1 is none."""
     return np.asarray(ndimage.mean(values, labels=players, index=np.arange(players.max() + 1)), dtype=np.float64)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -29,24 +28,14 @@ PADDING_INCHES = 0.035
 
 RGBA = tuple[float, float, float, float]
 Token = tuple[str, RGBA | None]
-
-
-@dataclass(frozen=True)
-class Line:
-    """Words with the place where each begins and its width, in inches from the line's begin."""
-
-    words: tuple[tuple[str, float, float, RGBA | None], ...]
+Line = list[tuple[str, float, float, RGBA | None]]  # words: text, begin and width in inches, ground
 
 
 def drawable(text: str) -> str:
     """`text` on one line, without HTML entities; emoji as names in brackets, other signs without glyph as one."""
-    named = emoji.replace_emoji(html.unescape(text), lambda _, data: f" [{_name(data)}] ")
+    named = emoji.replace_emoji(html.unescape(text), lambda _, data: f" [{data['en'].strip(':').replace('_', ' ')}] ")
     signs = "".join(sign if ord(sign) in _signs() or sign.isspace() else MISSING for sign in named)
     return " ".join(signs.split())
-
-
-def _name(data: dict[str, str]) -> str:
-    return data["en"].strip(":").replace("_", " ")
 
 
 def font(size: float, *, bold: bool = False) -> FontProperties:
@@ -64,7 +53,7 @@ def wrapped(tokens: Sequence[Token], size: float, width: float) -> list[Line]:
     """Tokens in lines that are no wider than `width` inches; what is too wide for a line of its own is torn."""
     properties = font(size)
     space = width_of("n n", properties) - width_of("nn", properties)
-    lines: list[list[tuple[str, float, float, RGBA | None]]] = [[]]
+    lines: list[Line] = [[]]
     at = 0.0
     for text, colour in tokens:
         for piece in _pieces(text, properties, width - 2 * PADDING_INCHES):
@@ -75,7 +64,7 @@ def wrapped(tokens: Sequence[Token], size: float, width: float) -> list[Line]:
                 at = 0.0
             lines[-1].append((piece, at + padding, long, colour))
             at += long + 2 * padding + space
-    return [Line(tuple(line)) for line in lines]
+    return lines
 
 
 def plain(text: str) -> list[Token]:
@@ -90,14 +79,12 @@ def draw_lines(figure: Figure, lines: Sequence[Line], left: float, top: float, s
     step = line_height(size)
     for row, line in enumerate(lines):
         baseline = height - top - step * (row + 0.72)
-        for text, at, long, colour in line.words:
+        for text, at, long, colour in line:
             if colour is not None:
+                corner, width = (left + at - PADDING_INCHES, baseline - 0.26 * step), long + 2 * PADDING_INCHES
                 figure.add_artist(
-                    Rectangle(
-                        (left + at - PADDING_INCHES, baseline - 0.26 * step), long + 2 * PADDING_INCHES, 0.9 * step,
-                        facecolor=colour, edgecolor="0.75", linewidth=0.5, transform=inches,
-                    )
-                )  # fmt: skip
+                    Rectangle(corner, width, 0.9 * step, fc=colour, ec="0.75", linewidth=0.5, transform=inches)
+                )
             draw_text(figure, text, left + at, height - baseline, size, colour=ink_on(colour))
 
 
@@ -128,9 +115,7 @@ def ink_on(colour: RGBA | None) -> str:
 def _pieces(text: str, properties: FontProperties, width: float) -> list[str]:
     pieces = []
     while width_of(text, properties) > width and len(text) > 1:
-        cut = len(text) - 1
-        while cut > 1 and width_of(text[:cut], properties) > width:
-            cut -= 1
+        cut = next(cut for cut in range(len(text) - 1, 0, -1) if cut == 1 or width_of(text[:cut], properties) <= width)
         pieces.append(text[:cut])
         text = text[cut:]
     return [*pieces, text]

@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -22,13 +21,14 @@ import pyarrow.parquet as pq
 from models.shapley import MAX_EXACT_PLAYERS, grid_players, grid_shape, segment_players
 from pipeline.engine import shards
 from pipeline.errors import UserError
+from pipeline.explanation.params import ExplainParams
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.networks import trained
+from pipeline.networks.params import InputParams, ModelParams
 
-if TYPE_CHECKING:
-    from pipeline.explanation.params import ExplainParams
-    from pipeline.networks.params import InputParams, ModelParams
+# Exact values of a network that does not factor: 2^12 forwards of a VGG take half an hour.
+MAX_PLAIN_PLAYERS = 12
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,10 @@ class Chosen:
     figure: bool
 
 
-# Exact values of a network that does not factor: 2^12 forwards of a VGG take half an hour.
-MAX_PLAIN_PLAYERS = 12
-
-
 def check_parts(params: ExplainParams, model: ModelParams, inputs: InputParams) -> None:
     """Look before anything is loaded whether pictures and speech can be cut into the parts asked for.
 
-    Raises:
-        UserError: more cells than pixels, more segments than frames, or more players than the methods can take.
+    Raises UserError: more cells than pixels, more segments than frames, or more players than the methods can take.
     """
     size = inputs.image_size_px
     segments = params.segments or 2**params.times
@@ -83,8 +78,7 @@ def check_parts(params: ExplainParams, model: ModelParams, inputs: InputParams) 
 def read_predictions(folder: Path, model: str, labels: Sequence[str]) -> pd.DataFrame:
     """What stage `evaluate` found: id, label, predicted, score (of the predicted label), correct; test rows in order.
 
-    Raises:
-        UserError: the file is missing, damaged or of other labels.
+    Raises UserError: the file is missing, damaged or of other labels.
     """
     path = folder / f"{model}.parquet"
     schema = trained.predictions_schema(labels, fold=False)
@@ -96,20 +90,14 @@ def read_predictions(folder: Path, model: str, labels: Sequence[str]) -> pd.Data
         ) from None
     frame: pd.DataFrame = table.to_pandas()
     probabilities = frame[[tables.PROBABILITY_PREFIX + label for label in labels]].to_numpy()
-    frame["predicted"] = [labels[place] for place in probabilities.argmax(axis=1)]
+    frame["predicted"] = [labels[label] for label in probabilities.argmax(axis=1)]
     frame["score"] = probabilities.max(axis=1).astype(float)
     frame["correct"] = frame["predicted"] == frame["label"]
     return frame[["id", "label", "predicted", "score", "correct"]]
 
 
 def choose(predictions: pd.DataFrame, labels: Sequence[str], count: int | None) -> list[str]:
-    """Ids of the rows to explain, at most `count`, in the order in which they are chosen.
-
-    Args:
-        predictions: see `read_predictions`.
-        labels: in the order of class ids.
-        count: None for all rows.
-    """
+    """Ids of the rows to explain, at most `count` (None: all), in the order in which they are chosen."""
     waiting: dict[tuple[str, bool], list[str]] = {(label, right): [] for label in labels for right in (True, False)}
     for row in predictions.itertuples():
         waiting[str(row.label), bool(row.correct)].append(str(row.id))
@@ -119,8 +107,8 @@ def choose(predictions: pd.DataFrame, labels: Sequence[str], count: int | None) 
     wanted = len(predictions) if count is None else min(count, len(predictions))
     turn = 0
     while len(chosen) < wanted:
-        for place, label in enumerate(labels):
-            right = (turn + place) % 2 == 0
+        for index, label in enumerate(labels):
+            right = (turn + index) % 2 == 0
             ids = waiting[label, right] or waiting[label, not right]
             if ids:
                 chosen.append(ids.pop())
@@ -131,28 +119,22 @@ def choose(predictions: pd.DataFrame, labels: Sequence[str], count: int | None) 
 def tasks(folder: Path, predictions: pd.DataFrame, chosen: Sequence[str], figures: int) -> list[shards.Task]:
     """A task per chosen row; the first `figures` of them get a picture.
 
-    Raises:
-        UserError: the dataset is missing or damaged, or its test rows are not those of the predictions.
+    Raises UserError: the dataset is missing or damaged, or its test rows are not those of the predictions.
     """
-    said = {str(row.id): row for row in predictions.itertuples()}
-    places = {identity: place for place, identity in enumerate(chosen)}
-    found: list[shards.Task] = []
-    known = 0
-    unknown = 0
-    for marker in shards.read_manifest(folder, "assemble"):
-        if not marker.part.name.startswith("data/test-"):
-            continue
-        ids = shards.read_part(folder, marker, columns=["id"])["id"].to_pylist()
-        known += sum(identity in said for identity in ids)
-        unknown += sum(identity not in said for identity in ids)
-        for identity in ids:
-            if identity in places:
-                row = said[identity]
-                payload = Chosen(
-                    marker, identity, str(row.label), str(row.predicted), float(str(row.score)),
-                    places[identity] < figures,
-                )  # fmt: skip
-                found.append(shards.Task(len(found), 1, payload))
-    if unknown or known != len(said):
+    rows = [
+        (marker, identity)
+        for marker in shards.read_manifest(folder, "assemble")
+        if marker.part.name.startswith("data/test-")
+        for identity in shards.read_part(folder, marker, columns=["id"])["id"].to_pylist()
+    ]
+    predicted = {str(row.id): row for row in predictions.itertuples()}
+    if sorted(identity for _, identity in rows) != sorted(predicted):
         raise UserError(f"{folder}: its test rows are not those of data/predictions; run: dvc repro evaluate")
-    return found
+    rank = {identity: index for index, identity in enumerate(chosen)}
+    result: list[shards.Task] = []
+    for marker, identity in rows:
+        if identity in rank:
+            row, figure = predicted[identity], rank[identity] < figures
+            payload = Chosen(marker, identity, str(row.label), str(row.predicted), float(str(row.score)), figure)
+            result.append(shards.Task(len(result), 1, payload))
+    return result

@@ -11,20 +11,19 @@ test split. Intervals hold 95 %; rows count as independent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.explanation.faithfulness import KINDS, Curve, Floats, mean_with_interval
+from pipeline.explanation.faithfulness import KINDS, Curve, mean_with_interval
+from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.table import ORDERS
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.tables import MODALITIES
-
-if TYPE_CHECKING:
-    from pipeline.explanation.params import ExplainParams
 
 REPORTED = [
     "id", "method", "image_baseline", "speech_baseline", "label", "predicted", "residual", "max_difference",
@@ -32,6 +31,7 @@ REPORTED = [
     "interactions", "curves",
 ]  # fmt: skip
 ALL = "all"
+Statistics = Callable[..., dict[str, Any]]  # means with intervals, all by the same draws
 MEANING = {
     "sample": (
         "Labels take turns, and with them right and wrong answers: means over all rows weigh these alike, whatever "
@@ -62,27 +62,21 @@ MEANING = {
 def report_on(
     explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[str, Any], seed: int, reports: Path
 ) -> list[str]:
-    """Write the report and its plots; returns a sentence per finding.
-
-    Args:
-        explanations: columns `REPORTED`, all explanations of the stage.
-        params: of the stage.
-        scale: what the report says first: model, numbers of rows, players.
-        seed: of the bootstrap.
-        reports: folder.
-    """
+    """Write the report, which begins with `scale`, and its plots; returns a sentence per finding."""
     by_baselines = {
         f"{image} + {speech}": explanations[
             (explanations["image_baseline"] == image) & (explanations["speech_baseline"] == speech)
         ]
         for image, speech in params.baselines
     }
-    statistics = _Statistics(params.bootstrap_samples, seed)
-    found = {
+    # Figures have explanations by another method, perhaps.
+    reported = {name: rows[rows["method"] == params.method] for name, rows in by_baselines.items()}
+    statistics = partial(mean_with_interval, samples=params.bootstrap_samples, seed=seed)
+    results = {
         name: {
-            "modality_share": _shares(rows[rows["method"] == params.method], statistics),
-            **_together(rows, params.method, statistics),
-            "faithfulness": _faithfulness(rows[rows["method"] == params.method], statistics),
+            "modality_share": _shares(reported[name], statistics),
+            **_together(reported[name], rows, statistics),
+            "faithfulness": _faithfulness(reported[name], statistics),
         }
         for name, rows in by_baselines.items()
     }
@@ -90,37 +84,29 @@ def report_on(
         **scale,
         "largest_residual": float(explanations["residual"].abs().max()),
         "largest_difference": float(explanations["max_difference"].max()),
-        "baselines": found,
+        "baselines": results,
         "meaning": MEANING,
     }
     write_metrics(reports / "explain.json", findings)
     plots = reports / "plots"
-    write_plot(plots / "modality_share.csv", ("series", "label", "image_share", "low", "high", "rows"), _bars(found))
+    write_plot(plots / "modality_share.csv", ("series", "label", "image_share", "low", "high", "rows"), _bars(results))
     for kind in KINDS:
         for modality in MODALITIES:
-            rows = list(_lines(by_baselines, params, kind, modality))
-            write_plot(plots / f"{kind}_{modality}.csv", ("series", "share", "change", "rows"), rows)
-    return list(_notes(found))
+            lines = _lines(reported, params.deletion_steps, kind, modality)
+            write_plot(plots / f"{kind}_{modality}.csv", ("series", "share", "change", "rows"), lines)
+    return list(_notes(results))
 
 
-class _Statistics:
-    """Means with intervals, all by the same draws."""
-
-    def __init__(self, samples: int, seed: int) -> None:
-        self.samples = samples
-        self.seed = seed
-
-    def __call__(self, values: Sequence[float] | Floats | pd.Series) -> dict[str, Any]:
-        numbers = np.asarray(values, dtype=np.float64)
-        return mean_with_interval(numbers[~np.isnan(numbers)], self.samples, self.seed)
-
-
-def _shares(rows: pd.DataFrame, statistics: _Statistics) -> dict[str, Any]:
+def _shares(rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
     """Share of each modality over all rows and by predicted label, with its spread."""
     groups = {ALL: rows, **{str(label): group for label, group in rows.groupby("predicted")}}
     return {
         name: {
-            modality: {**statistics(shares), **_spread(shares)}
+            modality: {
+                **statistics(shares),
+                "standard_deviation": float(shares.std(ddof=1)) if len(shares) > 1 else None,
+                "quartiles": np.percentile(shares, [25, 50, 75]).tolist(),
+            }
             for modality in MODALITIES
             if len(shares := group[f"{modality}_share"].dropna().to_numpy())
         }
@@ -128,47 +114,37 @@ def _shares(rows: pd.DataFrame, statistics: _Statistics) -> dict[str, Any]:
     }
 
 
-def _spread(values: Floats) -> dict[str, Any]:
-    lower, median, upper = np.percentile(values, [25, 50, 75])
-    return {
-        "standard_deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
-        "quartiles": [float(lower), float(median), float(upper)],
-    }
-
-
-def _together(rows: pd.DataFrame, method: str, statistics: _Statistics) -> dict[str, Any]:
-    """Synergy, and interactions where values are exact; nothing for a network of one modality."""
-    both = rows[(rows["method"] == method) & rows["synergy"].notna()]
+def _together(reported: pd.DataFrame, rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
+    """Synergy, and interactions of all rows with exact values; nothing for a network of one modality."""
+    both = reported[reported["synergy"].notna()]
     if both.empty:
         return {}
     total = both["image_value"].abs() + both["speech_value"].abs()
-    found = {
+    results = {
         "synergy": statistics(both["synergy"]),
         "synergy_ratio": statistics((both["synergy"].abs() / total).where(total > 0, np.nan)),
     }
-    exact = rows[rows["interactions"].notna()]
-    if len(exact):
-        strength = [float(np.abs(values).sum()) for values in exact["interactions"]]
-        found["interaction_strength"] = statistics(strength)
-    return found
+    strength = [float(np.abs(values).sum()) for values in rows["interactions"].dropna()]
+    if strength:
+        results["interaction_strength"] = statistics(strength)
+    return results
 
 
-def _faithfulness(rows: pd.DataFrame, statistics: _Statistics) -> dict[str, Any]:
+def _faithfulness(rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
     """Areas by modality and kind: of each order, and what the map has over the controls row by row."""
-    found: dict[str, Any] = {}
+    first, *controls = ORDERS
+    results: dict[str, Any] = {}
     for modality in MODALITIES:
         for kind in KINDS:
             areas = {
                 order: np.array([curve.area for curve in _curves(rows, modality, kind, order)]) for order in ORDERS
             }
-            first, *controls = ORDERS
-            if not len(areas[first]):
-                continue
-            found.setdefault(modality, {})[kind] = {
-                **{order: statistics(values) for order, values in areas.items()},
-                **{f"{first}_minus_{other}": statistics(areas[first] - areas[other]) for other in controls},
-            }
-    return found
+            if len(areas[first]):
+                results.setdefault(modality, {})[kind] = {
+                    **{order: statistics(values) for order, values in areas.items()},
+                    **{f"{first}_minus_{other}": statistics(areas[first] - areas[other]) for other in controls},
+                }
+    return results
 
 
 def _curves(rows: pd.DataFrame, modality: str, kind: str, order: str) -> Iterator[Curve]:
@@ -178,36 +154,34 @@ def _curves(rows: pd.DataFrame, modality: str, kind: str, order: str) -> Iterato
                 yield Curve(np.asarray(curve["shares"]), np.asarray(curve["values"]))
 
 
-def _bars(found: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    for baselines, figures in found.items():
-        for label, shares in figures["modality_share"].items():
+def _bars(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for baselines, result in results.items():
+        for label, shares in result["modality_share"].items():
             if "image" in shares:
                 yield baselines, label, *(shares["image"][key] for key in ("mean", "low", "high", "rows"))
 
 
-def _lines(
-    by_baselines: Mapping[str, pd.DataFrame], params: ExplainParams, kind: str, modality: str
-) -> Iterator[tuple[Any, ...]]:
+def _lines(reported: Mapping[str, pd.DataFrame], steps: int, kind: str, modality: str) -> Iterator[tuple[Any, ...]]:
     """Mean change of the output along each order; rows with fewer parts are interpolated."""
-    shares = np.linspace(0, 1, params.deletion_steps + 1)
-    for baselines, rows in by_baselines.items():
+    shares = np.linspace(0, 1, steps + 1)
+    for baselines, rows in reported.items():
         for order in ORDERS:
-            curves = list(_curves(rows[rows["method"] == params.method], modality, kind, order))
-            if curves:
-                changes = [np.interp(shares, curve.shares, curve.values - curve.values[0]) for curve in curves]
+            curves = _curves(rows, modality, kind, order)
+            changes = [np.interp(shares, curve.shares, curve.values - curve.values[0]) for curve in curves]
+            if changes:
                 for share, change in zip(shares, np.mean(changes, axis=0), strict=True):
-                    yield f"{order}, {baselines}", share, change, len(curves)
+                    yield f"{order}, {baselines}", share, change, len(changes)
 
 
-def _notes(found: Mapping[str, Any]) -> Iterator[str]:
+def _notes(results: Mapping[str, Any]) -> Iterator[str]:
     """A sentence per finding and pair of baselines."""
-    for baselines, figures in found.items():
-        share = figures["modality_share"][ALL].get("image")
+    for baselines, result in results.items():
+        share = result["modality_share"][ALL].get("image")
         if share is not None:
             yield f"{baselines}: pictures make up {_percent(share)} of what moves the answer, speech the rest"
-        if "synergy_ratio" in figures:
-            yield f"{baselines}: what the two add only together is {_percent(figures['synergy_ratio'])} of that"
-        for modality, kinds in figures["faithfulness"].items():
+        if "synergy_ratio" in result:
+            yield f"{baselines}: what the two add only together is {_percent(result['synergy_ratio'])} of that"
+        for modality, kinds in result["faithfulness"].items():
             lower, higher = kinds["deletion"], kinds["insertion"]
             yield (
                 f"{baselines}: {modality} maps: deletion {_against(lower)}, insertion {_against(higher)}; "

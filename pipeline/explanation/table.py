@@ -6,15 +6,24 @@ Out  the columns of `EXPLANATION` that hold its numbers; one record per explaine
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from models.pair.explanation import PairExplanation
 from models.pair.players import Players
+from pipeline.engine import files, shards
+from pipeline.engine.rejects import rejects_table
+from pipeline.engine.work import Work
+from pipeline.frame.stage import Context
 
 FILE = "explanations.parquet"
+ROWS_PER_GROUP = 500  # of the Parquet file; what is in memory at once
 ORDERS = ("map", "random", "control")
 
 CURVE = pa.struct(
@@ -74,7 +83,6 @@ ROW = pa.schema({"id": pa.string(), "explanations": pa.list_(EXPLANATION), "figu
 def numbers(explanation: PairExplanation, players: Players) -> dict[str, Any]:
     """The columns of `EXPLANATION` that hold an explanation's numbers."""
     total = abs(explanation.image_value) + abs(explanation.speech_value)
-    image, speech = np.split(explanation.values, [players.n_image])
     interactions = explanation.interactions
     names = (
         "v_full", "v_empty", "v_image", "v_speech", "residual", "max_difference", "image_value", "speech_value",
@@ -85,8 +93,8 @@ def numbers(explanation: PairExplanation, players: Players) -> dict[str, Any]:
         "sum": float(explanation.values.sum()),
         "image_share": abs(explanation.image_value) / total if total else None,
         "speech_share": abs(explanation.speech_value) / total if total else None,
-        "image_values": image,
-        "speech_values": speech,
+        "image_values": explanation.values[: players.n_image],
+        "speech_values": explanation.values[players.n_image :],
         "interactions": None if interactions is None else interactions.ravel(),
         "image_map": explanation.image_map.ravel().astype(np.float32) if players.n_image else [],
         "speech_map": explanation.speech_map if players.n_speech else [],
@@ -94,3 +102,25 @@ def numbers(explanation: PairExplanation, players: Players) -> dict[str, Any]:
         "words": [],
         "curves": [],
     }
+
+
+def publish(
+    work: Work, markers: Sequence[shards.Marker], rejects: Sequence[tuple[str, str, str]], context: Context
+) -> None:
+    """Join the finished rows to the stage's output, in the order of the dataset."""
+
+    def write(path: Path) -> None:
+        with pq.ParquetWriter(path, pa.schema(EXPLANATION.fields), compression="zstd") as writer:
+            for start in range(0, len(markers), ROWS_PER_GROUP):
+                parts = [shards.read_part(work.folder, marker) for marker in markers[start : start + ROWS_PER_GROUP]]
+                rows = pa.concat_tables(parts)
+                for name, figure in zip(rows["id"].to_pylist(), rows["figure"].to_pylist(), strict=True):
+                    if figure is not None:
+                        files.write_bytes(new / "figures" / f"{name}.png", figure)
+                flat = rows["explanations"].combine_chunks().flatten()
+                writer.write_table(pa.Table.from_struct_array(flat))
+
+    with files.replacing(context.paths.data / "explanations") as new:
+        (new / "figures").mkdir()
+        files.write_atomically(new / FILE, write)
+        files.write_atomically(new / "rejects.parquet", partial(pq.write_table, rejects_table(rejects)))

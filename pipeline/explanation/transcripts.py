@@ -1,16 +1,18 @@
-"""Which words are spoken, and when: Whisper tiny.en on a recording, and on what the percentile rule leaves of it.
+"""Which words are spoken, when, and what they count: Whisper tiny.en on a recording, and on what the percentile leaves.
 
 In   waveform: float32 [samples], mono, 16 kHz; attribution of each frame of speech, float64 [n_frames]
-Out  `Word`s with times in seconds; the recording with its least important frames silenced (section 3.3 of the paper)
+Out  `Word`s with times in seconds, and with the attribution that lies inside their intervals (`ScoredWord`s)
+     the recording with its least important frames silenced (section 3.3 of the paper)
 
 Weights are those of the packaged model that the speech teacher's encoder uses, so nothing is downloaded. Words are
-searched with one thread and without sampling, so that equal recordings give equal words.
+searched with one thread and without sampling, so that equal recordings give equal words. Words are scored on the whole
+recording: recognisers invent words in audio with holes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from faster_whisper import WhisperModel
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from models.weights.whisper_weights import MODEL_FILE
+from pipeline.explanation.maps import Floats
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 
 BEAM_SIZE = 5
@@ -36,11 +39,17 @@ class Word:
     end_seconds: float
 
 
+@dataclass(frozen=True)
+class ScoredWord(Word):
+    """A word with the sum of the attribution inside its interval."""
+
+    value: float
+
+
 class Transcriber:
     """Speech to text with word times, on the CPU.
 
-    Raises:
-        UserError: the package with the weights is missing or holds other weights.
+    Raises UserError: the package with the weights is missing or holds other weights.
     """
 
     def __init__(self) -> None:
@@ -60,9 +69,9 @@ class Transcriber:
                 waveform, language="en", beam_size=BEAM_SIZE, temperature=0.0, word_timestamps=True,
                 condition_on_previous_text=False, max_new_tokens=min(tokens, MAX_TOKENS),
             )  # fmt: skip
-            heard = [word for segment in segments for word in segment.words or ()]
+            parts = [part for segment in segments for part in segment.words or ()]
         words: list[Word] = []
-        for part in heard:
+        for part in parts:
             if words and not part.word.startswith(" "):  # the recogniser tears "half-time" and "8,000"
                 last = words.pop()
                 words.append(Word(last.text + part.word.rstrip(), last.start_seconds, float(part.end)))
@@ -76,31 +85,43 @@ def text_of(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def frames_kept(frame_values: NDArray[np.float64], percentile: float) -> NDArray[np.bool_]:
-    """The frames whose value is not below the percentile of all, bool [n_frames].
+def frames_kept(frame_values: Floats, percentile: float) -> NDArray[np.bool_]:
+    """The frames of speech, without padding, whose value is not below the percentile (30 in the paper) of all.
 
     Strictly below: frames with the very value of the percentile stay, and so do all where all values are equal.
-
-    Args:
-        frame_values: of the frames of speech, without padding.
-        percentile: in [0, 100]; 30 in the paper.
     """
     kept: NDArray[np.bool_] = frame_values >= np.percentile(frame_values, percentile)
     return kept
 
 
 def silence_frames(waveform: Waveform, kept: NDArray[np.bool_], seconds_per_frame: float) -> Waveform:
-    """A copy of the recording with zeros in the frames that are not kept.
-
-    What lies behind the last frame stays.
-
-    Args:
-        waveform: float32 [samples], 16 kHz.
-        kept: bool [n_frames]; frame n begins at n * seconds_per_frame.
-        seconds_per_frame: duration of a frame.
-    """
+    """A copy of the recording with zeros in the frames that are not kept. What lies behind the last frame stays."""
     bounds = np.rint(np.arange(len(kept) + 1) * seconds_per_frame * SAMPLING_RATE_HZ).astype(np.int64)
     silenced = waveform.copy()
     for frame in np.flatnonzero(~kept):
         silenced[bounds[frame] : bounds[frame + 1]] = 0
     return silenced
+
+
+def score_words(words: Sequence[Word], frame_values: Floats, seconds_per_frame: float) -> tuple[ScoredWord, ...]:
+    """Each word with the attribution between its start and its end.
+
+    A frame is shared out by time, so that words which follow each other without a gap sum to what lies below them;
+    pauses keep their own.
+    """
+    until = np.concatenate([[0.0], np.cumsum(frame_values)])  # attribution before each frame's begin
+    begins = np.arange(len(until)) * seconds_per_frame
+    ends = np.array([[word.start_seconds, word.end_seconds] for word in words]).reshape(-1, 2)
+    values = np.diff(np.interp(ends, begins, until), axis=1)[:, 0]
+    return tuple(ScoredWord(**asdict(word), value=float(value)) for word, value in zip(words, values, strict=True))
+
+
+def top_words(words: Sequence[ScoredWord], count: int) -> tuple[ScoredWord, ...]:
+    """The words that speak most for the label, largest attribution first; earlier ones first among equals."""
+    speaking = [word for word in words if word.value > 0]
+    return tuple(sorted(speaking, key=lambda word: (-word.value, word.start_seconds))[:count])
+
+
+def word_boundaries(words: Sequence[Word], seconds_per_frame: float) -> list[int]:
+    """The frame in which each word but the first begins, for `models.pair.players.word_segments`."""
+    return [round(word.start_seconds / seconds_per_frame) for word in words[1:]]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.frame.metrics_files import read_json
 
 FILES = "files"  # the corpus itself, or a link to it
 MANIFEST = "manifest.json"
@@ -17,14 +16,5 @@ LOCAL_COPY = "local copy"
 
 
 def read_manifest(corpus_folder: Path) -> dict[str, Any]:
-    """Origin (`SAMPLE` or `LOCAL_COPY`) and files of an acquired corpus.
-
-    Raises:
-        UserError: the corpus has not been acquired.
-    """
-    path = corpus_folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro acquire@{corpus_folder.name}") from None
-    return manifest
+    """Origin (`SAMPLE` or `LOCAL_COPY`) and files of a corpus; UserError if it has not been acquired."""
+    return read_json(corpus_folder / MANIFEST, f"dvc repro acquire@{corpus_folder.name}")

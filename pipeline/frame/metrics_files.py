@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.engine import files
+from pipeline.errors import UserError
 
 DIGITS = 6
 
@@ -19,6 +20,17 @@ DIGITS = 6
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """A nested mapping as JSON, numbers rounded to 6 digits."""
     files.write_bytes(path, (json.dumps(_plain(metrics), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """What such a file holds; UserError, with the command that is the `remedy`, if it is missing or damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: missing or damaged; run: {remedy}")
+    return value
 
 
 def write_plot(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -33,14 +45,10 @@ def write_plot(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 def _plain(value: Any) -> Any:
     if isinstance(value, str):  # most cells of the long files
         return value
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        return round(value, DIGITS)
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, float | np.floating):
-        return round(float(value), DIGITS)
-    if isinstance(value, np.integer):
-        return int(value)
-    return value
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

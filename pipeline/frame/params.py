@@ -1,15 +1,14 @@
 """Read a section of `params.yaml` into its frozen dataclass, strictly.
 
-Each stage declares its own section as a pydantic dataclass beside the code that uses it (see `params_dataclass`);
-unknown keys, wrong types and impossible values are refused with one line that names section.key, the value and what
-is allowed.
+Each stage declares its own section as a pydantic dataclass beside the code that uses it; unknown keys, wrong types and
+impossible values are refused with one line that names section.key, the value and what is allowed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -35,18 +34,14 @@ T = TypeVar("T")
 
 
 def read_params(path: Path) -> dict[str, Any]:
-    """All sections of a params file, as plain values.
-
-    Raises:
-        UserError: the file is missing, is not YAML or is not a mapping of sections.
-    """
+    """All sections of a params file, as plain values; UserError if it is missing, no YAML or no mapping of sections."""
     try:
         sections = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the project's folder, which holds {PARAMS_FILE}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where else ""
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(sections, dict):
@@ -57,8 +52,7 @@ def read_params(path: Path) -> dict[str, Any]:
 def section(sections: dict[str, Any], name: str, kind: type[T]) -> T:
     """The section `name` ("label", or "score.speech" for a nested one) as an instance of `kind`.
 
-    Raises:
-        UserError: one line that names the first offending key, its value and what is allowed.
+    Raises UserError, which names the first offending key, its value and what is allowed.
     """
     value: Any = sections
     for part in name.split("."):
@@ -71,6 +65,15 @@ def section(sections: dict[str, Any], name: str, kind: type[T]) -> T:
         return TypeAdapter(kind).validate_json(json.dumps(value))
     except ValidationError as error:
         raise UserError(f"{PARAMS_FILE}: {_first_problem(name, kind, error)}") from None
+
+
+def expect_network_of_sier(sections: Mapping[str, Any], where: str, name: str) -> None:
+    """Raises UserError where the parameter `where` names no network, or one whose rows are not those of data/sier."""
+    models = section(dict(sections), "models", dict[str, dict[str, Any]])
+    if name not in models:
+        raise UserError(f"{PARAMS_FILE}: {where} = {name}: expected a key of models: {', '.join(models)}")
+    if (rows := models[name].get("rows")) != "sier":
+        raise UserError(f"{PARAMS_FILE}: {where} = {name}: expected a network of rows: sier, found rows: {rows}")
 
 
 def _refuse_foreign(name: str, value: Any) -> None:
@@ -127,15 +130,15 @@ def _members(kind: Any) -> dict[str, Any]:
     """The dataclasses that a type may be, by the tag of each; one alone without."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    found = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
-    members: list[Any] = [member for member in found if is_dataclass(member)]
+    types = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    members: list[Any] = [member for member in types if is_dataclass(member)]
     return {tag: member for member in members for tag in (_tags(member) if len(members) > 1 else [""])}
 
 
 def _tags(member: Any) -> list[str]:
     """Values of the one-valued keys of a dataclass (`kind: Literal["probe"]`)."""
-    types = [found for found in get_type_hints(member).values() if get_origin(found) is Literal]
-    return [str(get_args(found)[0]) for found in types if len(get_args(found)) == 1]
+    values = [get_args(kind) for kind in get_type_hints(member).values() if get_origin(kind) is Literal]
+    return [str(only) for only, *others in values if not others]
 
 
 def _inner(kind: Any, part: str) -> Any:

@@ -31,12 +31,9 @@ OUT_OF_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "b
 
 
 def exit_code(name: str, work: Callable[[], int], *, stopped: str = "stopped; run the same command to go on") -> int:
-    """Do `work`, which returns an exit code; whatever a user can cause ends in one line.
+    """Do `work`, which returns an exit code; whatever a user can cause ends in one line that begins with `name`.
 
-    Args:
-        name: of the stage or command, at the line's beginning.
-        work: raises an error only for a defect of the project, which keeps its traceback.
-        stopped: what a stop by signal leaves behind.
+    An error that is raised is a defect of the project and keeps its traceback.
     """
     lifecycle.on_sigterm_stop()
     try:

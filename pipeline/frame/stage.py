@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
@@ -26,14 +26,10 @@ from pipeline.frame.running import exit_code, say
 
 @dataclass(frozen=True, config=STRICT)
 class BaseParams:
-    """Section `base`: what several stages share.
+    """Section `base`: what several stages share."""
 
-    Attributes:
-        seed: every random choice of every stage derives from it.
-        labels: the dataset's labels, in the order of their class ids.
-    """
-
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]  # every random choice of every stage derives from it
+    # The dataset's, in the order of their class ids.
     labels: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
 
     @field_validator("labels")
@@ -46,15 +42,10 @@ class BaseParams:
 
 @plain_dataclass(frozen=True)
 class Paths:
-    """Where things lie below the project's folder.
-
-    Attributes:
-        root: the project's folder.
-        store: folder or store for unfinished shards elsewhere.
-    """
+    """Where things lie below the project's folder."""
 
     root: Path
-    store: Folder | None = None
+    store: Folder | None = None  # where unfinished shards lie elsewhere
 
     @property
     def data(self) -> Path:
@@ -84,21 +75,13 @@ class Paths:
 
 @plain_dataclass(frozen=True)
 class Context:
-    """Everything a stage needs besides its own parameters.
-
-    Attributes:
-        base: section `base`.
-        paths: of the project.
-        engine: for work on shards.
-        item: corpus, modality or model of `stage@item`.
-        sections: all of params.yaml as plain values, for stages that read a further section.
-    """
+    """Everything a stage needs besides its own parameters."""
 
     base: BaseParams
     paths: Paths
     engine: Engine
-    item: str = ""
-    sections: Mapping[str, Any] = field(default_factory=dict)
+    item: str = ""  # corpus, modality or model of `stage@item`
+    sections: Mapping[str, Any] = field(default_factory=dict)  # all of params.yaml, for stages that read a further one
 
 
 @plain_dataclass(frozen=True)
@@ -126,12 +109,12 @@ def stage_main(
 
     Args:
         stage: name of the module, of the stage in dvc.yaml and of the section in params.yaml.
-        kind: dataclass of the section; or, for a stage with items, that of `<section>.<item>` for each item: the item
-            follows the stage's name, as in `python -m pipeline.acquire iemocap`.
+        kind: dataclass of the section; or, by item, of the sections `<stage>.<item>` of a stage whose item follows its
+            name, as in `python -m pipeline.acquire iemocap`.
         run: the stage's work.
         arguments: of the command line; by default those of this process.
         items: section whose keys are the stage's items, where all of them share the section `<stage>`.
-        sharded: whether a part of the stage can be run by `SIER_SHARD`: it maps shards and then publishes.
+        sharded: whether `SIER_SHARD` can run it in parts: it maps shards and then publishes.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
     if isinstance(kind, Mapping):
@@ -155,7 +138,7 @@ def stage_main(
             paths = Paths(Path(), store_from_environment())
             context = Context(section(sections, "base", BaseParams), paths, engine, item, sections)
             try:
-                with _locked(paths.work / name, engine.part):
+                with _locked(paths.work, name, engine.part):
                     report = run(params, context)
                     for folder in (paths.reports, paths.work):
                         files.remove_left_behind(folder)
@@ -171,15 +154,13 @@ def stage_main(
 
 
 @contextmanager
-def _locked(path: Path, part: parts.Part | None) -> Iterator[None]:
+def _locked(work: Path, name: str, part: parts.Part | None) -> Iterator[None]:
     """One run of the stage at a time, or one run of each of its parts."""
-    if part is None:
-        with lifecycle.only_run(path.with_name(f"{path.name}.lock")):
-            yield
-    else:
-        own = path.with_name(f"{path.name}.part-{part.index}-of-{part.count}.lock")
-        with lifecycle.only_run(path.with_name(f"{path.name}.lock"), shared=True), lifecycle.only_run(own):
-            yield
+    with ExitStack() as locks:
+        locks.enter_context(lifecycle.only_run(work / f"{name}.lock", shared=part is not None))
+        if part is not None:
+            locks.enter_context(lifecycle.only_run(work / f"{name}.part-{part.index}-of-{part.count}.lock"))
+        yield
 
 
 def _print_report(name: str, report: Report) -> None:

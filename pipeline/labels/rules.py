@@ -1,4 +1,4 @@
-"""How two teachers' probabilities become one label (paper, section 3.1), free of files and stages.
+"""How two teachers' probabilities become one label (paper, section 3.1).
 
 Probabilities are float32 [rows, classes], one array per modality; the two teachers may know different classes.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import pydantic
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.frame import tables
+from pipeline.frame.params import STRICT
 
 Rule = Literal["max_probability", "agreement"]
 DOMINANT_SHARE = 0.9  # of the kept rows; a modality that decides more is named wherever the labels are described
@@ -20,19 +24,35 @@ BELOW_THRESHOLD = "below_threshold"
 DISAGREE = "teachers_disagree"
 
 
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class LabelParams:
+    """Section `label`: the least confidence of a kept row, and what label each class of the teachers becomes."""
+
+    rule: Rule
+    threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
+    remap: dict[str, str]
+
+
+def read_rule(labels: Path) -> LabelParams:
+    """The rule that stage label wrote beside its rows, in the folder data/labels.
+
+    Raises UserError: the file is missing or damaged.
+    """
+    path = labels / tables.RULE_FILE
+    try:
+        return pydantic.TypeAdapter(LabelParams).validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: missing or damaged; run: dvc repro label") from None
+
+
 @dataclass(frozen=True)
 class Votes:
-    """What each teacher says by itself, per row.
-
-    Attributes:
-        speech_label, image_label: class of the largest probability, str [rows]; of equal ones the first.
-        speech_max, image_max: that probability, float32 [rows] (max_1 and max_2 of the paper).
-    """
+    """What each teacher says by itself, [rows]: the class of its largest probability; of equal ones the first."""
 
     speech_label: NDArray[np.str_]
-    speech_max: NDArray[np.float32]
+    speech_max: NDArray[np.float32]  # that probability: max_1 of the paper
     image_label: NDArray[np.str_]
-    image_max: NDArray[np.float32]
+    image_max: NDArray[np.float32]  # max_2
 
     @property
     def agree(self) -> NDArray[np.bool_]:
@@ -56,10 +76,7 @@ class Votes:
 
 
 def votes(
-    speech: NDArray[np.float32],
-    speech_classes: Sequence[str],
-    image: NDArray[np.float32],
-    image_classes: Sequence[str],
+    speech: NDArray[np.float32], speech_classes: Sequence[str], image: NDArray[np.float32], image_classes: Sequence[str]
 ) -> Votes:
     """Each teacher's choice for each row."""
     return Votes(
@@ -70,15 +87,15 @@ def votes(
     )
 
 
-def drop_reasons(rule: Rule, threshold: float, found: Votes) -> NDArray[np.str_]:
+def drop_reasons(rule: Rule, threshold: float, teachers: Votes) -> NDArray[np.str_]:
     """Why a row is dropped, [rows]; empty where it is kept.
 
     `max_probability` keeps a row whose confidence is at least `threshold`; `agreement` asks besides that both teachers
     name the same class. The comparison is in float32, so that a stored 0.7 reaches a threshold of 0.7.
     """
-    reasons = np.where(found.confidence < np.float32(threshold), BELOW_THRESHOLD, "")
+    reasons = np.where(teachers.confidence < np.float32(threshold), BELOW_THRESHOLD, "")
     if rule == "agreement":
-        reasons = np.where((reasons == "") & ~found.agree, DISAGREE, reasons)
+        reasons = np.where((reasons == "") & ~teachers.agree, DISAGREE, reasons)
     return reasons
 
 
@@ -92,8 +109,7 @@ def dominant_modality(share_decided_by_speech: float) -> str | None:
 def remap(source_labels: NDArray[np.str_], mapping: Mapping[str, str]) -> NDArray[np.str_]:
     """The dataset's labels for teacher classes (paper: excitement -> happy, disgust -> hate).
 
-    Raises:
-        UserError: a class has no entry in the map.
+    Raises UserError: a class has no entry in the map.
     """
     unknown = sorted(set(source_labels.tolist()) - set(mapping))
     if unknown:

@@ -5,6 +5,7 @@ Labels that describe a voice or a camera do not go with the sentiment; labels th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,45 +18,29 @@ INTERVAL = (2.5, 97.5)  # percentiles
 
 @dataclass(frozen=True)
 class Association:
-    """Cramer's V between two nominal variables, with a bootstrap interval; None where it is not defined.
+    """Cramer's V between two nominal variables, with a 95 % bootstrap interval; None where it is not defined.
 
     V is 0 for independence and 1 where one variable tells the other. On few rows it is above 0 by chance alone, and so
-    is its interval: what chance gives is told by `by_chance`.
-
-    Attributes:
-        rows: of the table.
-        cramers_v: V.
-        low: of its 95 % interval.
-        high: of its 95 % interval.
-        by_chance: mean V where the same sentiments are dealt to the same labels at random.
-        share_by_chance: of 1,000 such deals, and the table itself, that reach V: a permutation test's p-value.
+    is its interval: `by_chance` says what chance gives.
     """
 
     rows: int
     cramers_v: float | None = None
     low: float | None = None
     high: float | None = None
-    by_chance: float | None = None
-    share_by_chance: float | None = None
+    by_chance: float | None = None  # mean V where the same sentiments are dealt to the same labels at random
+    share_by_chance: float | None = None  # of such deals, and the table itself, that reach V: a permutation p-value
 
 
 def contingency(
     labels: Sequence[str], sentiments: Sequence[str], label_names: Sequence[str], sentiment_names: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Counts, [sentiments, labels].
-
-    Raises:
-        ValueError: a name that is not among those given.
-    """
-    table = np.zeros((len(sentiment_names), len(label_names)), dtype=np.int64)
-    row_of = {name: place for place, name in enumerate(sentiment_names)}
-    column_of = {name: place for place, name in enumerate(label_names)}
-    try:
-        rows, columns = [row_of[name] for name in sentiments], [column_of[name] for name in labels]
-    except KeyError as error:
-        raise ValueError(f"{error} is not among {label_names} or {sentiment_names}") from None
-    np.add.at(table, (rows, columns), 1)
-    return table
+    """Counts, [sentiments, labels]. Raises ValueError: a name that is not among those given."""
+    for names, known in ((labels, label_names), (sentiments, sentiment_names)):
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f"{unknown[0]!r} is not among {label_names} or {sentiment_names}")
+    pairs = Counter(zip(sentiments, labels, strict=True))
+    return np.array([[pairs[sentiment, label] for label in label_names] for sentiment in sentiment_names])
 
 
 def associate(table: NDArray[np.int64], seed: int) -> Association:
@@ -76,11 +61,11 @@ def associate(table: NDArray[np.int64], seed: int) -> Association:
 
 def _dealt(table: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """A random table with the same sums of rows and columns: rows of the data shuffled, without the rows."""
-    left = table.sum(axis=0)
+    remaining = table.sum(axis=0)
     dealt = np.empty_like(table)
-    for place, count in enumerate(table.sum(axis=1)):
-        dealt[place] = rng.multivariate_hypergeometric(left, count, method="marginals")
-        left = left - dealt[place]
+    for row, count in enumerate(table.sum(axis=1)):
+        dealt[row] = rng.multivariate_hypergeometric(remaining, count, method="marginals")
+        remaining = remaining - dealt[row]
     return dealt
 
 
@@ -90,9 +75,7 @@ def _cramers_v(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     All tables at once: `scipy.stats.contingency.association` takes a millisecond for each, and a second to import.
     """
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    expected = (
-        rows[:, :, np.newaxis] * columns[:, np.newaxis, :] / np.maximum(1, tables.sum(axis=(1, 2)))[:, None, None]
-    )
+    expected = rows[:, :, None] * columns[:, None, :] / np.maximum(1, tables.sum(axis=(1, 2)))[:, None, None]
     difference = (tables - expected) ** 2
     chi_squared = np.divide(difference, expected, out=np.zeros_like(difference), where=expected > 0).sum(axis=(1, 2))
     degrees = np.minimum((rows > 0).sum(axis=1), (columns > 0).sum(axis=1)) - 1

@@ -34,19 +34,12 @@ Waveform = NDArray[np.float32]
 
 @dataclass(frozen=True, config=STRICT)
 class SpeechLimits:
-    """What speech must be like to be kept.
+    """What speech must be like to be kept."""
 
-    Attributes:
-        min_duration_seconds: shorter is a defect of the voice, not an utterance.
-        max_duration_seconds: longer overruns the teachers' and networks' windows.
-        min_rms: root mean square, full scale = 1, below which it counts as silence.
-        max_clipped_share: of samples at full scale, above which it counts as clipped.
-    """
-
-    min_duration_seconds: Annotated[float, Field(gt=0)]
-    max_duration_seconds: Annotated[float, Field(gt=0)]
-    min_rms: Annotated[float, Field(ge=0, le=1)]
-    max_clipped_share: Annotated[float, Field(ge=0, le=1)]
+    min_duration_seconds: Annotated[float, Field(gt=0)]  # shorter is a defect of the voice, not an utterance
+    max_duration_seconds: Annotated[float, Field(gt=0)]  # longer overruns the teachers' and networks' windows
+    min_rms: Annotated[float, Field(ge=0, le=1)]  # root mean square, full scale = 1, below which it counts as silence
+    max_clipped_share: Annotated[float, Field(ge=0, le=1)]  # of samples at full scale, above which it counts as clipped
 
     @field_validator("max_duration_seconds")
     @classmethod
@@ -64,11 +57,7 @@ def resample(waveform: Waveform, from_hz: int, to_hz: int = SAMPLING_RATE_HZ) ->
 
 
 def check_speech(waveform: Waveform, sampling_rate_hz: int, limits: SpeechLimits) -> float:
-    """Duration in seconds of speech within `limits`.
-
-    Raises:
-        RowError: not finite, too short, too long, silent or clipped.
-    """
+    """Duration in seconds of speech within `limits`; `RowError` if it is outside, or not finite."""
     duration_seconds = len(waveform) / sampling_rate_hz
     if not np.isfinite(waveform).all():
         raise RowError("speech_not_finite", "the voice returned samples that are not numbers")
@@ -81,9 +70,8 @@ def check_speech(waveform: Waveform, sampling_rate_hz: int, limits: SpeechLimits
         raise RowError("speech_silent", f"root mean square {rms:.5f}, at least {limits.min_rms}")
     clipped = float(np.mean(np.abs(waveform) >= FULL_SCALE))
     if clipped > limits.max_clipped_share:
-        raise RowError(
-            "speech_clipped", f"{clipped:.2%} of samples at full scale, at most {limits.max_clipped_share:.2%}"
-        )
+        share = f"{clipped:.2%} of samples at full scale, at most {limits.max_clipped_share:.2%}"
+        raise RowError("speech_clipped", share)
     return duration_seconds
 
 
@@ -97,9 +85,7 @@ def encode_flac(waveform: Waveform, sampling_rate_hz: int) -> bytes:
 def decode(source: bytes | Path) -> Waveform:
     """Any sound file as mono 16 kHz; several channels are averaged. What the header says of the length is not believed.
 
-    Raises:
-        RowError: it cannot be decoded, is empty, lasts longer than `MAX_DURATION_SECONDS`, has a sampling rate outside
-            `RATES_HZ`, or samples that are not numbers.
+    Raises RowError if it is damaged, empty or outside the limits above.
     """
     try:
         with soundfile.SoundFile(_Bytes(source) if isinstance(source, bytes) else source) as file:

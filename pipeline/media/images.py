@@ -1,9 +1,5 @@
 """Untrusted bytes to a picture, and a picture to JPEG bytes and hashes.
 
-In   the bytes of a file that claims to be an image
-Out  `decode_image`: PIL image, RGB, upright, at least `min_side_px` on each side
-     `encode_jpeg`: JPEG bytes without metadata; `pixel_sha256`: hex; `perceptual_hash`: 32 bytes = 256 bits
-
 The header is judged before any pixel is decoded, so that a bomb costs nothing.
 """
 
@@ -34,29 +30,14 @@ _JPEG_SCAN = b"\xff\xda"
 # What PIL and its plugins raise on bytes that are not what they claim to be. EOFError, struct.error and the rest come
 # from plugins that read fields without looking whether they are there.
 _DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    ZeroDivisionError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
+    OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, NotImplementedError,
+    struct.error, zlib.error,
+)  # fmt: skip
 _TRUNCATION_SIGNS = ("truncated", "unexpected end", "not enough", "premature end", "broken data stream")
 
 
 def decode_image(data: bytes, *, min_side_px: int, max_pixels: int) -> Image.Image:
-    """The picture in `data`: RGB, EXIF orientation applied, transparency on white, first frame of an animation.
-
-    Args:
-        data: a whole file.
-        min_side_px: smallest allowed width and height.
-        max_pixels: largest allowed width x height, as declared by the header.
+    """The picture in a file: RGB, EXIF orientation applied, transparency on white, first frame of an animation.
 
     Raises:
         RowError: `image_unreadable` (no image, or damaged), `image_truncated` (ends too early),
@@ -88,12 +69,9 @@ def decode_image(data: bytes, *, min_side_px: int, max_pixels: int) -> Image.Ima
 
 
 def encode_jpeg(image: Image.Image, *, max_side_px: int | None, quality: int) -> bytes:
-    """JPEG bytes without metadata; the same pixels always give the same bytes.
+    """JPEG bytes without metadata, `quality` as libjpeg counts it, the longer side scaled down to `max_side_px`.
 
-    Args:
-        image: RGB.
-        max_side_px: the longer side is scaled down to this; None leaves the size as it is.
-        quality: 1 to 95, as libjpeg counts it.
+    The same pixels always give the same bytes.
     """
     longest = max(image.size)
     if max_side_px is not None and longest > max_side_px:
@@ -176,8 +154,8 @@ def _eight_bit_grey(image: Image.Image) -> Image.Image:
     else:
         full_scale = 255.0 if largest <= 255.0 and not image.mode.startswith("I;16") else 65535.0
     grey = np.empty(values.shape, np.uint8)
-    for place, row in enumerate(values):
-        grey[place] = np.clip(_finite(row) / full_scale * 255.0 + 0.5, 0, 255)
+    for index, row in enumerate(values):
+        grey[index] = np.clip(_finite(row) / full_scale * 255.0 + 0.5, 0, 255)
     return Image.fromarray(grey)
 
 

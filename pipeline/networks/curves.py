@@ -1,7 +1,8 @@
 """Curves of a training through dvclive, and the same figures as plain rows.
 
 The source of both is Trainer's log, which a checkpoint keeps: after a stop the curves are drawn anew from it, so that a
-training that went on and one that was never stopped leave the same files.
+training that went on and one that was never stopped leave the same files. The callback of transformers itself does not
+serve: it logs times, which differ from run to run, gives each log entry a step of its own, and begins anew at a resume.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from dvclive import Live
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-# Name in Trainer's log -> name of ours. The log's other entries are times, which differ from run to run.
+# Name in Trainer's log -> name of ours.
 NAMES = {
     "loss": "train_loss",
     "eval_loss": "validation_loss",
@@ -41,25 +42,19 @@ class CurvesCallback(TrainerCallback):
         self.folder = folder
         self.live: Live | None = None
 
-    def on_train_begin(
-        self, _arguments: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, _args: TrainingArguments, state: TrainerState, _: TrainerControl, **_rest: Any) -> None:
         """Start anew, with the epochs that a resumed training has behind it."""
         if state.is_world_process_zero:
             self.live = Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None)
             for epoch in history(state.log_history):
                 self._step(epoch)
 
-    def on_evaluate(
-        self, _arguments: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: Any
-    ) -> None:
+    def on_evaluate(self, _args: TrainingArguments, state: TrainerState, _: TrainerControl, **_rest: Any) -> None:
         """An epoch is over: its training loss is logged before its evaluation."""
         if self.live is not None:
             self._step(history(state.log_history)[-1])
 
-    def on_train_end(
-        self, _arguments: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_end(self, _args: TrainingArguments, _state: TrainerState, _: TrainerControl, **_rest: Any) -> None:
         """Write the summary."""
         if self.live is not None:
             self.live.end()

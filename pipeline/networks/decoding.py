@@ -10,6 +10,7 @@ Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -32,17 +33,11 @@ Source = Literal["sier_train", "sier_test", "clean"]
 STAGES = {"sier": "assemble", "clean": "clean", "speech": "synthesize"}  # what makes the folders of data/
 FOLDERS = {"sier_train": ("sier",), "sier_test": ("sier",), "clean": ("clean", "speech")}
 SIER_COLUMNS = ["id", "label", "fold", "confidence", "agreement", "decided_by"]
-MAX_PIXELS = (
-    200_000_000  # larger pictures of a user's are taken for decompression bombs; clean has its own, lower limit
-)
+MAX_PIXELS = 200_000_000  # a user's larger pictures are taken for bombs; clean has its own, lower limit
 
 
 def read_image(data: bytes) -> Image.Image:
-    """An RGB picture, upright, from the bytes of a file.
-
-    Raises:
-        RowError: see `pipeline.media.images.decode_image`.
-    """
+    """An upright RGB picture from the bytes of a file; RowError as of `pipeline.media.images.decode_image`."""
     return images.decode_image(data, min_side_px=1, max_pixels=MAX_PIXELS)
 
 
@@ -53,11 +48,7 @@ def image_array(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
 
 
 def check(params: InputParams) -> None:
-    """Look before anything is decoded whether `spectrogram_array` can do what is asked of it.
-
-    Raises:
-        UserError: it cannot.
-    """
+    """Raises UserError, before anything is decoded, if `spectrogram_array` cannot do what is asked of it."""
     try:
         spectrogram.log_mel([], duration_seconds=params.duration_seconds, n_mels=params.n_mels)
     except ValueError as error:
@@ -67,7 +58,7 @@ def check(params: InputParams) -> None:
 def spectrogram_array(
     waveform: audio.Waveform, *, duration_seconds: float, n_mels: int, n_frames: int
 ) -> NDArray[np.float16]:
-    """float16 [n_mels, n_frames] in [0, 1] of a mono 16 kHz waveform; arguments as of `models.parallelnet.spectrogram.log_mel`."""
+    """`models.parallelnet.spectrogram.log_mel` of one mono 16 kHz waveform: float16 [n_mels, n_frames] in [0, 1]."""
     features = spectrogram.log_mel(
         [waveform], duration_seconds=duration_seconds, n_mels=n_mels, n_frames=n_frames,
         sampling_rate_hz=audio.SAMPLING_RATE_HZ,
@@ -78,77 +69,42 @@ def spectrogram_array(
 def plan_rows(source: Source, data: Path, labels: Sequence[str]) -> tuple[pd.DataFrame, list[shards.Task]]:
     """All rows of a source (see `pipeline.networks.inputs.Inputs.rows`), and a task for each file that they come from.
 
-    Raises:
-        UserError: a folder is incomplete, has no rows of this source or rows of an unknown class.
+    Raises UserError if a folder is incomplete, has no rows of this source or rows of an unknown class.
     """
-    parts = _clean_parts(data, labels) if source == "clean" else _sier_parts(data, source.removeprefix("sier_"))
-    tasks, found = [], []
-    for index, (part, payload) in enumerate(parts):
-        tasks.append(shards.Task(index, len(part), payload))
-        found.append(part)
-    rows: pd.DataFrame = pd.concat(found, ignore_index=True) if found else pd.DataFrame({"label": []})
+    parts = list(_clean_parts(data, labels) if source == "clean" else _sier_parts(data, source.removeprefix("sier_")))
+    folder = data / FOLDERS[source][0]
+    rows = pd.concat([part for part, _ in parts], ignore_index=True) if parts else pd.DataFrame({"label": []})
     if rows.empty:
-        raise UserError(f"{data / FOLDERS[source][0]}: no rows for {source}; {_remedy(source)}")
-    strange = ~rows["label"].isin(range(len(labels)))
-    if strange.any():
+        raise UserError(f"{folder}: no rows for {source}; {_remedy(source)}")
+    unknown = ~rows["label"].isin(range(len(labels)))
+    if unknown.any():
         raise UserError(
-            f"{data / FOLDERS[source][0]}: row {rows.loc[strange, 'id'].iloc[0]}: its class is none of the "
-            f"{len(labels)} expected ones, {', '.join(labels)}; {_remedy(source)}"
+            f"{folder}: row {rows.loc[unknown, 'id'].iloc[0]}: its class is none of the {len(labels)} expected ones, "
+            f"{', '.join(labels)}; {_remedy(source)}"
         )
+    tasks = [shards.Task(index, len(part), markers) for index, (part, markers) in enumerate(parts)]
     return rows.astype({"label": np.int64, "fold": np.int8}), tasks
 
 
-def _sier_parts(data: Path, split: str) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
-    for marker in shards.read_manifest(data / "sier", STAGES["sier"]):
-        if marker.part.name.startswith(f"data/{split}-"):
-            part = shards.read_part(data / "sier", marker, columns=SIER_COLUMNS).to_pandas()
-            yield part.assign(split=split, fold=part["fold"].fillna(-1)), (marker,)
-
-
-def _clean_parts(data: Path, labels: Sequence[str]) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
-    """Rows without speech were rejected by stage synthesize; each part comes with the parts that hold its speech."""
-    recordings = shards.read_manifest(data / "speech", STAGES["speech"])
-    place_of: dict[str, int] = {}
-    for place, marker in enumerate(recordings):
-        ids = shards.read_part(data / "speech", marker, columns=["id"])["id"].to_pylist()
-        place_of |= dict.fromkeys(ids, place)
-    class_ids = {name: place for place, name in enumerate(labels)}
-    joined = 0
-    for marker in shards.read_manifest(data / "clean", STAGES["clean"]):
-        part = shards.read_part(data / "clean", marker, columns=["id", "sentiment", "source_split"]).to_pandas()
-        part = part[part["id"].isin(place_of)]
-        joined += len(part)
-        rows = {"id": part["id"], "label": part["sentiment"].map(class_ids), "fold": -1, "split": part["source_split"]}
-        needed = sorted({place_of[identity] for identity in part["id"]})
-        yield pd.DataFrame(rows), (marker, *(recordings[place] for place in needed))
-    if joined != len(place_of):
-        lost = len(place_of) - joined
-        raise UserError(f"{data / 'speech'}: {lost} of its rows are not in {data / 'clean'}; {_remedy('clean')}")
-
-
+@dataclass(frozen=True)
 class Decoder:
     """Worker: decodes the rows of a file, in its order; of clean, those that have speech."""
 
-    def __init__(self, source: Source, data: Path, params: InputParams) -> None:
-        self.source = source
-        self.data = data
-        self.params = params
+    source: Source
+    data: Path
+    params: InputParams
 
     def __call__(self, task: shards.Task) -> shards.Output:
-        """Columns id, image and spectrogram: the bytes of `image_array` and `spectrogram_array`.
-
-        Raises:
-            UserError: a row cannot be decoded, though a stage of ours has written it.
-        """
+        """Columns id, image and spectrogram: the bytes of `image_array` and `spectrogram_array`."""
         params = self.params
-        where = self.data / FOLDERS[self.source][0] / task.payload[0].part.name
         kind = {name: getattr(params, name) for name in ("duration_seconds", "n_mels", "n_frames")}
         ids, pixels, spectrograms = [], [], []
         for identity, image, recording in self._media(task.payload):
             try:
                 pixels.append(image_array(read_image(image), params.image_size_px).tobytes())
                 spectrograms.append(spectrogram_array(audio.decode(recording), **kind).tobytes())
-            except RowError as error:
+            except RowError as error:  # though a stage of ours has written the row
+                where = self.data / FOLDERS[self.source][0] / task.payload[0].part.name
                 raise UserError(f"{where}: row {identity}: {error}; {_remedy(self.source)}") from None
             ids.append(identity)
         columns = {
@@ -164,18 +120,47 @@ class Decoder:
         if self.source != "clean":
             part = shards.read_part(self.data / "sier", first, columns=["id", "image", "audio"])
             columns = part["id"], *(pc.struct_field(part[name], "bytes") for name in ("image", "audio"))
-            for identity, image, recording in zip(*columns, strict=True):
-                yield identity.as_py(), image.as_py(), recording.as_py()
+            for row in zip(*columns, strict=True):
+                identity, image, recording = (value.as_py() for value in row)
+                yield identity, image, recording
             return
         part = shards.read_part(self.data / "clean", first, columns=["id", "image"])
         recordings: dict[str, pa.Scalar] = {}
         for other in others:
-            found = shards.read_part(self.data / "speech", other, columns=["id", "audio"])
-            found = found.filter(pc.is_in(found["id"], value_set=part["id"].combine_chunks()))
-            recordings |= dict(zip(found["id"].to_pylist(), found["audio"], strict=True))
+            speech = shards.read_part(self.data / "speech", other, columns=["id", "audio"])
+            speech = speech.filter(pc.is_in(speech["id"], value_set=part["id"].combine_chunks()))
+            recordings |= zip(speech["id"].to_pylist(), speech["audio"], strict=True)
         for identity, image in zip(part["id"].to_pylist(), part["image"], strict=True):
             if identity in recordings:
                 yield identity, image.as_py(), recordings[identity].as_py()
+
+
+def _sier_parts(data: Path, split: str) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
+    for marker in shards.read_manifest(data / "sier", STAGES["sier"]):
+        if marker.part.name.startswith(f"data/{split}-"):
+            part = shards.read_part(data / "sier", marker, columns=SIER_COLUMNS).to_pandas()
+            yield part.assign(split=split, fold=part["fold"].fillna(-1)), (marker,)
+
+
+def _clean_parts(data: Path, labels: Sequence[str]) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:
+    """Rows without speech were rejected by stage synthesize; each part comes with the parts that hold its speech."""
+    recordings = shards.read_manifest(data / "speech", STAGES["speech"])
+    shard_of: dict[str, int] = {}
+    for shard, marker in enumerate(recordings):
+        ids = shards.read_part(data / "speech", marker, columns=["id"])["id"].to_pylist()
+        shard_of |= dict.fromkeys(ids, shard)
+    class_ids = {name: label for label, name in enumerate(labels)}
+    joined = 0
+    for marker in shards.read_manifest(data / "clean", STAGES["clean"]):
+        part = shards.read_part(data / "clean", marker, columns=["id", "sentiment", "source_split"]).to_pandas()
+        part = part[part["id"].isin(shard_of)]
+        joined += len(part)
+        rows = {"id": part["id"], "label": part["sentiment"].map(class_ids), "fold": -1, "split": part["source_split"]}
+        needed = sorted({shard_of[identity] for identity in part["id"]})
+        yield pd.DataFrame(rows), (marker, *(recordings[shard] for shard in needed))
+    if joined != len(shard_of):
+        lost = len(shard_of) - joined
+        raise UserError(f"{data / 'speech'}: {lost} of its rows are not in {data / 'clean'}; {_remedy('clean')}")
 
 
 def _remedy(source: Source) -> str:

@@ -26,14 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from models.parallelnet import spectrogram
 from pipeline.engine import files, lifecycle, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
-from pipeline.media import audio, images
 from pipeline.networks import decoding
 from pipeline.networks.decoding import Source, image_array, read_image, spectrogram_array
 from pipeline.networks.params import InputParams
@@ -52,18 +50,15 @@ MEDIA = {"image": "images.npy", "spectrogram": "spectrograms.npy"}
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Decoded rows, in the order of the dataset.
+    """Decoded rows, in the order of the dataset; of clean, every row that has speech.
 
-    Attributes:
-        folder: of the arrays.
-        rows: id (str), label (int64, class id), fold (int8, -1 where there is none), split (train, val or test); of
-            sier also confidence, agreement and decided_by. The index is the place in the arrays.
-        labels: names of the classes, in the order of their ids.
+    `rows` has the columns id (str), label (int64, class id), fold (int8, -1 where there is none), split (train, val or
+    test); of sier also confidence, agreement and decided_by. The index is that of the arrays.
     """
 
     folder: Path
     rows: pd.DataFrame
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # in the order of class ids
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
@@ -76,38 +71,32 @@ class Inputs:
         return _mapped(self.folder / MEDIA["spectrogram"])
 
     def select(self, where: ArrayLike) -> InputRows:
-        """The rows where a mask [n] is true, or those at the given places, in the given order."""
+        """The rows where a mask [n] is true, or those with the given indices, in the given order."""
         chosen = np.asarray(where)
         if chosen.dtype == np.bool_:
             if chosen.shape != (len(self.rows),):
                 raise ValueError(f"expected a mask of {len(self.rows)} rows, found one of shape {chosen.shape}")
             chosen = np.flatnonzero(chosen)
-        places = chosen.astype(np.int64)
-        return InputRows(self.folder, places, self.rows["label"].to_numpy()[places])
+        indices = chosen.astype(np.int64)
+        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices])
 
 
+@dataclass(eq=False)
 class InputRows(Dataset[Item]):
-    """A choice of rows for a DataLoader with `collate`. A copy in another process maps the files anew.
+    """Rows of the arrays for a DataLoader with `collate`. A copy in another process maps the files anew."""
 
-    Args:
-        folder: of the arrays.
-        places: of the rows in the arrays, [n].
-        labels: their class ids, [n].
-    """
-
-    def __init__(self, folder: Path, places: NDArray[np.int64], labels: NDArray[np.int64]) -> None:
-        self.folder = folder
-        self.places = places
-        self.labels = labels
+    folder: Path
+    indices: NDArray[np.int64]  # [n]
+    labels: NDArray[np.int64]  # [n], class ids
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     def __getitem__(self, index: int) -> Item:
         """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int."""
         pixels, spectrograms = self._arrays
-        place = self.places[index]
-        return {"pixel_values": pixels[place], "spectrogram": spectrograms[place], "labels": int(self.labels[index])}
+        row = self.indices[index]
+        return {"pixel_values": pixels[row], "spectrogram": spectrograms[row], "labels": int(self.labels[index])}
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
@@ -119,11 +108,9 @@ class InputRows(Dataset[Item]):
 
 
 def collate(batch: Sequence[Item]) -> dict[str, Tensor]:
-    """What a network takes, of what the items have.
+    """What a network takes, of what the items have: labels int64 [n], and floats in [0, 1].
 
-    Returns:
-        pixel_values float32 [n, 3, size, size] in [0, 1], spectrogram float32 [n, 1, n_mels, n_frames] in [0, 1] and
-        labels int64 [n].
+    These are pixel_values float32 [n, 3, size, size] and spectrogram float32 [n, 1, n_mels, n_frames].
     """
     stacked = {name: torch.from_numpy(np.stack([item[name] for item in batch])) for name in batch[0]}
     if "pixel_values" in stacked:
@@ -134,15 +121,9 @@ def collate(batch: Sequence[Item]) -> dict[str, Tensor]:
 
 
 def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs:
-    """The decoded rows of a source; decodes them if no earlier call has.
+    """The rows of a source, decoded if they are not yet; for `sier_train` no file of the test split is opened.
 
-    Args:
-        source: `sier_train` (no file of the test split is opened), `sier_test` or `clean` (every row that has speech).
-        params: sizes.
-        context: of the stage that asks.
-
-    Raises:
-        UserError: the data is missing or damaged, or another process is decoding it for longer than 30 s.
+    Raises UserError if data is missing or damaged, or another process is decoding it for longer than 30 s.
     """
     decoding.check(params)
     data = context.paths.data
@@ -150,7 +131,7 @@ def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs
         shards.read_manifest(data / name, decoding.STAGES[name])
     labels = tables.SENTIMENTS if source == "clean" else context.base.labels
     mark = fingerprint(
-        source=source, params=params, labels=labels, code=_code(), libraries=library_versions(LIBRARIES),
+        source=source, params=params, labels=labels, code=code_version(__file__), libraries=library_versions(LIBRARIES),
         inputs=[files.sha256_of(data / name / shards.MANIFEST) for name in decoding.FOLDERS[source]],
     )  # fmt: skip
     folder = work_folder(context.paths.work, f"inputs.{source}", mark)
@@ -166,22 +147,15 @@ def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs
     return Inputs(folder, pq.read_table(folder / ROWS, partitioning=None).to_pandas(), labels)
 
 
-def _code() -> list[str]:
-    # By `code_version(__file__)` every change of a network, which `pipeline.networks.params` imports, would decode all rows anew.
-    own = [files.sha256_of(Path(str(file))) for file in (__file__, decoding.__file__)]
-    return [*own, *(code_version(str(module.__file__)) for module in (audio, images, spectrogram))]
-
-
 def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, params: InputParams) -> None:
-    """Join the finished shards to arrays in the folder above theirs; then they are of no more use."""
+    """Join the finished shards to arrays in the folder above theirs, and remove them."""
     parts = folder / PARTS
-    size = params.image_size_px
-    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "image": (np.uint8, (len(rows), 3, size, size)),
-        "spectrogram": (np.float16, (len(rows), params.n_mels, params.n_frames)),
+    shapes = {
+        "image": ("|u1", (len(rows), 3, params.image_size_px, params.image_size_px)),
+        "spectrogram": ("<f2", (len(rows), params.n_mels, params.n_frames)),
     }
-    for column, (kind, shape) in shapes.items():
-        write = partial(_write_array, parts, markers, column, np.dtype(kind), shape)
+    for column, (dtype, shape) in shapes.items():
+        write = partial(_write_array, parts, markers, column, dtype, shape)
         files.write_atomically(folder / MEDIA[column], write)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     files.write_atomically(folder / ROWS, partial(pq.write_table, table))
@@ -191,12 +165,11 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, params
 
 
 def _write_array(
-    parts: Path, markers: list[shards.Marker], column: str, dtype: np.dtype[Any], shape: tuple[int, ...], target: Path
+    parts: Path, markers: list[shards.Marker], column: str, dtype: str, shape: tuple[int, ...], target: Path
 ) -> None:
     """A column of all parts as one `.npy` file; not by way of a map, as a full disk kills whoever writes to one."""
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with target.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         for marker in markers:
             file.writelines(shards.read_part(parts, marker, columns=[column])[column].to_pylist())
 

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -21,9 +20,7 @@ from pipeline.engine import files, lifecycle
 from pipeline.engine.environment import engine_from_environment
 from pipeline.errors import STOPPING, UserError
 from pipeline.frame.stage import Context, Paths
-
-if TYPE_CHECKING:
-    from pipeline.networks.fold import Job
+from pipeline.networks.job import Job
 
 VARIABLE = "SIER_ACCELERATE"
 STAGE_VARIABLE = "SIER_STAGE_PROCESS"
@@ -35,38 +32,28 @@ def wanted() -> bool:
 
 
 def launch(job: Job) -> None:
-    """Train `job` in the processes that the launcher starts; its results lie in its folder afterwards.
-
-    Raises:
-        UserError: the launcher failed; what its processes said stands above.
-    """
-    from pipeline.networks.fold import Job as JobType  # noqa: PLC0415
-
+    """Train `job` in the processes that the launcher starts; raises UserError if it fails."""
     path = job.folder / "job.json"
-    files.write_bytes(path, TypeAdapter(JobType).dump_json(job))
-    command = [sys.executable, "-m", "accelerate.commands.launch", *shlex.split(os.environ[VARIABLE])]
+    files.write_bytes(path, TypeAdapter(Job).dump_json(job))
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", *shlex.split(os.environ[VARIABLE])]
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-    done = subprocess.run(
-        [*command, "-m", "pipeline.networks.launch", str(path)],
-        env={**environment, STAGE_VARIABLE: str(os.getpid())},
-        check=False,
-    )
-    if done.returncode:
+    environment[STAGE_VARIABLE] = str(os.getpid())
+    process = subprocess.run([*launcher, "-m", "pipeline.networks.launch", str(path)], env=environment, check=False)
+    if process.returncode:
         raise UserError(
-            f"{VARIABLE} = {os.environ[VARIABLE]}: accelerate launch ended with exit code {done.returncode}; "
+            f"{VARIABLE} = {os.environ[VARIABLE]}: accelerate launch ended with exit code {process.returncode}; "
             "see what its processes said above"
         )
 
 
 def main(arguments: list[str]) -> int:
     """One of the launcher's processes."""
-    from pipeline.networks.fold import Job as JobType  # noqa: PLC0415
-    from pipeline.networks.fold import train_fold  # noqa: PLC0415
+    from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, which the stage does not need
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
 
     lifecycle.die_with_parent(os.getppid(), signal.SIGKILL)
     lifecycle.stop_with(int(os.environ[STAGE_VARIABLE]))
-    job = TypeAdapter(JobType).validate_json(Path(arguments[0]).read_bytes())
+    job = TypeAdapter(Job).validate_json(Path(arguments[0]).read_bytes())
     context = Context(job.base, Paths(Path()), engine_from_environment())
     try:
         train_fold(job, open_inputs(job.source, job.train.inputs, context))

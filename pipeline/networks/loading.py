@@ -1,13 +1,14 @@
-"""A saved ParallelNet, read from a folder of this machine and nothing else.
+"""A saved ParallelNet: read from a folder of this machine and nothing else, and asked about rows.
 
 In   config.json and model.safetensors, as `ParallelNet.save_pretrained` writes them
-Out  the network in evaluation mode, every tensor of it from the file
+Out  the network in evaluation mode, every tensor of it from the file; probabilities float32 [rows, classes]
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,58 +19,52 @@ from torch.utils.data import DataLoader
 from transformers.utils import logging
 
 from models.parallelnet.parallelnet import ParallelNet
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 from pipeline.frame.metrics_files import DIGITS
 from pipeline.media import audio
 from pipeline.networks.inputs import InputRows, collate
 from pipeline.networks.params import InputParams
 from pipeline.networks.trained import Trained
 
-CHECKPOINT_FILES = ("config.json", "model.safetensors")
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
 def expect_checkpoint(folder: Path) -> None:
-    """Look whether `folder` holds a network, before anything slow is done.
-
-    Raises:
-        UserError: it does not; says what is missing.
-    """
-    expected = (
-        f"expected a folder with {' and '.join(CHECKPOINT_FILES)} of a ParallelNet, as dvc repro train@<model> makes it"
-    )
-    missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
+    """Raises UserError, before anything slow is done, if `folder` holds no network; says what is missing."""
+    wanted = (CONFIG_FILE, WEIGHTS_FILE)
+    expected = f"expected a folder with {' and '.join(wanted)} of a ParallelNet, as dvc repro train@<model> makes it"
+    missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise UserError(f"{folder}: {expected}; found no {' and no '.join(missing)}")
     try:
-        kind = json.loads((folder / CHECKPOINT_FILES[0]).read_bytes()).get("model_type")
+        kind = json.loads((folder / CONFIG_FILE).read_bytes()).get("model_type")
     except (ValueError, AttributeError):
         kind = "damaged"
     if kind != "parallelnet":
-        raise UserError(f"{folder}: {expected}; found a config.json of kind {kind}")
+        raise UserError(f"{folder}: {expected}; found a {CONFIG_FILE} of kind {kind}")
 
 
 def load_network(folder: Path, device: str) -> ParallelNet:
     """The network saved in `folder`, ready to answer; from these files only, and without a word on the screen.
 
-    Raises:
-        UserError: it is damaged or not whole, or there is no such device.
+    Raises UserError if it is damaged or not whole, or there is no such device.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("SIER_DEVICE = cuda: no such device was found; use cpu, or install its driver")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        # Tensors of another size are found below, with their names; without it the error only points to a log.
-        net, found = ParallelNet.from_pretrained(
+        # Tensors of another size are reported below, with their names; without it the error only points to a log.
+        net, report = ParallelNet.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise UserError(f"{folder}: the network cannot be loaded: {str(error).split(chr(10))[0][:300]}") from None
+        raise UserError(f"{folder}: the network cannot be loaded: {first_line(error)[:300]}") from None
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if found[kind]:
-            first, *others = sorted(str(key[0]) if isinstance(key, tuple) else key for key in found[kind])
+        if report[kind]:
+            first, *others = sorted(str(key[0]) if isinstance(key, tuple) else key for key in report[kind])
             raise UserError(
-                f"{folder / CHECKPOINT_FILES[1]} does not fit {CHECKPOINT_FILES[0]}: {kind.replace('_', ' ')} {first}"
+                f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {kind.replace('_', ' ')} {first}"
                 + (f" and {len(others)} more" if others else "")
             )
     if net.config.sampling_rate_hz != audio.SAMPLING_RATE_HZ:
@@ -80,27 +75,23 @@ def load_network(folder: Path, device: str) -> ParallelNet:
 
 
 def load_net(trained: Trained, inputs: InputParams, device: str) -> ParallelNet:
-    """The network that is kept, on `device`, in evaluation mode; nothing is asked of the network.
-
-    Raises:
-        UserError: files are missing or damaged, or it was built for other labels or inputs.
-    """
+    """The network that is kept, ready to answer; UserError also if it was built for other labels or inputs."""
     hint = f"run: dvc repro train@{trained.name}"
     try:
         net = load_network(trained.folder, device)
     except UserError as error:
         raise UserError(f"{error}; {hint}") from None
     names = net.config.id2label or {}
-    labels = tuple(names[place] for place in sorted(names))
+    labels = tuple(names[label] for label in sorted(names))
     if labels != trained.labels:
         raise UserError(
             f"{trained.folder}: the network knows the labels {', '.join(labels)}; the dataset's are "
             f"{', '.join(trained.labels)}; {hint}"
         )
-    for field in ("image_size_px", "n_mels", "n_frames", "duration_seconds"):
-        expected, found = getattr(inputs, field), getattr(net.config, field)
-        if expected != found:
-            raise UserError(f"{trained.folder}: {field} is {found}, train.inputs.{field} is {expected}; {hint}")
+    for field, expected in asdict(inputs).items():
+        actual = getattr(net.config, field)
+        if expected != actual:
+            raise UserError(f"{trained.folder}: {field} is {actual}, train.inputs.{field} is {expected}; {hint}")
     return net
 
 
@@ -109,27 +100,18 @@ def predict(
 ) -> NDArray[np.float32]:
     """Probabilities of each row's classes, float32 [rows, classes], rounded like all that is reported.
 
-    On a cpu with one thread, so that the last bits do not depend on the number of cores.
-
-    Args:
-        net: from `load_net`.
-        rows: of `pipeline.networks.inputs`, in a fixed order.
-        batch_size: rows at once.
-        device: that `net` is on.
-        progress: called with the number of rows of each finished batch.
-
-    Raises:
-        UserError: the network gives no numbers.
+    On a cpu with one thread, so that the last bits do not depend on the number of cores. `progress` is called with the
+    number of rows of each finished batch. Raises UserError if the network gives no numbers.
     """
     torch.set_num_threads(1)
-    found = []
+    batches = []
     with torch.inference_mode():
         for batch in DataLoader(rows, batch_size=batch_size, collate_fn=collate):
             pixel_values, spectrogram = (batch[name].to(device) for name in ("pixel_values", "spectrogram"))
             logits = net(pixel_values=pixel_values, spectrogram=spectrogram).logits
-            found.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
-            progress(len(found[-1]))
-    probabilities = np.concatenate(found)
+            batches.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
+            progress(len(batches[-1]))
+    probabilities = np.concatenate(batches)
     if not np.isfinite(probabilities).all():
         raise UserError(f"{net.name_or_path}: the network's output is no number; train it with a lower learning rate")
     return np.round(probabilities, DIGITS).astype(np.float32)

@@ -1,65 +1,83 @@
-"""What every training by the Trainer of transformers shares: its arguments, silence, and going on after a stop."""
+"""One training by the Trainer of transformers, the same way for networks and for teachers.
+
+Validation rows choose the epoch that is kept. After a stop a training goes on from its last whole epoch, with the state
+of its callbacks, to the same weights.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
 import transformers
-from transformers import set_seed
+from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from pipeline.engine import files
 from pipeline.engine.environment import threads_from_environment
 from pipeline.errors import UserError
+from pipeline.networks.curves import history
 
-MixedPrecision = Literal["bf16", "fp16"]
+CHECKPOINTS_FOLDER = "checkpoints"  # in the folder of a training, until it is done
 
 
-def shared_arguments(
-    folder: Path, *, section: str, seed: int, device: str, mixed_precision: MixedPrecision | None
-) -> dict[str, Any]:
-    """Of TrainingArguments: validate and save after each epoch, keep the best by its loss, and say nothing.
+class LossTrainer(Trainer):  # type: ignore[misc]
+    """Trainer with a loss of logits and labels, a mean over the batch, and with rows drawn by `sampler` if given."""
 
-    Args:
-        folder: of the checkpoints.
-        section: of the parameters, for messages.
-        seed: of the order of rows and whatever else is drawn.
-        device: `cpu` or `cuda`.
-        mixed_precision: see the parameters.
+    loss_is_scaled_for_ga = False  # so Trainer itself divides the loss by the steps of an accumulated batch
 
-    Raises:
-        UserError: the device cannot do what the parameters ask for.
+    def __init__(
+        self, *, loss: Callable[[Tensor, Tensor], Tensor], sampler: Sampler[int] | None = None, **arguments: Any
+    ) -> None:
+        super().__init__(**arguments)
+        self.remove_callback(PrinterCallback)
+        self.loss = loss
+        self.sampler = sampler
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        """Mean loss of a batch; a scalar, and the outputs where asked for."""
+        logits = model(**{name: value for name, value in inputs.items() if name != "labels"}).logits.float()
+        loss = self.loss(logits, inputs["labels"])
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Any:
+        return self.sampler or super()._get_train_sampler(train_dataset)
+
+
+def training_arguments(
+    folder: Path, section: str, *, seed: int, device: str, mixed_precision: str | None, batch_size: int, **more: Any
+) -> TrainingArguments:
+    """Validate and save after each epoch into `folder`, keep the best by its loss, and say nothing.
+
+    Raises UserError if the device cannot do what the parameters of `section` ask for.
     """
     if device == "cpu" and mixed_precision == "fp16":
         raise UserError(f"{section}.mixed_precision = fp16 needs SIER_DEVICE=cuda; on a cpu expected bf16 or null")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("SIER_DEVICE = cuda, but torch finds no such device")
-    return {
-        "output_dir": str(folder),
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
-        "logging_strategy": "epoch",
-        "save_total_limit": 1,  # besides the best
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "loss",
-        "greater_is_better": False,
-        "restore_callback_states_from_checkpoint": True,  # or early stopping counts anew after a resume
-        "seed": seed,
-        "data_seed": seed,
-        "bf16": mixed_precision == "bf16",
-        "fp16": mixed_precision == "fp16",
-        "use_cpu": device == "cpu",
-        "dataloader_num_workers": 2 if device == "cuda" else 0,
-        "dataloader_pin_memory": device == "cuda",
-        "remove_unused_columns": False,
-        "report_to": "none",
-        "disable_tqdm": not os.isatty(2),
-        "log_level": "error",
-    }
+    return TrainingArguments(
+        output_dir=str(folder / CHECKPOINTS_FOLDER),
+        eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch",
+        load_best_model_at_end=True, metric_for_best_model="loss", greater_is_better=False,
+        save_total_limit=1,  # besides the best
+        restore_callback_states_from_checkpoint=True,  # or early stopping counts anew after a resume
+        seed=seed, data_seed=seed,
+        per_device_train_batch_size=batch_size, per_device_eval_batch_size=batch_size, remove_unused_columns=False,
+        bf16=mixed_precision == "bf16", fp16=mixed_precision == "fp16", use_cpu=device == "cpu",
+        dataloader_num_workers=2 if device == "cuda" else 0, dataloader_pin_memory=device == "cuda",
+        report_to="none", disable_tqdm=not os.isatty(2), log_level="error", **more,
+    )  # fmt: skip
 
 
 def start(seed: int) -> None:
@@ -72,6 +90,24 @@ def start(seed: int) -> None:
     set_seed(seed)
 
 
+def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, float]]:
+    """Train, or go on from the last whole epoch; leaves the network of the best epoch, and returns the `history`.
+
+    Raises UserError if the loss of `name` is no number; `section` has its learning rate.
+    """
+    with quiet():
+        trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
+    epochs = history(trainer.state.log_history)
+    if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
+        raise UserError(f"{name}: the loss is no number; lower {section}.learning_rate")
+    return epochs
+
+
+def quiet() -> warnings.catch_warnings[None]:
+    """Hide what nobody could act on: warnings of a GPU's pinned memory, of schedulers and of the networks' own code."""
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
 def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint; torn ones, which lack the file that Trainer writes last, are removed."""
     if not folder.is_dir():
@@ -81,5 +117,38 @@ def last_checkpoint(folder: Path) -> str | None:
             json.loads((checkpoint / "trainer_state.json").read_bytes())
         except (OSError, ValueError):
             files.remove_tree(checkpoint)
-    found: str | None = get_last_checkpoint(str(folder))
-    return found
+    checkpoint_path: str | None = get_last_checkpoint(str(folder))
+    return checkpoint_path
+
+
+def class_weights(labels: NDArray[np.int64], classes: int | None = None) -> NDArray[np.float32]:
+    """float32 [classes]: inverse to the classes' frequency, 1 if all are even, and 1 where a class has no rows."""
+    present = np.unique(labels)
+    weights = np.ones(classes or present.max() + 1, dtype=np.float32)
+    weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+    return weights
+
+
+class BalancedSampler(Sampler[int]):
+    """Draws rows with replacement so that each class is as likely as any other; the same epoch draws the same rows."""
+
+    def __init__(self, labels: NDArray[np.int64], seed: int) -> None:
+        self.weights = torch.as_tensor(class_weights(labels)[labels], dtype=torch.double)
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the loader before each epoch, also when training goes on after a stop."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return iter(torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist())
+
+
+def best_epoch(epochs: list[dict[str, float]]) -> dict[str, float]:
+    """The row of a `history` with the lowest validation loss."""
+    return min(epochs, key=lambda epoch: epoch["validation_loss"])

@@ -1,8 +1,5 @@
 """From a pilot to a run: what each stage will take at other amounts.
 
-In   a `Pilot`, a `Cost` per network, `Amounts` of the run, all sections of its params file
-Out  a `StagePlan` per stage: units, seconds, bytes in the workspace, in `.work` and in the DVC cache
-
 A stage costs what it takes to start and so much by the unit; both follow from its runs at two sizes. The growth of
 stages that compare all rows is nearly even up to 470,586 rows (`make bench-scale`).
 """
@@ -13,55 +10,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.corpora import b_t4sa
+from pipeline.corpora.counts import B_T4SA
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import EXPLAIN, Pilot, Run
 
 # B-T4SA's own splits, as published.
-CLEAN_SHARES = {"train": 368_586 / 470_586, "val": 51_000 / 470_586, "test": 51_000 / 470_586}
+CLEAN_SHARES = {split: B_T4SA[split] / B_T4SA["listed images"] for split in b_t4sa.SPLITS}
 CHANCE_SECONDS = 1.0
 WEIGHTS_IN_A_CHECKPOINT = 3  # each, and Adam's two moments of it
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """What a run will work on.
+    """What a run will work on."""
 
-    Attributes:
-        rows: pairs of tweet and picture that clean reads.
-        kept_share: of the labelled rows that the threshold leaves.
-        items: utterances or pictures that each teacher learns from.
-        corpus_bytes: that acquire reads to take their sha256; 0 for a sample, which is made.
-    """
-
-    rows: int
-    kept_share: float
-    items: Mapping[str, int]
-    corpus_bytes: Mapping[str, int]
+    rows: int  # pairs of tweet and picture that clean reads
+    kept_share: float  # of the labelled rows, by the threshold
+    items: Mapping[str, int]  # utterances or pictures that each teacher learns from
+    corpus_bytes: Mapping[str, int]  # that acquire reads to take their sha256; 0 for a sample, which is made
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One line of the plan.
+    """One line of the plan."""
 
-    Attributes:
-        stage: as DVC names it.
-        units: see `pipeline.planning.pilot.Run`; of acquire, bytes to read or the size of the sample.
-        shards: None for a stage without.
-        seconds: None where the pilot could not measure them.
-        at_most: whether the seconds are an upper bound, as the pilot is too small for more.
-        workspace_bytes: of its outs.
-        work_peak_bytes: most of `.work` while it runs.
-        work_bytes: of `.work` that stay after it.
-    """
-
-    stage: str
-    units: int
+    stage: str  # as DVC names it
+    units: int  # see `pipeline.planning.pilot.Run`; of acquire, bytes to read or the size of the sample
     shards: int | None
-    seconds: float | None
-    at_most: bool = False
-    workspace_bytes: int = 0
-    work_peak_bytes: int = 0
-    work_bytes: int = 0
+    seconds: float | None  # None where the pilot could not measure them
+    at_most: bool = False  # whether the seconds are an upper bound, as the pilot is too small for more
+    workspace_bytes: int = 0  # of its outs
+    work_peak_bytes: int = 0  # most of `.work` while it runs
+    work_bytes: int = 0  # of `.work` that stay after it
 
 
 def coefficients(points: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
@@ -106,131 +87,117 @@ def plan(
     pilot: Pilot, costs: Mapping[str, Cost], amounts: Amounts, sections: Mapping[str, Any], sha256_bytes_a_second: float
 ) -> list[StagePlan]:
     """Every stage of the run, in order."""
-    rows = counts(pilot, amounts)
-    units = {
-        "clean": rows["rows"], "synthesize": rows["distinct_texts"], "score@speech": rows["speech_rows"],
-        "score@image": rows["clean_rows"], "label": rows["speech_rows"], "assemble": rows["sier_rows"],
-        "evaluate": rows["sier_rows"], "audit": rows["sier_rows"], "explain": sections["explain"]["corpus_rows"],
-        **{f"train_teacher@{modality}": count for modality, count in amounts.items.items()},
-    }  # fmt: skip
-    units["explain"] = units["explain"] or round(rows["sier_rows"] * sections["assemble"]["test_share"])
-    plans = []
-    for stage, runs in pilot.runs.items():
+    planner = _Planner(costs, amounts, sections, counts(pilot, amounts), sha256_bytes_a_second)
+    return [line for stage, runs in pilot.runs.items() for line in planner.lines(stage, runs)]
+
+
+@dataclass(frozen=True)
+class _Planner:
+    costs: Mapping[str, Cost]
+    amounts: Amounts
+    sections: Mapping[str, Any]
+    rows: Mapping[str, int]  # of `counts`
+    sha256_bytes_a_second: float
+
+    def lines(self, stage: str, runs: Sequence[Run]) -> list[StagePlan]:
         if stage.startswith("acquire"):
-            plans.append(_acquired(stage, runs, amounts, sections, sha256_bytes_a_second))
-        elif stage.startswith("train@"):
-            plans += _trained(costs, rows, sections, runs)
-        else:
-            made = _measured(stage, runs, units[stage], _shards(stage, rows, sections))
-            plans.append(_with_networks(made, stage, runs, costs, rows, sections))
-    return plans
+            return [self._acquire(stage, runs)]
+        if stage.startswith("train@"):
+            return self._train(runs)
+        return [self._with_networks(self._measured(stage, runs), runs)]
 
+    def _units(self, stage: str) -> int:
+        rows, explained = self.rows, int(self.sections["explain"]["corpus_rows"])
+        units = {
+            "clean": rows["rows"], "synthesize": rows["distinct_texts"], "score@speech": rows["speech_rows"],
+            "score@image": rows["clean_rows"], "label": rows["speech_rows"], "assemble": rows["sier_rows"],
+            "evaluate": rows["sier_rows"], "audit": rows["sier_rows"],
+            "explain": explained or round(rows["sier_rows"] * self.sections["assemble"]["test_share"]),
+            **{f"train_teacher@{modality}": count for modality, count in self.amounts.items.items()},
+        }  # fmt: skip
+        return units[stage]
 
-def _shards(stage: str, rows: Mapping[str, int], sections: Mapping[str, Any]) -> int | None:
-    if stage == "assemble":
-        return -(-rows["sier_rows"] // int(sections["assemble"]["shard_rows"]))
-    if stage in {"clean", "synthesize", "score@speech", "score@image"}:
-        return -(-rows["rows"] // int(sections["clean"]["shard_rows"]))
-    return None
+    def _shards(self, stage: str) -> int | None:
+        if stage == "assemble":
+            return -(-self.rows["sier_rows"] // int(self.sections["assemble"]["shard_rows"]))
+        if stage in {"clean", "synthesize", "score@speech", "score@image"}:
+            return -(-self.rows["rows"] // int(self.sections["clean"]["shard_rows"]))
+        return None
+
+    def _measured(self, stage: str, runs: Sequence[Run]) -> StagePlan:
+        units, shards = self._units(stage), self._shards(stage)
+        if not _complete(runs):
+            return StagePlan(stage, units, shards, None)
+        pair = runs[:2]  # the third and fourth of the explanations have other amounts
+
+        def size(name: str) -> int:
+            by_base, by_unit = coefficients([(float(run.shards or 1), run.units, getattr(run, name)) for run in pair])
+            return round(by_base * (shards or 1) + by_unit * units)
+
+        seconds, at_most = seconds_at(pair, units)
+        # A teacher is as large for many items as for few.
+        out = pair[1].out_bytes if stage.startswith("train_teacher") else size("out_bytes")
+        return StagePlan(stage, units, shards, seconds, at_most, out, size("work_peak_bytes"), size("work_bytes"))
+
+    def _acquire(self, stage: str, runs: Sequence[Run]) -> StagePlan:
+        corpus = stage.partition("@")[2]
+        read = self.amounts.corpus_bytes[corpus]
+        if read:
+            return StagePlan(stage, read, None, read / self.sha256_bytes_a_second)
+        size = int(self.sections["acquire"][corpus]["sample_size"])
+        if not _complete(runs):
+            return StagePlan(stage, size, None, None)
+        seconds, at_most = seconds_at(runs, size)
+        return StagePlan(stage, size, None, seconds, at_most, round(runs[1].out_bytes / runs[1].units * size))
+
+    def _train(self, runs: Sequence[Run]) -> list[StagePlan]:
+        """A line per network; networks of the same rows share their inputs in `.work`."""
+        train, assemble = self.sections["train"], self.sections["assemble"]
+        side, frames = train["inputs"]["image_size_px"], train["inputs"]["n_mels"] * train["inputs"]["n_frames"]
+        plans: list[StagePlan] = []
+        shared: set[str] = set()
+        for name, cost in self.costs.items():
+            kind = self.sections["models"][name]["rows"]
+            if kind == "sier":
+                rows = self.rows["sier_rows"] * (1 - assemble["test_share"])
+                folds, held_out = len(train["folds"]), 1 / assemble["folds"]
+            else:
+                share = CLEAN_SHARES["train"] + CLEAN_SHARES["val"]
+                rows = self.rows["speech_rows"] * share
+                folds, held_out = 1, CLEAN_SHARES["val"] / share
+            by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
+            # What a stage costs to start: the smaller pilot's, less its rows.
+            start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
+            seconds = start + folds * int(train["epochs"]) * rows * by_row
+            inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
+            shared.add(kind)
+            peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
+            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, cost.weight_bytes, peak, inputs))
+        return plans
+
+    def _with_networks(self, plan: StagePlan, runs: Sequence[Run]) -> StagePlan:
+        """`evaluate` and `explain` take what their networks take, whose number and rows the pilot does not have."""
+        if plan.seconds is None:
+            return plan
+        if plan.stage == "evaluate":
+            seconds = runs[0].seconds
+            tested = {
+                "sier": self.rows["sier_rows"] * self.sections["assemble"]["test_share"],
+                "clean": self.rows["speech_rows"] * CLEAN_SHARES["test"],
+            }
+            for name, cost in self.costs.items():
+                seconds += cost.predict_seconds_per_row * tested[self.sections["models"][name]["rows"]]
+            return replace(plan, seconds=seconds)
+        if plan.stage == "explain" and len(runs) == len(EXPLAIN) + 1:
+            _, small, more_rows, more_figures = (run.seconds for run in runs)
+            by_row = max(0.0, more_rows - small) / (EXPLAIN[1][1] - EXPLAIN[0][1])
+            by_figure = max(0.0, more_figures - small) / (EXPLAIN[2][0] - EXPLAIN[0][0])
+            figures = int(self.sections["explain"]["figures"])
+            seconds = small + by_row * (plan.units - EXPLAIN[0][1]) + by_figure * (figures - EXPLAIN[0][0])
+            size = round(runs[1].out_bytes / EXPLAIN[0][1] * plan.units)
+            return replace(plan, seconds=max(seconds, small), workspace_bytes=size, work_peak_bytes=size, work_bytes=0)
+        return plan
 
 
 def _complete(runs: Sequence[Run]) -> bool:
     return len(runs) > 1 and all(run.error is None for run in runs)
-
-
-def _measured(stage: str, runs: Sequence[Run], units: int, shards: int | None) -> StagePlan:
-    if not _complete(runs):
-        return StagePlan(stage, units, shards, None)
-    pair = runs[:2]  # the third and fourth of the explanations have other amounts
-
-    def size(name: str) -> int:
-        points = [(float(run.shards or 1), run.units, getattr(run, name)) for run in pair]
-        by_base, by_unit = coefficients(points)
-        return round(by_base * (shards or 1) + by_unit * units)
-
-    seconds, at_most = seconds_at(pair, units)
-    # A teacher is as large for many items as for few.
-    out = pair[1].out_bytes if stage.startswith("train_teacher") else size("out_bytes")
-    return StagePlan(stage, units, shards, seconds, at_most, out, size("work_peak_bytes"), size("work_bytes"))
-
-
-def _acquired(
-    stage: str, runs: Sequence[Run], amounts: Amounts, sections: Mapping[str, Any], sha256_bytes_a_second: float
-) -> StagePlan:
-    corpus = stage.partition("@")[2]
-    read = amounts.corpus_bytes[corpus]
-    if read:
-        return StagePlan(stage, read, None, read / sha256_bytes_a_second)
-    size = int(sections["acquire"][corpus]["sample_size"])
-    if not _complete(runs):
-        return StagePlan(stage, size, None, None)
-    seconds, at_most = seconds_at(runs, size)
-    return StagePlan(stage, size, None, seconds, at_most, round(runs[1].out_bytes / runs[1].units * size))
-
-
-def _trained(
-    costs: Mapping[str, Cost], rows: Mapping[str, int], sections: Mapping[str, Any], runs: Sequence[Run]
-) -> list[StagePlan]:
-    """A line per network; networks of the same rows share their inputs in `.work`."""
-    train, assemble = sections["train"], sections["assemble"]
-    side, frames = train["inputs"]["image_size_px"], train["inputs"]["n_mels"] * train["inputs"]["n_frames"]
-    plans: list[StagePlan] = []
-    shared: set[str] = set()
-    for name, cost in costs.items():
-        kind = sections["models"][name]["rows"]
-        if kind == "sier":
-            everything = rows["sier_rows"] * (1 - assemble["test_share"])
-            folds, held_out = len(train["folds"]), 1 / assemble["folds"]
-        else:
-            everything = rows["speech_rows"] * (CLEAN_SHARES["train"] + CLEAN_SHARES["val"])
-            folds, held_out = 1, CLEAN_SHARES["val"] / (CLEAN_SHARES["train"] + CLEAN_SHARES["val"])
-        by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
-        # What a stage costs to start: the smaller pilot's, less its rows.
-        start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
-        seconds = start + folds * int(train["epochs"]) * everything * by_row
-        inputs = 0 if kind in shared else round(everything * (3 * side * side + 2 * frames))
-        shared.add(kind)
-        checkpoints = 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last and the best
-        plans.append(
-            StagePlan(
-                f"train@{name}",
-                round(everything),
-                None,
-                seconds,
-                workspace_bytes=cost.weight_bytes,
-                work_peak_bytes=inputs + checkpoints,
-                work_bytes=inputs,
-            )
-        )
-    return plans
-
-
-def _with_networks(
-    made: StagePlan,
-    stage: str,
-    runs: Sequence[Run],
-    costs: Mapping[str, Cost],
-    rows: Mapping[str, int],
-    sections: Mapping[str, Any],
-) -> StagePlan:
-    """`evaluate` and `explain` take what their networks take, whose number and rows the pilot does not have."""
-    if made.seconds is None:
-        return made
-    if stage == "evaluate":
-        tested = {
-            "sier": rows["sier_rows"] * sections["assemble"]["test_share"],
-            "clean": rows["speech_rows"] * CLEAN_SHARES["test"],
-        }
-        predicted = sum(
-            cost.predict_seconds_per_row * tested[sections["models"][name]["rows"]] for name, cost in costs.items()
-        )
-        return replace(made, seconds=runs[0].seconds + predicted)
-    if stage == "explain" and len(runs) == len(EXPLAIN) + 1:
-        _, small, more_rows, more_figures = (run.seconds for run in runs)
-        by_row = max(0.0, more_rows - small) / (EXPLAIN[1][1] - EXPLAIN[0][1])
-        by_figure = max(0.0, more_figures - small) / (EXPLAIN[2][0] - EXPLAIN[0][0])
-        figures = int(sections["explain"]["figures"])
-        seconds = small + by_row * (made.units - EXPLAIN[0][1]) + by_figure * (figures - EXPLAIN[0][0])
-        size = round(runs[1].out_bytes / EXPLAIN[0][1] * made.units)
-        return replace(made, seconds=max(seconds, small), workspace_bytes=size, work_peak_bytes=size, work_bytes=0)
-    return made

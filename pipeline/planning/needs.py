@@ -1,8 +1,4 @@
-"""What a run lacks: files, log-ins, weights, a GPU, free disk.
-
-In   all sections of a params file, the environment, the plan
-Out  a `Need` each: `fatal` ones would stop the run
-"""
+"""What a run lacks: files, log-ins, weights, a GPU, free disk."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """What a row costs each network of section `models`: in a step of training, and in predicting.
 
-In   the sections `models`, `train` and `base`; `SIER_DEVICE`, `SIER_THREADS`
-Out  a `Cost` per network, measured on noise in the shape of its inputs, with random weights
-
-Networks of one shape are measured once. Trainer's own share of a step is small (see `make bench`) and left out.
+Measured on noise in the shape of the inputs, with random weights; networks of one shape once. Trainer's own share of a
+step is small (see `make bench`) and left out.
 """
 
 from __future__ import annotations
@@ -36,11 +34,7 @@ class Cost:
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
-    """A `Cost` for every key of section `models`.
-
-    Raises:
-        UserError: a parameter is wrong.
-    """
+    """A `Cost` for every key of section `models`."""
     models = params.read_models(dict(sections))
     train = section(dict(sections), "train", params.TrainParams)
     base = section(dict(sections), "base", BaseParams)
@@ -84,16 +78,17 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
         with torch.inference_mode():
             net(pixel_values=pixels, spectrogram=mels)
 
+    def now() -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
     def seconds(action: Callable[[], None]) -> float:
         action()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        begin = time.perf_counter()
+        begin = now()
         for _ in range(STEPS):
             action()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - begin) / STEPS / rows
+        return (now() - begin) / STEPS / rows
 
     net.train()
     trained = seconds(step)

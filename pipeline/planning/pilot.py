@@ -1,8 +1,5 @@
 """Run every stage on a few rows of the sample, twice, in a folder of its own, and measure.
 
-In   all sections of a params file; how many tweets
-Out  a `Pilot`: of each stage and size, wall seconds, units of work, bytes of its outs and of `.work`
-
 Two sizes tell what a stage costs by the row from what it costs to start. The stages run as they are, with the same
 environment; only amounts (rows of the corpora, epochs, folds) are smaller.
 """
@@ -27,7 +24,7 @@ import yaml
 from tqdm import tqdm
 
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.frame.params import PARAMS_FILE
+from pipeline.frame.params import PARAMS_FILE, read_params
 
 # Figures and rows of the explanations: of the first two sizes, then with more rows, then with more figures.
 EXPLAIN = ((1, 4), (1, 8), (3, 4))
@@ -46,42 +43,25 @@ OUTS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One stage at one size.
+    """One stage at one size."""
 
-    Attributes:
-        stage: as DVC names it.
-        seconds: from start to end of the process.
-        units: rows, or what the stage works on; see `units`.
-        shards: of its out, 0 where it has none.
-        out_bytes: of its folder below `data`.
-        work_bytes: of `.work` that are nowhere else, after the stage.
-        work_peak_bytes: most of `.work` while it ran.
-        error: its last line, where it failed.
-    """
-
-    stage: str
-    seconds: float
-    units: int = 0
+    stage: str  # as DVC names it
+    seconds: float  # from start to end of the process
+    units: int = 0  # see `_units`
     shards: int = 0
-    out_bytes: int = 0
-    work_bytes: int = 0
-    work_peak_bytes: int = 0
-    error: str | None = None
+    out_bytes: int = 0  # of its folder below `data`
+    work_bytes: int = 0  # of `.work` that are nowhere else, after the stage
+    work_peak_bytes: int = 0  # most of `.work` while it ran
+    error: str | None = None  # its last line, where it failed
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """All runs, the small size first, and what the stages reported of the large one.
+    """All runs, and what the stages reported of the large size."""
 
-    Attributes:
-        tweets: of the large size.
-        runs: of each stage in the order of sizes; a stage behind a failed one has none.
-        facts: counts of the large size: rows, clean_rows, distinct_texts, speech_seconds, kept_rows, sier_rows.
-    """
-
-    tweets: int
-    runs: Mapping[str, list[Run]]
-    facts: Mapping[str, float]
+    tweets: int  # of the large size
+    runs: Mapping[str, list[Run]]  # of each stage, the small size first; a stage behind a failed one has none
+    facts: Mapping[str, float]  # see `_facts`; none where a stage failed
 
     @property
     def failures(self) -> list[Run]:
@@ -99,54 +79,44 @@ def stages(sections: Mapping[str, Any]) -> list[str]:
 
 def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
     """Parameters of a pilot: the given ones with fewer rows, one epoch, one fold, one network of random weights."""
-    made: dict[str, Any] = copy.deepcopy(dict(sections))
+    pilot: dict[str, Any] = copy.deepcopy(dict(sections))
     sizes = {"b_t4sa": tweets, "iemocap": max(40, tweets), "fi": max(6, tweets // 8)}
     for corpus, size in sizes.items():
-        made["acquire"][corpus] = {"path": None, "url": None, "sha256": {}, "sample_size": size}
+        pilot["acquire"][corpus] = {"path": None, "url": None, "sha256": {}, "sample_size": size}
     shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows
-    made["clean"]["shard_rows"] = min(made["clean"]["shard_rows"], shard_rows)
-    made["assemble"]["shard_rows"] = min(made["assemble"]["shard_rows"], shard_rows)
-    made["train"] |= {"epochs": 1, "folds": [0], "batch_size": min(made["train"]["batch_size"], 4)}
-    network = made["explain"]["model"]
-    model = made["models"][network]
-    made["models"] = {network: model | {side: _random(model[side]) for side in ("image_backbone", "speech_backbone")}}
-    made["audit"]["model"] = network
-    made["explain"] |= dict(zip(("figures", "corpus_rows"), EXPLAIN[0], strict=True))
-    return made
-
-
-def _random(backbone: Mapping[str, Any]) -> dict[str, Any]:
-    """Random weights compute as long as trained ones, and nothing is downloaded for a plan."""
-    return {**backbone, "pretrained": False, "weights": None}
+    for stage in ("clean", "assemble"):
+        pilot[stage]["shard_rows"] = min(pilot[stage]["shard_rows"], shard_rows)
+    pilot["train"] |= {"epochs": 1, "folds": [0], "batch_size": min(pilot["train"]["batch_size"], 4)}
+    network = pilot["explain"]["model"]
+    model = pilot["models"][network]
+    for side in ("image_backbone", "speech_backbone"):
+        # Random weights compute as long as trained ones, and nothing is downloaded for a plan.
+        model[side] |= {"pretrained": False, "weights": None}
+    pilot["models"] = {network: model}
+    pilot["audit"]["model"] = network
+    pilot["explain"] |= {"figures": EXPLAIN[0][0], "corpus_rows": EXPLAIN[0][1]}
+    return pilot
 
 
 def measure(sections: Mapping[str, Any], tweets: int, folder: Path, wanted: Sequence[str] | None = None) -> Pilot:
-    """Run the pilot in `folder`, which must not exist; its projects stay there.
-
-    Args:
-        sections: all of a params file.
-        tweets: of the large size.
-        folder: for two projects.
-        wanted: the only stages to run, in order; such a pilot has no facts.
-    """
+    """Run the pilot in `folder`, where its two projects stay; one of `wanted` stages only has no facts."""
     runs: dict[str, list[Run]] = {stage: [] for stage in wanted or stages(sections)}
     with tqdm(total=2 * len(runs) + len(EXPLAIN) - 1, desc="pilot", unit="stage", disable=None) as bar:
         for size in (max(12, tweets // SMALL_SHARE), tweets):
             root = folder / f"tweets-{size}"
-            made = pilot_sections(sections, size)
-            _write_params(root, made)
+            pilot = pilot_sections(sections, size)
+            _write_params(root, pilot)
             for stage, done in runs.items():
                 bar.set_postfix_str(stage)
-                run = _run(root, stage, str(made["explain"]["model"]))
-                done.append(run)
+                done.append(_run(root, stage, str(pilot["explain"]["model"])))
                 bar.update()
-                if run.error is not None:
+                if done[-1].error is not None:
                     return Pilot(tweets, runs, {})
         if wanted:
             return Pilot(tweets, runs, {})
         for figures, rows in EXPLAIN[1:]:
-            made["explain"] |= {"figures": figures, "corpus_rows": rows}
-            _write_params(root, made)
+            pilot["explain"] |= {"figures": figures, "corpus_rows": rows}
+            _write_params(root, pilot)
             runs["explain"].append(_run(root, "explain", ""))
             bar.update()
     return Pilot(tweets, runs, _facts(root))
@@ -179,12 +149,10 @@ def _run(root: Path, stage: str, network: str) -> Run:
         lines = done.stderr.strip().splitlines() or [f"{stage}: exit code {done.returncode}"]
         return Run(stage, seconds, error=lines[-1])
     out = root / "data" / OUTS.get(stage, f"checkpoints/{network}")
+    shards, out_bytes = len(list(out.glob("**/part-*.parquet"))), sum(file.st_size for file in _files(out))
     after = _only_in_work(root)
-    peak = max(highest[0], after)
-    return Run(
-        stage, seconds, units=_units(root, stage), shards=len(list(out.glob("**/part-*.parquet"))),
-        out_bytes=_bytes(out), work_bytes=max(0, after - before), work_peak_bytes=max(0, peak - before),
-    )  # fmt: skip
+    stays, peak = max(0, after - before), max(0, highest[0] - before, after - before)
+    return Run(stage, seconds, _units(root, stage), shards, out_bytes, stays, peak)
 
 
 def _watch(root: Path, ended: threading.Event, highest: list[int]) -> None:
@@ -197,47 +165,36 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
     for top, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                found = Path(top, name).lstat()
-                if stat.S_ISREG(found.st_mode):
-                    yield found
+                file = Path(top, name).lstat()
+                if stat.S_ISREG(file.st_mode):
+                    yield file
 
 
 def _only_in_work(root: Path) -> int:
     """Bytes of `.work`; finished shards are hard links to the same file in `data` and count there."""
-    return sum(found.st_size for found in _files(root / ".work") if found.st_nlink == 1)
+    return sum(file.st_size for file in _files(root / ".work") if file.st_nlink == 1)
 
 
-def _bytes(folder: Path) -> int:
-    return sum(found.st_size for found in _files(folder))
-
-
-def _report(root: Path, name: str) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((root / "reports" / f"{name}.json").read_bytes())
-    return values
+def _report(root: Path, name: str) -> Any:
+    return json.loads((root / "reports" / f"{name}.json").read_bytes())
 
 
 def _units(root: Path, stage: str) -> int:
     """What a stage's time grows with: rows in, distinct texts to speak, items that a teacher learns from."""
     module, _, item = stage.partition("@")
     if module == "acquire":
-        made = yaml.safe_load((root / PARAMS_FILE).read_text(encoding="utf-8"))
-        return int(made["acquire"][item]["sample_size"])
-    if module == "synthesize":
-        return int(_report(root, "synthesize")["distinct_texts"])
-    if module == "train_teacher":
-        return int(_report(root, f"train_teacher_{item}")["used"])
-    if module in {"clean", "score", "label"}:
-        return int(_report(root, f"{module}_{item}" if item else module)["rows_in"])
+        return int(read_params(root / PARAMS_FILE)["acquire"][item]["sample_size"])
+    keys = {"synthesize": "distinct_texts", "train_teacher": "used", "clean": "rows_in", "score": "rows_in",
+            "label": "rows_in"}  # fmt: skip
+    if module in keys:
+        return int(_report(root, stage.replace("@", "_"))[keys[module]])
     return int(_report(root, "assemble")["rows"])
 
 
 def _facts(root: Path) -> dict[str, float]:
     clean, speech, label = (_report(root, name) for name in ("clean", "synthesize", "label"))
     return {
-        "rows": clean["rows_in"],
-        "clean_rows": clean["rows_out"],
-        "distinct_texts": speech["distinct_texts"],
-        "speech_rows": speech["rows_out"],
-        "speech_seconds": speech["duration_seconds"]["total"],
+        "rows": clean["rows_in"], "clean_rows": clean["rows_out"], "distinct_texts": speech["distinct_texts"],
+        "speech_rows": speech["rows_out"], "speech_seconds": speech["duration_seconds"]["total"],
         "kept_rows": label["kept"],
-    }
+    }  # fmt: skip

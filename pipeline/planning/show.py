@@ -1,8 +1,4 @@
-"""Print a plan as a table.
-
-In   the plan's plain values, as `--json` prints them
-Out  lines of text: a row per stage, totals, hours of speech, what is missing
-"""
+"""Print a plan as a table."""
 
 from __future__ import annotations
 
@@ -12,10 +8,12 @@ from typing import Any
 from tabulate import tabulate
 
 _HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
-_UNITS = {
-    "acquire": "", "clean": "rows", "synthesize": "texts", "train_teacher": "items", "score": "rows", "label": "rows",
-    "assemble": "rows", "train": "rows", "evaluate": "rows", "audit": "rows", "explain": "rows",
-}  # fmt: skip
+_UNITS = {"acquire": "", "synthesize": "texts", "train_teacher": "items"}  # else rows
+
+TIMES = (
+    "Times are of this machine, for all epochs (early stopping may spare some) and texts as long as the sample's; "
+    "those with < are too short to measure in so small a pilot."
+)
 
 
 def duration(seconds: float | None) -> str:
@@ -41,7 +39,7 @@ def size(count: int) -> str:
 
 def _line(stage: Mapping[str, Any]) -> tuple[str, ...]:
     name = str(stage["stage"])
-    unit = _UNITS[name.partition("@")[0]]
+    unit = _UNITS.get(name.partition("@")[0], "rows")
     amount = f"{stage['units']:,} {unit}" if unit else "-"
     shards = f"{stage['shards']:,}" if stage["shards"] else "-"
     time = ("< " if stage["at_most"] else "") + duration(stage["seconds"])
@@ -75,9 +73,8 @@ def _table(plan: Mapping[str, Any]) -> list[str]:
     total = None if None in seconds else sum(seconds)
     totals = (duration(total), size(disk["workspace_bytes"]), size(disk["work_peak_bytes"]), size(disk["cache_bytes"]))
     rows.append(("all, one after the other", "", "", *totals))
-    return tabulate(
-        rows, tablefmt="plain", colglobalalign="right", colalign=["left"], disable_numparse=True
-    ).splitlines()
+    table: str = tabulate(rows, tablefmt="plain", colglobalalign="right", colalign=["left"], disable_numparse=True)
+    return table.splitlines()
 
 
 def _amounts(plan: Mapping[str, Any]) -> list[str]:
@@ -94,8 +91,4 @@ def _amounts(plan: Mapping[str, Any]) -> list[str]:
     lines = [amounts, kept, f"Disk: {size(disk['required_bytes'])} in all; the DVC cache {cache}"]
     if disk["downloads_bytes"]:
         lines.append(f"Downloads besides: {size(disk['downloads_bytes'])} of B-T4SA; other sizes are not known before")
-    lines.append(
-        "Times are of this machine, for all epochs (early stopping may spare some) and texts as long as the sample's; "
-        "those with < are too short to measure in so small a pilot."
-    )
-    return lines
+    return [*lines, TIMES]

@@ -1,7 +1,7 @@
 """Which columns each mode of publishing has, as Hugging Face features, and how its Parquet files are written.
 
 `full`      everything: speech, pictures and texts
-`no_media`  ids, labels, scores and digests, by which a licence holder rebuilds `full` (`pipeline.rebuild`)
+`no_media`  ids, labels, scores and digests, by which a licence holder rebuilds `full` (`sier rebuild`)
 `features`  log-mel spectrograms instead of speech, no pictures, no texts
 """
 
@@ -46,25 +46,25 @@ def dataset_features(sier: Features, mode: Mode, audited: bool, inputs: InputPar
         media = {"spectrogram": Array2D((inputs.n_mels, inputs.n_frames), "float16")}
     if mode == "no_media":
         media = {}
-    found = {"id": sier["id"], **media}
-    found |= {name: kind for name, kind in sier.items() if name not in {"id", *MEDIA}}
-    found |= {name: Value(kind) for name, kind in AUDIT.items() if audited}
-    if mode == "no_media":
-        found |= {name: Value("string") for name in DIGESTS}
-    return Features(found)
+    rest = {name: kind for name, kind in sier.items() if name not in {"id", *MEDIA}}
+    audit = {name: Value(kind) for name, kind in AUDIT.items() if audited}
+    return Features({"id": sier["id"], **media, **rest, **audit, **_digests(mode)})
 
 
 def sentiment_features(mode: Mode) -> Features:
     """Columns of `sentiment/`: B-T4SA's own classes, of every row that could be spoken and seen."""
     from datasets import Audio, ClassLabel, Features, Image, Value  # noqa: PLC0415
 
-    media = {"audio": Audio(sampling_rate=SAMPLING_RATE_HZ), "image": Image(), "text": Value("string")}
     text = Value("string")
+    media = {"audio": Audio(sampling_rate=SAMPLING_RATE_HZ), "image": Image(), "text": text} if mode == "full" else {}
     rest = {"sentiment": ClassLabel(names=list(tables.SENTIMENTS)), "group_id": text, "voice": text}
-    digests = dict.fromkeys(DIGESTS, text)
-    return Features(
-        {"id": text, **(media if mode == "full" else {}), **rest, **(digests if mode == "no_media" else {})}
-    )
+    return Features({"id": text, **media, **rest, **_digests(mode)})
+
+
+def _digests(mode: Mode) -> dict[str, Any]:
+    from datasets import Value  # noqa: PLC0415
+
+    return {name: Value("string") for name in DIGESTS if mode == "no_media"}
 
 
 def default_columns(names: Sequence[str]) -> list[str]:

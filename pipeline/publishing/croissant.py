@@ -1,8 +1,4 @@
-"""Croissant metadata (mlcommons.org/croissant) of a published dataset: croissant.json beside the card.
-
-In   what was exported, and the facts of the build
-Out  JSON-LD: a file set per level and split, a record set per configuration, and the responsible-AI properties
-"""
+"""Croissant metadata (mlcommons.org/croissant) of a published dataset: croissant.json beside the card."""
 
 from __future__ import annotations
 
@@ -26,9 +22,11 @@ if TYPE_CHECKING:
 REPO = "repo"
 # Croissant wants a sha256 of every file object; a git repository has none. The Hub's own metadata says so likewise.
 NO_DIGEST = "https://github.com/mlcommons/croissant/issues/80"
+# By the dtype of a feature: that of Audio is dict, that of ClassLabel int64.
+MEDIA_TYPES = {"dict": mlc.DataType.AUDIO_OBJECT, "PIL.Image.Image": mlc.DataType.IMAGE_OBJECT}
 TYPES = {
     "string": mlc.DataType.TEXT, "float32": mlc.DataType.FLOAT, "float16": mlc.DataType.FLOAT,
-    "bool": mlc.DataType.BOOL, "int8": mlc.DataType.INTEGER,
+    "bool": mlc.DataType.BOOL, "int8": mlc.DataType.INTEGER, "int64": mlc.DataType.INTEGER, **MEDIA_TYPES,
 }  # fmt: skip
 DESCRIPTIONS = {
     "id": "number of the tweet and of its picture",
@@ -47,11 +45,7 @@ DESCRIPTIONS = {
 
 
 def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, citation: str) -> bytes:
-    """The metadata as JSON.
-
-    Raises:
-        UserError: mlcroissant finds them invalid.
-    """
+    """The metadata as JSON."""
     url = f"{endpoint}/datasets/{repo_id}"
     distribution: list[Any] = [
         mlc.FileObject(
@@ -67,72 +61,48 @@ def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, cit
             )
             for split in dict.fromkeys(part.split for part in parts)
         ]  # fmt: skip
-    kinds = exported.features["data"]
+    data, sentiment = exported.features["data"], exported.features["sentiment"]
     records = []
     for split in dict.fromkeys(part.split for part in exported.parts["data"]):
-        records.append(_records(f"default-{split}", f"files-data-{split}", kinds, default_columns(list(kinds))))
-        records.append(_records(f"full-{split}", f"files-data-{split}", kinds, list(kinds)))
-    sentiment = exported.features["sentiment"]
+        records.append(_records(f"default-{split}", f"files-data-{split}", data, default_columns(list(data))))
+        records.append(_records(f"full-{split}", f"files-data-{split}", data, list(data)))
     records += [
         _records(f"sentiment-{split}", f"files-sentiment-{split}", sentiment, list(sentiment))
         for split in dict.fromkeys(part.split for part in exported.parts["sentiment"])
     ]
     try:
         metadata = mlc.Metadata(
-            name="IIT-R SIER",
+            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}#licences"], in_language=["en"],
             description=f"{len(facts.rows)} pairs of a synthetic utterance and a picture with emotion pseudo-labels.",
-            cite_as=" ".join(citation.split()),
-            license=[f"{url}#licences"],
-            url=url,
-            version="1.0.0",
-            keywords=["emotion recognition", "speech", "image", "pseudo-labels"],
-            in_language=["en"],
-            distribution=distribution,
-            record_sets=records,
-            **_responsible(facts),
-        )
+            keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=" ".join(citation.split()),
+            distribution=distribution, record_sets=records, **_responsible(facts),
+        )  # fmt: skip
     except mlc.ValidationError as error:
         raise UserError(f"croissant.json would not be valid: {' '.join(str(error).split())}") from None
     return (json.dumps(metadata.to_json(), indent=2, ensure_ascii=False, default=str) + "\n").encode()
 
 
-def _records(name: str, source: str, features: Features, columns: list[str]) -> Any:
-    return mlc.RecordSet(
-        id=name,
-        name=name,
-        key=f"{name}/id",
-        fields=[
+def _records(name: str, files: str, features: Features, columns: list[str]) -> Any:
+    fields = []
+    for column in columns:
+        kind = features[column].dtype
+        transforms = [mlc.Transform(json_path="bytes")] if kind in MEDIA_TYPES else []
+        source = mlc.Source(file_set=files, extract=mlc.Extract(column=column), transforms=transforms)
+        fields.append(
             mlc.Field(
-                id=f"{name}/{column}", name=column, data_types=[_type(features[column])],
+                id=f"{name}/{column}", name=column, data_types=[TYPES[kind]], source=source,
                 description=DESCRIPTIONS.get(column),
-                source=mlc.Source(
-                    file_set=source, extract=mlc.Extract(column=column), transforms=_bytes(features[column])
-                ),
             )
-            for column in columns
-        ],
-    )  # fmt: skip
-
-
-def _type(kind: Any) -> Any:
-    special = {
-        "Audio": mlc.DataType.AUDIO_OBJECT,
-        "Image": mlc.DataType.IMAGE_OBJECT,
-        "ClassLabel": mlc.DataType.INTEGER,
-    }
-    return special.get(type(kind).__name__) or TYPES[kind.dtype]
-
-
-def _bytes(kind: Any) -> list[Any]:
-    return [mlc.Transform(json_path="bytes")] if type(kind).__name__ in {"Audio", "Image"} else []
+        )  # fmt: skip
+    return mlc.RecordSet(id=name, name=name, key=f"{name}/id", fields=fields)
 
 
 def _responsible(facts: Facts) -> dict[str, Any]:
     reports = facts.reports
     held_out = {name: reports[f"train_teacher_{name}"]["held_out"] for name in ("speech", "image")}
-    teachers = " and ".join(f"{name} {one['accuracy']:.3f} ({one['protocol']})" for name, one in held_out.items())
+    teachers = " and ".join(f"{name} {value['accuracy']:.3f} ({value['protocol']})" for name, value in held_out.items())
     protocol = (
-        f"Pseudo-labels: the larger of two teachers' highest probabilities, rows below {facts.rule['threshold']} left "
+        f"Pseudo-labels: the larger of two teachers' highest probabilities, rows below {facts.rule.threshold} left "
         f"out. Accuracy of the teachers on their corpora: {teachers}."
     )
     return {
@@ -151,11 +121,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
 
 
 def check(path: Path) -> None:
-    """Whether mlcroissant accepts a file.
-
-    Raises:
-        UserError: it does not.
-    """
+    """Refuse a file that mlcroissant does not accept."""
     try:
         mlc.Dataset(jsonld=path)
     except (mlc.ValidationError, ValueError) as error:

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine import shards
-from pipeline.publishing import audited, columns
+from pipeline.frame.audit_table import read_audit
+from pipeline.publishing import columns
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.media import MediaSource, records
 
@@ -39,14 +40,7 @@ class Part:
 
 @dataclass
 class Exported:
-    """What was written, by the folder's first level: `data` and `sentiment`.
-
-    Attributes:
-        folder: where the files lie.
-        mode: of publishing.
-        features: columns of each, as Hugging Face features.
-        parts: files of each, in order.
-    """
+    """What was written into `folder`; features and parts by its first level, `data` and `sentiment`."""
 
     folder: Path
     mode: Mode
@@ -55,18 +49,7 @@ class Exported:
 
 
 def export(data: Path, folder: Path, mode: Mode, inputs: InputParams, *, keep_personal: bool) -> Exported:
-    """Write all files of a mode.
-
-    Args:
-        data: folder of stages' outputs.
-        folder: where to; an empty one.
-        mode: what is published of each row.
-        inputs: of the networks; mode `features` has their spectrograms.
-        keep_personal: leave @mentions and URLs in texts.
-
-    Raises:
-        UserError: a stage's output is missing or incomplete.
-    """
+    """Write all files of a mode into `folder`, an empty one; mode `features` has spectrograms as `inputs` say."""
     exported = Exported(folder, mode)
     source = MediaSource(data, keep_personal=keep_personal)
     _export_sier(exported, source, inputs)
@@ -80,32 +63,31 @@ def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams) -
     sier, mode = source.data / "sier", exported.mode
     markers = shards.read_manifest(sier, "assemble")
     kinds = Features.from_arrow_schema(pq.read_schema(sier / markers[0].part.name))
-    audit = audited.read(source.data)
+    audit = read_audit(source.data)
     quality = {} if audit is None else dict(zip(audit["id"], audit["label_quality"].astype(float), strict=True))
     features = columns.dataset_features(kinds, mode, audit is not None, inputs)
     pictures = source.index("clean", ["image_sha256"])["image_sha256"].to_dict() if mode == "no_media" else {}
     exported.features["data"] = features
-    found = []
+    tables = []
     for marker in markers:
         table = shards.read_part(sier, marker)
         rows = table.drop_columns(["audio"] if mode == "features" else []).to_pylist()
-        heard = _spectrograms(table, inputs) if mode == "features" else None
-        for place, row in enumerate(rows):
+        spectrograms = _spectrograms(table, inputs) if mode == "features" else None
+        for row in rows:
             row["text"] = source.text(row["text"])
-            if heard is not None:
-                row["spectrogram"] = next(heard)
+            if spectrograms is not None:
+                row["spectrogram"] = next(spectrograms)
             if mode == "no_media":
                 row["audio_sha256"] = hashlib.sha256(row["audio"]["bytes"]).hexdigest()
                 row["image_sha256"] = pictures[row["id"]]
             if audit is not None:
                 row["label_quality"] = quality.get(row["id"])
-            rows[place] = {name: row[name] for name in features}
-        found.append((marker.part.name, to_table(rows, features)))
+        tables.append((marker.part.name, to_table(rows, features)))
         if mode != "no_media":
-            write_part(exported, *found.pop())
-    for split in ("train", "test") if found else ():  # without media a file per split is small
-        tables_ = [table for name, table in found if name.startswith(f"data/{split}-")]
-        write_part(exported, f"data/{split}-00000-of-00001.parquet", pa.concat_tables(tables_))
+            write_part(exported, *tables.pop())
+    for split in ("train", "test") if tables else ():  # without media a file per split is small
+        parts = [table for name, table in tables if name.startswith(f"data/{split}-")]
+        write_part(exported, f"data/{split}-00000-of-00001.parquet", pa.concat_tables(parts))
 
 
 def _spectrograms(table: pa.Table, inputs: InputParams) -> Iterator[Any]:
@@ -124,13 +106,13 @@ def _export_sentiment(exported: Exported, source: MediaSource) -> None:
     exported.features["sentiment"] = features
     clean = source.index("clean", ["sentiment", "group_id", "source_split"])
     rows = clean.join(source.index("speech", ["voice"]), how="inner").reset_index()
-    most = max(marker.part.rows for marker in source.markers["clean"])
+    shard_rows = max(marker.part.rows for marker in source.markers["clean"])
     for theirs, split in columns.SPLITS.items():
         members = rows[rows["source_split"] == theirs].drop(columns="source_split")
         if exported.mode == "features":
             write_part(exported, f"sentiment/{split}-00000-of-00001.parquet", to_table(records(members), features))
             continue
-        chunks = [members[start : start + most] for start in range(0, len(members), most)]
+        chunks = [members[start : start + shard_rows] for start in range(0, len(members), shard_rows)]
         plain = []
         for number, chunk in enumerate(chunks):
             table = to_table(source.attach(chunk), features)
@@ -147,18 +129,17 @@ def to_table(rows: list[dict[str, Any]], features: Features) -> pa.Table:
     from datasets import ClassLabel  # noqa: PLC0415
 
     values: dict[str, Any] = {}
-    for name, kind in features.items():
+    for name, feature in features.items():
         column = [row[name] for row in rows]
-        if isinstance(kind, ClassLabel):
-            column = [kind.str2int(value) if isinstance(value, str) else value for value in column]
-        values[name] = _array(column, features.arrow_schema.field(name).type)
+        if isinstance(feature, ClassLabel):
+            column = [feature.str2int(value) if isinstance(value, str) else value for value in column]
+        kind = features.arrow_schema.field(name).type
+        if isinstance(kind, pa.ExtensionType):  # a spectrogram
+            storage = pa.array([[list(band) for band in value] for value in column], kind.storage_type)
+            values[name] = pa.ExtensionArray.from_storage(kind, storage)
+        else:
+            values[name] = pa.array(column, kind, from_pandas=True)
     return pa.table(values, schema=features.arrow_schema)
-
-
-def _array(column: list[Any], kind: pa.DataType) -> pa.Array:
-    if isinstance(kind, pa.ExtensionType):  # a spectrogram
-        return pa.ExtensionArray.from_storage(kind, pa.array([list(map(list, v)) for v in column], kind.storage_type))
-    return pa.array(column, kind, from_pandas=True)
 
 
 def write_part(exported: Exported, name: str, table: pa.Table) -> None:

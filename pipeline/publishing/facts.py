@@ -1,6 +1,6 @@
 """What was measured of a build, as the cards tell it: nothing here is worked out by hand.
 
-In   reports/*.json, data/labels/rule.json, params.yaml, data/sier without its media
+In   reports/*.json, data/labels/rule.json, params.yaml, data/sier without its media, data/audit where there is one
 Out  `Facts`; a report that is missing or tells of other rows than data/sier holds is an error
 """
 
@@ -9,51 +9,39 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from pipeline.engine import shards
+from pipeline.dataset.card import CORPORA
+from pipeline.dataset.rows import read_rows
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
+from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import Paths
-from pipeline.publishing import audited
+from pipeline.labels.rules import LabelParams, read_rule
 
 STAGES = {
     "clean": "clean", "synthesize": "synthesize", "train_teacher_speech": "train_teacher@speech",
     "train_teacher_image": "train_teacher@image", "label": "label", "assemble": "assemble",
 }  # fmt: skip
-CORPORA = ("b_t4sa", "iemocap", "fi")
 HIDDEN_SECTIONS = {"acquire"}  # it holds paths, addresses and names of accounts
 _COLUMNS = ["id", "label", "decided_by", "confidence", "agreement", "sentiment", "voice", "word_error_rate"]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that a card may tell.
+    """Everything that a card may tell."""
 
-    Attributes:
-        reports: content of reports/<name>.json, by name; `evaluate` where that stage has been run.
-        rule: section `label` of the parameters, as stage label recorded it.
-        params: all parameters, without section acquire.
-        labels: of the dataset, in the order of their ids.
-        rows: of data/sier without media; `label` by name.
-        origins: of each corpus: `sample` or where it came from.
-        normalised: whether the speech teacher normalised voices.
-        audit: rows audited, and share of them whose label is doubted; None where there was no audit.
-    """
-
-    reports: Mapping[str, Any]
-    rule: Mapping[str, Any]
-    params: Mapping[str, Any]
+    reports: Mapping[str, Any]  # content of reports/<name>.json; `evaluate` where that stage has been run
+    rule: LabelParams
+    params: Mapping[str, Any]  # all but section acquire
     labels: tuple[str, ...]
-    rows: pd.DataFrame
-    origins: Mapping[str, str]
-    normalised: bool
-    audit: Mapping[str, float] | None
+    rows: pd.DataFrame  # of data/sier without media; `label` by name
+    origins: Mapping[str, str]  # of each corpus: `sample` or where it came from
+    normalised: bool  # whether the speech teacher normalised voices
+    audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
 
     @property
     def sample_corpora(self) -> list[str]:
@@ -62,20 +50,13 @@ class Facts:
 
 
 def gather(paths: Paths) -> Facts:
-    """All facts of the project at `paths`.
-
-    Raises:
-        UserError: a stage has not been run, or its report belongs to another build.
-    """
+    """All facts of a project; UserError where a stage has not been run, or its report belongs to another build."""
     params = read_params(paths.root / PARAMS_FILE)
     reports = {name: _report(paths, name, stage) for name, stage in STAGES.items()}
     if (paths.reports / "evaluate.json").is_file():
         reports["evaluate"] = _report(paths, "evaluate", "evaluate")
     labels = tuple(params["base"]["labels"])
-    markers = shards.read_manifest(paths.data / "sier", "assemble")
-    rows = pa.concat_tables(
-        [shards.read_part(paths.data / "sier", marker, columns=_COLUMNS) for marker in markers]
-    ).to_pandas()
+    rows = read_rows(paths.data / "sier", "assemble", _COLUMNS)
     rows["label"] = rows["label"].map(dict(enumerate(labels)))
     for name in ("assemble", "label"):
         told = reports[name].get("rows", reports[name].get("kept"))
@@ -83,15 +64,10 @@ def gather(paths: Paths) -> Facts:
             raise UserError(
                 f"{paths.reports / name}.json tells of {told} rows, data/sier holds {len(rows)}; run: dvc repro {name}"
             )
-    rule_file = paths.data / "labels" / tables.RULE_FILE
-    try:
-        rule = json.loads(rule_file.read_bytes())
-    except (OSError, ValueError):
-        raise UserError(f"{rule_file}: missing or damaged; run: dvc repro label") from None
-    audit = audited.read(paths.data)
+    audit = read_audit(paths.data)
     return Facts(
         reports=reports,
-        rule=rule,
+        rule=read_rule(paths.data / "labels"),
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
@@ -102,7 +78,7 @@ def gather(paths: Paths) -> Facts:
 
 
 def _report(paths: Paths, name: str, stage: str) -> dict[str, Any]:
-    path: Path = paths.reports / f"{name}.json"
+    path = paths.reports / f"{name}.json"
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,21 +1,14 @@
 """Put files into a repository of the Hugging Face Hub, in one commit that can be tried again.
 
-In   files by their path in the repository; the token from HF_TOKEN or the Hub's own log-in
-Out  a `Receipt`: repository, commit, and size and sha256 of every file as it lies there
-
 Large files are uploaded before the commit, each by its sha256: what the Hub has is not sent again, so that an upload
-that was stopped goes on. No message holds the token, whatever a server answers.
+that was stopped goes on. The token comes from HF_TOKEN or the Hub's own log-in; no message holds it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from logging import ERROR
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -26,6 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import logging
 from huggingface_hub.utils.tqdm import disable_progress_bars
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline.errors import UserError, first_line
 
@@ -50,15 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is on the Hub.
-
-    Attributes:
-        repo_id: with its owner.
-        kind: of repository.
-        endpoint: address of the Hub.
-        commit: name of the commit.
-        files: by path: bytes and sha256.
-    """
+    """What is on the Hub, and in which commit: bytes and sha256 of each file by its path."""
 
     repo_id: str
     kind: Kind
@@ -68,34 +54,18 @@ class Receipt:
 
 
 def full_name(repo_id: str, *, endpoint: str | None = None, pause_seconds: float = 2.0) -> str:
-    """`owner/name` of a repository; to be asked before hours of work whose result could not be sent.
-
-    Raises:
-        UserError: no token, or one that is not accepted.
-    """
+    """`owner/name` of a repository; to be asked before hours of work whose result could not be sent."""
     return _log_in(repo_id, endpoint, pause_seconds).repo_id
 
 
 def upload(
-    files: Mapping[str, Path | bytes],
-    repo_id: str,
-    kind: Kind,
-    *,
-    private: bool,
-    message: str,
-    endpoint: str | None = None,
-    pause_seconds: float = 2.0,
-) -> Receipt:
-    """Make the repository hold these files and no others, by one commit.
+    files: Mapping[str, Path | bytes], repo_id: str, kind: Kind, *, private: bool, message: str,
+    endpoint: str | None = None, pause_seconds: float = 2.0,
+) -> Receipt:  # fmt: skip
+    """Make the repository hold these files, by their path, and no others, by one commit.
 
-    Args:
-        files: by path in the repository.
-        repo_id: `owner/name`, or a name of the token's owner.
-        kind: of repository; made if there is none.
-        private: nobody but the owner sees it; a public one that is there is refused, not hidden.
-        message: of the commit.
-        endpoint: address of the Hub; by default HF_ENDPOINT or the public one.
-        pause_seconds: before the second attempt at a request that may pass, doubled before each further one.
+    A public repository that should be `private` is refused, not hidden. The endpoint is by default HF_ENDPOINT or the
+    public Hub; the pause is that before a second attempt, doubled before each further one.
 
     Raises:
         UserError: no token, no right, or a failure that did not pass; one line that says what to do.
@@ -109,18 +79,20 @@ def upload(
     there = hub.ask("list", lambda: api.list_repo_files(repo_id, repo_type=kind))
     gone = [CommitOperationDelete(path) for path in sorted(set(there) - set(files) - KEPT)]
 
-    def commit() -> str:
+    # Not `HfApi.upload_folder`: it makes several commits of a large folder.
+    def commit() -> tuple[str, dict[str, tuple[int, str]]]:
         # Anew for each attempt: operations remember what has become of them. One that was committed although its
         # answer was lost finds nothing to change.
-        added = [CommitOperationAdd(path, files[path]) for path in sorted(files)]
+        added = {path: CommitOperationAdd(path, files[path]) for path in sorted(files)}
         current = api.repo_info(repo_id, repo_type=kind).sha
         done = api.create_commit(
-            repo_id, [*added, *gone], repo_type=kind, commit_message=message, parent_commit=current
+            repo_id, [*added.values(), *gone], repo_type=kind, commit_message=message, parent_commit=current
         )
-        return str(done.oid)
+        return str(done.oid), {
+            path: (add.upload_info.size, add.upload_info.sha256.hex()) for path, add in added.items()
+        }
 
-    oid = hub.ask("publish to", commit)
-    sums = {path: _sum(content) for path, content in sorted(files.items())}
+    oid, sums = hub.ask("publish to", commit)
     _compare(hub, kind, oid, sums)
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
 
@@ -161,28 +133,20 @@ class _Hub:
     pause_seconds: float
 
     def ask(self, what: str, question: Callable[[], T]) -> T:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return question()
-            except HFValidationError as error:
-                raise UserError(f"--repo-id {self.repo_id}: {self._clean(first_line(error))}") from None
-            # An upload's failure comes as a RuntimeError with the real one as its cause.
-            except (HfHubHTTPError, httpx2.HTTPError, RuntimeError, ValueError, OSError) as error:
-                wait = self._wait(error, attempt)
-                if wait is None or attempt == ATTEMPTS:
-                    raise UserError(self._line(what, error)) from None
-                time.sleep(wait)
-        raise AssertionError("unreachable")
+        def seconds(state: RetryCallState) -> float:
+            asked = _retry_after(state.outcome.exception() if state.outcome else None)
+            return wait_exponential(self.pause_seconds)(state) if asked is None else asked
 
-    def _wait(self, error: Exception, attempt: int) -> float | None:
-        """Seconds until another attempt; None where it would not help or would be too long."""
-        if isinstance(error, RuntimeError):
-            return None  # uploads are tried several times by huggingface_hub itself
-        asked = _retry_after(error)
-        if _status(error) in PASSING or isinstance(error, httpx2.TransportError):
-            wait = asked if asked is not None else self.pause_seconds * 2 ** (attempt - 1)
-            return wait if wait <= LONGEST_WAIT_SECONDS else None
-        return None
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass), wait=seconds, stop=stop_after_attempt(ATTEMPTS), reraise=True
+        )
+        try:
+            return retrying(question)
+        except HFValidationError as error:
+            raise UserError(f"--repo-id {self.repo_id}: {self._clean(first_line(error))}") from None
+        # An upload's failure comes as a RuntimeError with the real one as its cause.
+        except (HfHubHTTPError, httpx2.HTTPError, RuntimeError, ValueError, OSError) as error:
+            raise UserError(self._line(what, error)) from None
 
     def _line(self, what: str, error: Exception) -> str:
         status = _status(error)
@@ -192,14 +156,13 @@ class _Hub:
             where += f" ({self._clean(first_line(error)).rstrip('.')})"
         if isinstance(error, RepositoryNotFoundError):
             status = 404
+        named = f"{where}: {status} {httpx2.codes.get_reason_phrase(status or 0) or 'error'}"
         if status in MEANINGS:
             asked = _retry_after(error)
-            wait = f" {asked:.0f} s" if asked is not None else ""
-            return (
-                f"{where}: {status} {_phrase(status)}: {MEANINGS[status].format(endpoint=self.api.endpoint, wait=wait)}"
-            )
+            wait = "" if asked is None else f" {asked:.0f} s"
+            return f"{named}: {MEANINGS[status].format(endpoint=self.api.endpoint, wait=wait)}"
         if status is not None and status >= 500:
-            return f"{where}: {status} {_phrase(status)}: the Hub fails; {AGAIN}"
+            return f"{named}: the Hub fails; {AGAIN}"
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
         if isinstance(cause, httpx2.TransportError):
             return f"{where}: no connection ({type(cause).__name__}); check the network and HF_ENDPOINT, then {AGAIN}"
@@ -211,33 +174,27 @@ class _Hub:
         return text.replace(self.token, "***")
 
 
-def _response(error: BaseException) -> httpx2.Response | None:
-    cause: BaseException | None = error
-    while cause is not None:
-        response = getattr(cause, "response", None)
+def _may_pass(error: BaseException) -> bool:
+    """Whether another attempt may help, before long. Uploads are tried several times by huggingface_hub itself."""
+    passing = _status(error) in PASSING or isinstance(error, httpx2.TransportError)
+    return passing and not isinstance(error, RuntimeError) and (_retry_after(error) or 0.0) <= LONGEST_WAIT_SECONDS
+
+
+def _response(error: BaseException | None) -> httpx2.Response | None:
+    while error is not None:
+        response = getattr(error, "response", None)
         if isinstance(response, httpx2.Response):
             return response
-        cause = cause.__cause__
+        error = error.__cause__
     return None
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: BaseException) -> int | None:
     response = _response(error)
     return None if response is None else int(response.status_code)
 
 
-def _retry_after(error: Exception) -> float | None:
+def _retry_after(error: BaseException | None) -> float | None:
     response = _response(error)
     text = "" if response is None else response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in {known.value for known in HTTPStatus} else "error"
-
-
-def _sum(content: Path | bytes) -> tuple[int, str]:
-    if isinstance(content, bytes):
-        return len(content), hashlib.sha256(content).hexdigest()
-    with content.open("rb") as file:
-        return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,23 +1,25 @@
-"""Pictures, recordings and texts of given rows, from data/clean and data/speech.
-
-In   finished folders of stages clean and synthesize; rows by id, in any order
-Out  the same rows with columns audio, image and text, and digests by which a copy is known for the same
-"""
+"""Pictures, recordings and texts of given rows, from data/clean and data/speech."""
 
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from pipeline.dataset.assembler import find_rows, media
+from pipeline.dataset.rows import read_rows
 from pipeline.engine import shards
-from pipeline.publishing.redaction import redacted
+
+STAGES = {"clean": "clean", "speech": "synthesize"}
+_URL = re.compile(r"(?:https?://|www\.)\S+|\bt\.co/\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MENTION = re.compile(r"[@＠]\w+")
+_RETWEET = re.compile(r"^\s*RT\s*:?\s+(?=\S)")
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -26,42 +28,25 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 class MediaSource:
-    """Looks media up by id, one shard after the other.
-
-    Args:
-        data: folder of stages' outputs.
-        keep_personal: leave @mentions and URLs in texts.
-
-    Raises:
-        UserError: one of the folders is missing or incomplete.
-    """
+    """Looks media up by id, one shard after the other; `keep_personal` leaves @mentions and URLs in texts."""
 
     def __init__(self, data: Path, *, keep_personal: bool) -> None:
         self.data = data
         self.keep_personal = keep_personal
-        self.markers = {
-            "clean": shards.read_manifest(data / "clean", "clean"),
-            "speech": shards.read_manifest(data / "speech", "synthesize"),
-        }
+        self.markers = {folder: shards.read_manifest(data / folder, stage) for folder, stage in STAGES.items()}
 
     def index(self, folder: str, columns: Sequence[str] = ()) -> pd.DataFrame:
-        """By id: place of each row's shard in column `<folder>_shard`, and further columns."""
-        parts = []
-        for number, marker in enumerate(self.markers[folder]):
-            part = shards.read_part(self.data / folder, marker, columns=["id", *columns])
-            parts.append(part.append_column(f"{folder}_shard", pa.array(np.full(part.num_rows, number))))
-        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas().set_index("id")
-        return frame
+        """By id: number of each row's shard in column `<folder>_shard`, and further columns."""
+        return read_rows(self.data / folder, STAGES[folder], ["id", *columns], f"{folder}_shard").set_index("id")
 
     def attach(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
         """Rows (columns id, clean_shard, speech_shard and more) with audio, image, text and their digests."""
-        clean = self._found("clean", rows, ["image", "text", "image_sha256"])
-        speech = self._found("speech", rows, ["audio"])
+        clean = self._find("clean", rows, ["image", "text", "image_sha256"])
+        speech = self._find("speech", rows, ["audio"])
         return [
             {
                 **row,
-                "audio": {"bytes": speech[row["id"]]["audio"], "path": f"{row['id']}.flac"},
-                "image": {"bytes": clean[row["id"]]["image"], "path": f"{row['id']}.jpg"},
+                **media(row["id"], clean[row["id"]]["image"], speech[row["id"]]["audio"]),
                 "text": self.text(clean[row["id"]]["text"]),
                 "image_sha256": clean[row["id"]]["image_sha256"],
                 "audio_sha256": hashlib.sha256(speech[row["id"]]["audio"]).hexdigest(),
@@ -73,10 +58,21 @@ class MediaSource:
         """As it is published."""
         return text if self.keep_personal else redacted(text)
 
-    def _found(self, folder: str, rows: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, Any]]:
-        ids = pa.array(rows["id"], pa.string())
-        found: dict[str, dict[str, Any]] = {}
-        for number in sorted(set(rows[f"{folder}_shard"])):
-            part = shards.read_part(self.data / folder, self.markers[folder][number], columns=["id", *columns])
-            found |= {row["id"]: row for row in part.filter(pc.is_in(part["id"], value_set=ids)).to_pylist()}
-        return found
+    def _find(self, folder: str, rows: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, Any]]:
+        wanted = zip(rows["id"], rows[f"{folder}_shard"], strict=True)
+        return find_rows(self.data / folder, self.markers[folder], wanted, columns)
+
+
+def redacted(text: str) -> str:
+    """`text` without mentions, e-mail addresses and URLs; applying it twice changes nothing more.
+
+    Entities are read first, or `&#64;someone` would stay. What taking something out joins is looked at again.
+    """
+    while True:
+        following = html.unescape(text)
+        for pattern in (_URL, _EMAIL, _MENTION):
+            following = pattern.sub(" ", following)
+        following = " ".join(following.split()) if following != text else following
+        if following == text:
+            return text
+        text = _RETWEET.sub("", following)

@@ -1,8 +1,4 @@
-"""All files of a repository, card included: of a dataset, or of a network.
-
-In   a built project
-Out  files by their path in the repository; large ones lie in a folder, small ones are bytes
-"""
+"""All files of a repository, card included: of a dataset, or of a network."""
 
 from __future__ import annotations
 
@@ -27,11 +23,7 @@ Files = dict[str, Path | bytes]
 def dataset_files(
     facts: Facts, data: Path, folder: Path, mode: Mode, repo_id: str, inputs: InputParams, *, keep_personal: bool
 ) -> Files:
-    """Write the Parquet files of a mode into `folder`, an empty one, and describe them.
-
-    Raises:
-        UserError: something is missing, or is not measured.
-    """
+    """Write the Parquet files of a mode into `folder`, an empty one, and describe them."""
     exported = export(data, folder, mode, inputs, keep_personal=keep_personal)
     files: Files = {part.name: folder / part.name for parts in exported.parts.values() for part in parts}
     files["pictures/distributions.png"] = pictures.distributions(facts.rows, facts.labels)
@@ -45,11 +37,7 @@ def dataset_files(
 
 
 def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Files:
-    """Weights, code, processor, snippet and card of the network `name`.
-
-    Raises:
-        UserError: there is no such network, or it was not evaluated.
-    """
+    """Weights, code, processor, snippet and card of the network `name`."""
     from pipeline.networks.loading import expect_checkpoint  # noqa: PLC0415 - brings torch along
 
     folder = checkpoints / name
@@ -60,10 +48,8 @@ def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Fil
     files[PROCESSOR.name] = PROCESSOR
     processor = {key: config[key] for key in
                  ("image_size_px", "duration_seconds", "n_mels", "n_frames", "sampling_rate_hz")}  # fmt: skip
-    processor |= {
-        "auto_map": {"AutoProcessor": f"{PROCESSOR.stem}.ParallelNetProcessor"},
-        "processor_class": "ParallelNetProcessor",
-    }
+    processor["auto_map"] = {"AutoProcessor": f"{PROCESSOR.stem}.ParallelNetProcessor"}
+    processor["processor_class"] = "ParallelNetProcessor"
     files["processor_config.json"] = (json.dumps(processor, indent=2, sort_keys=True) + "\n").encode()
     files["predict.py"] = FOLDER / "predict.py.txt"
     files[CARD] = cards.model_card(facts, repo_id, name, config).encode()

@@ -16,12 +16,7 @@ BINS = 20
 
 
 def distributions(rows: pd.DataFrame, labels: Sequence[str]) -> bytes:
-    """A PNG; equal rows give equal bytes.
-
-    Args:
-        rows: columns label, decided_by, confidence, sentiment.
-        labels: in the order of their ids.
-    """
+    """A PNG of rows with columns label, decided_by, confidence and sentiment; equal rows give equal bytes."""
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     counts, confidence, sentiment = figure.subplots(1, 3)
     below = np.zeros(len(labels))

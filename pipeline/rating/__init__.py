@@ -1,1 +1,0 @@
-"""The parts of human evaluation (paper, section 3.1.1), which `pipeline.rate` puts together."""

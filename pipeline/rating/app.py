@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import gradio as gr
 
@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.rating import view
 from pipeline.rating.session import NAME_CHARACTERS, RatingError, Session, Shown, Ticket, person
 
-P = ParamSpec("P")
+Updates = dict[Any, Any]  # of components of the page
 
 TITLE = "SIER: human evaluation"
 KEYS = (
@@ -43,28 +43,29 @@ CONTRAST = {
     "block_title_text_color": "*neutral_700",
     "block_title_text_color_dark": "*neutral_200",
 }
-# Names of fonts alone: Gradio's own would be asked of a server elsewhere.
-FONT = ["system-ui", "sans-serif"]
-MONO = ["ui-monospace", "monospace"]
 
 
 def resources() -> dict[str, Any]:
     """Look and behaviour, as `gradio.mount_gradio_app` takes them."""
     here = files("pipeline.rating")
+    # Names of fonts alone: Gradio's own would be asked of a server elsewhere.
+    theme = gr.themes.Default(
+        primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
     return {
-        "theme": gr.themes.Default(primary_hue="blue", font=FONT, font_mono=MONO).set(**CONTRAST),
+        "theme": theme.set(**CONTRAST),
         "css": here.joinpath("rating.css").read_text(encoding="utf-8"),
         "head": f"<script>{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
     }
 
 
-def _told(work: Callable[P, dict[Any, Any]]) -> Callable[P, dict[Any, Any]]:
+def _errors_shown(work: Callable[..., Updates]) -> Callable[..., Updates]:
     """`work`, whose errors the rater reads on the page, and whoever runs the server on its screen."""
 
     @wraps(work)
-    def wrapped(*arguments: P.args, **named: P.kwargs) -> dict[Any, Any]:
+    def wrapped(*arguments: Any) -> Updates:
         try:
-            return work(*arguments, **named)
+            return work(*arguments)
         except RatingError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except UserError as error:
@@ -75,11 +76,7 @@ def _told(work: Callable[P, dict[Any, Any]]) -> Callable[P, dict[Any, Any]]:
 
 
 def build(session: Session, named_by_login: bool) -> gr.Blocks:
-    """The page.
-
-    Args:
-        named_by_login: whether raters have logged in; then their names are not asked for, and not to be changed.
-    """
+    """The page; raters who have logged in are not asked for their names, and cannot change them."""
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(TITLE, elem_classes="rate-title")
         with gr.Column(visible=not named_by_login) as entrance:
@@ -93,13 +90,12 @@ def build(session: Session, named_by_login: bool) -> gr.Blocks:
             with gr.Tab("Read aloud") as reading_tab:
                 reading = _Reading(session, name)
 
-        @_told
-        def begin(name: str, request: gr.Request) -> dict[Any, Any]:
+        @_errors_shown
+        def begin(name: str, request: gr.Request) -> Updates:
             shown = judging.now(_who(name, request))
             return {entrance: gr.update(visible=False), room: gr.update(visible=True), **shown}
 
-        events = [page.load] if named_by_login else [enter.click, name.submit]
-        for event in events:
+        for event in [page.load] if named_by_login else [enter.click, name.submit]:
             event(begin, inputs=[name], outputs=[entrance, room, *judging.outputs], **QUIET)
         reading_tab.select(reading.enter, inputs=[name], outputs=reading.outputs, **QUIET)
     return page  # type: ignore[no-any-return]
@@ -115,43 +111,42 @@ class _Judging:
         self.ticket = gr.Textbox(visible=False)
         self.again = gr.Button("Look again", elem_id="again", visible=False)  # where nothing is left for now
         with gr.Row(elem_classes="rate-answers"):
-            self.answers = [
+            self.buttons = [
                 gr.Button(f"{number}  {label}", elem_id=f"answer-{number}", variant="primary")
                 for number, label in enumerate(session.labels, 1)
             ]
         with gr.Row(elem_classes="rate-small"):
-            skip = gr.Button("Skip", elem_id="skip", size="sm")
+            self.buttons.append(gr.Button("Skip", elem_id="skip", size="sm"))
             back = gr.Button("Take back the last", elem_id="take-back", size="sm")
-        gr.HTML(_keys(len(session.labels)))
+        digits = " ".join(f"<kbd>{number}</kbd>" for number in range(1, len(session.labels) + 1))
+        gr.HTML(KEYS.format(digits=digits))
         gr.Markdown(JUDGING_HELP)
-        self.buttons = [*self.answers, skip]
         self.outputs = [self.progress, self.task, self.ticket, self.again, *self.buttons]
         for button, answer in zip(self.buttons, [*session.labels, None], strict=True):
             button.click(self._answering(answer), inputs=[name, self.ticket], outputs=self.outputs, **QUIET)
         self.again.click(self._look_again, inputs=[name], outputs=self.outputs, **QUIET)
         back.click(self._take_back, inputs=[name], outputs=self.outputs, **QUIET)
 
-    def now(self, rater: str) -> dict[Any, Any]:
+    def now(self, rater: str) -> Updates:
         """The rater's next task."""
         return self._show(self.session.next(rater))
 
-    @_told
-    def _look_again(self, name: str, request: gr.Request) -> dict[Any, Any]:
+    @_errors_shown
+    def _look_again(self, name: str, request: gr.Request) -> Updates:
         return self.now(_who(name, request))
 
-    def _show(self, shown: Shown) -> dict[Any, Any]:
-        asked = gr.update(interactive=shown.ticket is not None)
+    def _show(self, shown: Shown) -> Updates:
         return {
             self.progress: view.progress(shown.progress),
             self.task: view.task(shown),
             self.ticket: shown.ticket.dump() if shown.ticket else "",
             self.again: gr.update(visible=shown.ticket is None and shown.progress.waiting > 0),
-            **dict.fromkeys(self.buttons, asked),
+            **dict.fromkeys(self.buttons, gr.update(interactive=shown.ticket is not None)),
         }
 
-    def _answering(self, answer: str | None) -> Callable[..., dict[Any, Any]]:
-        @_told
-        def keep(name: str, ticket: str, request: gr.Request) -> dict[Any, Any]:
+    def _answering(self, answer: str | None) -> Callable[..., Updates]:
+        @_errors_shown
+        def keep(name: str, ticket: str, request: gr.Request) -> Updates:
             rater = _who(name, request)
             if not self.session.answer(rater, Ticket.load(ticket), answer):
                 gr.Info("You had answered this one before; the first answer stays.")
@@ -159,8 +154,8 @@ class _Judging:
 
         return keep
 
-    @_told
-    def _take_back(self, name: str, request: gr.Request) -> dict[Any, Any]:
+    @_errors_shown
+    def _take_back(self, name: str, request: gr.Request) -> Updates:
         rater = _who(name, request)
         shown = self.session.take_back(rater)
         if shown is None:
@@ -186,36 +181,34 @@ class _Reading:
             self.other = gr.Button("Another text", elem_id="other-text")
         gr.Markdown(READING_HELP)
         self.outputs = [self.text, self.item, self.passed, self.recording, self.save, self.other]
-        self.save.click(
-            self._save, inputs=[name, self.item, self.passed, self.recording], outputs=self.outputs, **QUIET
-        )
+        saved = [name, self.item, self.passed, self.recording]
+        self.save.click(self._save, inputs=saved, outputs=self.outputs, **QUIET)
         self.other.click(self._pass, inputs=[name, self.item, self.passed], outputs=self.outputs, **QUIET)
 
-    @_told
-    def enter(self, name: str, request: gr.Request) -> dict[Any, Any]:
+    @_errors_shown
+    def enter(self, name: str, request: gr.Request) -> Updates:
         """The tab is opened."""
         return self._show(_who(name, request), "")
 
-    def _show(self, reader: str, passed: str) -> dict[Any, Any]:
+    def _show(self, reader: str, passed: str) -> Updates:
         item = self.session.next_text(reader, passed.split())
         if item is None and passed:  # all that are left were passed over: so begin again with them
             passed, item = "", self.session.next_text(reader)
-        left = gr.update(interactive=item is not None)
+        usable = item is not None
         return {
-            self.text: view.text(self.session.words(item)) if item else view.no_text(),
+            self.text: view.text(self.session.words(item) if item else None),
             self.item: item.id if item else "",
             self.passed: passed,
-            self.recording: gr.update(value=None, interactive=item is not None),
-            self.save: left,
-            self.other: left,
+            self.recording: gr.update(value=None, interactive=usable),
+            **dict.fromkeys((self.save, self.other), gr.update(interactive=usable)),
         }
 
-    @_told
-    def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> dict[Any, Any]:
+    @_errors_shown
+    def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> Updates:
         return self._show(_who(name, request), f"{passed} {item}".strip())
 
-    @_told
-    def _save(self, name: str, item: str, passed: str, recording: str | None, request: gr.Request) -> dict[Any, Any]:
+    @_errors_shown
+    def _save(self, name: str, item: str, passed: str, recording: str | None, request: gr.Request) -> Updates:
         reader = _who(name, request)
         if recording is None:
             raise RatingError("Please record the text first.")
@@ -228,8 +221,3 @@ class _Reading:
 def _who(name: str, request: gr.Request) -> str:
     """The rater: by log-in where there is one, else as given."""
     return person(request.username or name)
-
-
-def _keys(count: int) -> str:
-    digits = " ".join(f"<kbd>{number}</kbd>" for number in range(1, count + 1))
-    return KEYS.format(digits=digits)

@@ -18,11 +18,17 @@ import krippendorff
 import numpy as np
 import pandas as pd
 from scipy.stats import beta
+from tabulate import tabulate
 
 from pipeline.rating.conditions import CONDITIONS, OVERALL, Condition
 
 LEVEL = 0.95
 NOTHING = 1e-9  # of a row: rounding
+NOTES = (
+    f"In % [{LEVEL:.0%} interval]: how often people name the dataset's label; the mean over raters, overall the mean",
+    "over labels. i: image, ss: synthetic speech, hs: human speech. The interval is over rows and takes the raters as",
+    "they are. alpha: Krippendorff's, nominal, of rows that two or more judged: 1 is agreement, 0 chance.",
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """What people did in one condition.
-
-    Attributes:
-        cells: by label, with `OVERALL`; None where there is no answer (overall: where a class has none).
-        alpha: Krippendorff's, nominal, of the answers to rows with two or more; None where it is not defined.
-        skipped: rows that raters would not judge.
-    """
+    """What people did in one condition; a cell is None without an answer, that of `OVERALL` where a class has none."""
 
     condition: Condition
     cells: dict[str, Cell | None]
@@ -55,12 +55,7 @@ class Column:
 
 
 def table(ratings: pd.DataFrame, labels: Sequence[str]) -> list[Column]:
-    """A column for each condition.
-
-    Args:
-        ratings: rater, id, condition, label, answer (None: skipped).
-        labels: of the dataset; answers too are among them.
-    """
+    """A column for each condition, from ratings: rater, id, condition, label, answer (None: skipped)."""
     columns = []
     for condition in CONDITIONS:
         asked = ratings[ratings["condition"] == condition.name]
@@ -78,15 +73,13 @@ def table(ratings: pd.DataFrame, labels: Sequence[str]) -> list[Column]:
 
 
 def alpha(answered: pd.DataFrame, labels: Sequence[str]) -> float | None:
-    """Krippendorff's alpha of nominal answers; None if no row has two, or all answers are one and the same."""
+    """Krippendorff's, nominal, of rows with two answers or more; None if there are none, or all answers are equal."""
     counts = pd.crosstab(answered["id"], answered["answer"]).reindex(columns=list(labels), fill_value=0)
     several = counts[counts.sum(axis=1) >= 2]
     if (several.sum() > 0).sum() < 2:
         return None
-    value: float = krippendorff.alpha(
-        value_counts=several.to_numpy(), value_domain=list(labels), level_of_measurement="nominal"
-    )
-    return float(value)
+    values = several.to_numpy()
+    return float(krippendorff.alpha(value_counts=values, value_domain=list(labels), level_of_measurement="nominal"))
 
 
 def interval(accuracy: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
@@ -112,3 +105,27 @@ def _cell(answered: pd.DataFrame, weights: pd.Series[float]) -> Cell | None:
     accuracy = min(1.0, float((weights * chosen["right"].astype(np.float64)).sum()))
     by_row = weights.groupby(chosen["id"]).sum().to_numpy()
     return Cell(accuracy, *interval(accuracy, 1 / float(np.square(by_row).sum())), len(chosen))
+
+
+def render(columns: Sequence[Column], labels: Sequence[str]) -> str:
+    """The table as text, the paper's figures below ours."""
+    rows: list[list[object]] = [["", *(column.condition.symbol for column in columns)]]
+    for name in [*labels, OVERALL]:
+        rows.append([name, *(_shown(column.cells[name]) for column in columns)])
+        rows.append(["  paper", *(_percent(column.condition.paper.get(name)) for column in columns)])
+    counts = ("ratings", "rows", "raters", "skipped")
+    rows += [[name, *(getattr(column, name) for column in columns)] for name in counts]
+    rows.append(["alpha", *("-" if column.alpha is None else f"{column.alpha:.2f}" for column in columns)])
+    text = tabulate(
+        rows, tablefmt="plain", colglobalalign="right", colalign=["left"], disable_numparse=True,
+        preserve_whitespace=True,
+    )  # fmt: skip
+    return "\n".join([text, "", *NOTES])
+
+
+def _shown(cell: Cell | None) -> str:
+    return "-" if cell is None else f"{_percent(cell.accuracy)} [{_percent(cell.low)}, {_percent(cell.high)}]"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

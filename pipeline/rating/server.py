@@ -13,16 +13,15 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.engine import lifecycle
 from pipeline.errors import UserError
@@ -45,19 +44,9 @@ HEADERS = {
     "permissions-policy": "microphone=(self)",
 }
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 
 def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
-    """A bound socket, and the secret that raters must know, if there is one.
-
-    Raises:
-        UserError: the address cannot be had, or others could reach it and there is no secret.
-    """
+    """A bound socket, and the secret that raters must know, if there is one; without it only this machine is served."""
     secret = os.environ.get(SECRET_VARIABLE) or None
     if secret is not None and len(secret) < SECRET_CHARACTERS:
         raise UserError(f"{SECRET_VARIABLE}: expected {SECRET_CHARACTERS} characters or more, found {len(secret)}")
@@ -79,14 +68,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
 
 
 def serve(session: Session, listening: socket.socket, secret: str | None, uploads: Path) -> None:
-    """Until Ctrl-C.
-
-    Args:
-        uploads: folder for what raters upload, until it is in the store.
-
-    Raises:
-        Stopped: SIGTERM came.
-    """
+    """Until Ctrl-C, or Stopped by SIGTERM; `uploads` is a folder for what raters send, until it is in the store."""
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.resolve())
@@ -136,7 +118,7 @@ def _may_enter(secret: str, name: str, given: str) -> bool:
     return hmac.compare_digest(given.encode(), secret.encode())
 
 
-def _with_headers(app: App) -> App:
+def _with_headers(app: ASGIApp) -> ASGIApp:
     """`app` with `HEADERS` on every answer."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:

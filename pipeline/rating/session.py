@@ -6,15 +6,17 @@ was started anew in between or the rater has two pages open.
 
 from __future__ import annotations
 
-import json
-import math
 import time
 import unicodedata
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from pathlib import Path
 
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
 from pipeline.errors import RowError
+from pipeline.frame.params import STRICT
 from pipeline.media import audio
 from pipeline.media.audio import SAMPLING_RATE_HZ, SpeechLimits
 from pipeline.rating import turns
@@ -29,11 +31,14 @@ READING = SpeechLimits(min_duration_seconds=0.5, max_duration_seconds=120.0, min
 READING_BYTES_MAX = 32 * 2**20  # two minutes of stereo at 48 kHz and 24 bits, and some
 
 
+OTHER_DRAW = "This page belongs to another draw; load it again."
+
+
 class RatingError(Exception):
     """A sentence for the rater; nothing was kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Ticket:
     """The task that a page shows, and since when (seconds since the epoch)."""
 
@@ -42,35 +47,21 @@ class Ticket:
 
     def dump(self) -> str:
         """As the page keeps it."""
-        return json.dumps(asdict(self))
+        return TypeAdapter(Ticket).dump_json(self).decode()
 
     @staticmethod
     def load(text: str) -> Ticket:
-        """What a page sent; pages are not to be believed.
-
-        Raises:
-            RatingError: it is no ticket.
-        """
-        try:
-            value = json.loads(text)
-            task = Task(**value["task"])
-            shown_at = float(value["shown_at"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise RatingError("This page is out of date; load it again.") from None
-        if not (isinstance(task.id, str) and task.condition in BY_NAME and math.isfinite(shown_at)):
-            raise RatingError("This page is out of date; load it again.")
-        return Ticket(task, shown_at)
+        """What a page sent; pages are not to be believed, so it may be a RatingError."""
+        with suppress(ValueError):
+            ticket = TypeAdapter(Ticket).validate_json(text)
+            if ticket.task.condition in BY_NAME:
+                return ticket
+        raise RatingError("This page is out of date; load it again.")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the rater is asked now.
-
-    Attributes:
-        ticket: None where there is nothing to ask.
-        image: bytes of the picture, or None.
-        speech: FLAC, or None.
-    """
+    """What the rater is asked now, with the bytes of picture and voice; no ticket where there is nothing to ask."""
 
     progress: Progress
     ticket: Ticket | None = None
@@ -80,18 +71,9 @@ class Shown:
 
 
 class Session:
-    """All raters of one file of ratings.
+    """All raters of one file of ratings; `seed` orders the tasks, `text` says how the voice's texts were prepared."""
 
-    Args:
-        items: the drawn rows with their media.
-        labels: what raters choose from.
-        seed: of the order of tasks.
-        text: how texts were prepared for the voice.
-    """
-
-    def __init__(
-        self, store: Store, items: Sequence[Item], labels: Sequence[str], seed: int, text: TextOptions
-    ) -> None:
+    def __init__(self, store: Store, items: Sequence[Item], labels: Sequence[str], seed: int, text: TextOptions):
         self.store = store
         self.items = {item.id: item for item in items}
         self.labels = tuple(labels)
@@ -106,31 +88,26 @@ class Session:
     def answer(self, rater: str, ticket: Ticket, answer: str | None) -> bool:
         """Keep an answer, or a skip (None); False if the rater has answered this before, and then that stays.
 
-        Raises:
-            RatingError: the ticket is not one that this rater can have got.
+        A ticket that this rater cannot have got is a RatingError.
         """
         task = ticket.task
-        if task.id not in self.items or (answer is not None and answer not in self.labels):
-            raise RatingError("This page belongs to another draw; load it again.")
-        others = [number for number, reader in self.store.readings().get(task.id, []) if reader != rater]
-        allowed = others if BY_NAME[task.condition].speech == "human" else [None]
-        if task.reading not in allowed:
-            raise RatingError("This page belongs to another draw; load it again.")
+        readings: list[int | None] = [None]
+        if BY_NAME[task.condition].speech == "human":
+            readings = [number for number, reader in self.store.readings().get(task.id, []) if reader != rater]
+        if task.id not in self.items or answer not in {None, *self.labels} or task.reading not in readings:
+            raise RatingError(OTHER_DRAW)
         seconds = round(max(0.0, time.time() - ticket.shown_at), 2)
         return self.store.add_rating(Rating(rater, task.id, task.condition, answer, task.reading, seconds))
 
     def take_back(self, rater: str) -> Shown | None:
         """The task of the rater's last answer, which is forgotten; None if there was none."""
         last = self.store.take_back(rater)
-        if last is None:
-            return None
-        return self._shown(Task(*last), self._turn(rater)[1])
+        return None if last is None else self._shown(Task(*last), self._turn(rater)[1])
 
     def next_text(self, reader: str, passed: Collection[str] = ()) -> Item | None:
         """The row whose text is to be read aloud; None if every text has been."""
-        key = turns.next_text(
-            tuple(self.items), reader, self.seed, self.store.rated(reader), self.store.readings(), passed
-        )
+        rated, readings = self.store.rated(reader), self.store.readings()
+        key = turns.next_text(tuple(self.items), reader, self.seed, rated, readings, passed)
         return None if key is None else self.items[key]
 
     def words(self, item: Item) -> str:
@@ -140,11 +117,10 @@ class Session:
     def add_reading(self, reader: str, item: str, recording: Path) -> None:
         """Keep a recording of the text of a row, as 16-bit mono FLAC at 16 kHz, like all speech of the dataset.
 
-        Raises:
-            RatingError: it is no recording, too short, too long, silent or clipped; or the row is not of this draw.
+        One that is none, too short, too long, silent or clipped, or of another draw is a RatingError.
         """
         if item not in self.items:
-            raise RatingError("This page belongs to another draw; load it again.")
+            raise RatingError(OTHER_DRAW)
         try:
             if recording.stat().st_size > READING_BYTES_MAX:
                 raise RatingError(f"The recording is larger than {READING_BYTES_MAX // 2**20} MiB; it was not kept.")
@@ -169,11 +145,7 @@ class Session:
 
 
 def person(name: str) -> str:
-    """A rater's name as it is kept: in lower case and with even white space, so that one person is one.
-
-    Raises:
-        RatingError: it is empty, too long or not printable.
-    """
+    """A rater's name as it is kept, so that one person is one; RatingError if empty, too long or not printable."""
     even = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     if not even or len(even) > NAME_CHARACTERS or not even.isprintable():
         raise RatingError(f"Please give a name of 1 to {NAME_CHARACTERS} characters.")

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from pydantic.dataclasses import dataclass
+
+from pipeline.frame.params import STRICT
 from pipeline.rating.conditions import CONDITIONS, Condition
 from pipeline.rating.draw import rank
 
-Readings = Mapping[str, Sequence[tuple[int, str]]]
+Readings = Mapping[str, Sequence[tuple[int, str]]]  # (number, reader) by id of the row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)  # for it comes back from pages, which are not to be believed
 class Task:
-    """A row to judge.
-
-    Attributes:
-        id: of the row.
-        condition: name of one of `CONDITIONS`.
-        reading: number of the recording to be heard, where a person is heard.
-    """
+    """A row to judge under a condition, by its name; `reading` numbers the recording where a person is heard."""
 
     id: str
     condition: str
@@ -33,13 +29,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of one rater.
-
-    Attributes:
-        done: answers and skips.
-        ready: what can be asked now.
-        waiting: what waits until another person has read the text aloud.
-    """
+    """Of one rater: `done` counts answers and skips, `waiting` what another person has yet to read aloud."""
 
     done: int
     ready: int
@@ -55,42 +45,28 @@ def order(ids: Sequence[str], rater: str, seed: int) -> list[tuple[str, Conditio
 def next_task(
     ids: Sequence[str], rater: str, seed: int, rated: Collection[tuple[str, str]], readings: Readings
 ) -> tuple[Task | None, Progress]:
-    """The first task that is ready, if any, and how far the rater is.
-
-    Args:
-        ids: of the drawn rows.
-        rated: (id, condition) of what the rater has answered.
-        readings: (number, reader) by id.
-    """
+    """The first task that is ready, if any, and how far the rater is; `rated` holds (id, condition)."""
     first: Task | None = None
     ready = waiting = 0
-    own = {key for key, made in readings.items() if any(reader == rater for _, reader in made)}
     for key, condition in order(ids, rater, seed):
-        if (key, condition.name) in rated or key in own:
+        human, recordings = condition.speech == "human", readings.get(key, ())
+        if (key, condition.name) in rated or any(reader == rater for _, reader in recordings):
             continue
-        heard = reading_for(key, rater, readings) if condition.speech == "human" else None
-        if condition.speech == "human" and heard is None:
+        if human and not recordings:
             waiting += 1
-            continue
-        ready += 1
-        first = first or Task(key, condition.name, heard)
+        else:
+            ready += 1
+            first = first or Task(key, condition.name, recordings[0][0] if human else None)  # the oldest recording
     return first, Progress(len(rated), ready, waiting)
-
-
-def reading_for(item: str, rater: str, readings: Readings) -> int | None:
-    """Number of the oldest recording by another person."""
-    return next((number for number, reader in readings.get(item, ()) if reader != rater), None)
 
 
 def next_text(
     ids: Sequence[str], reader: str, seed: int, rated: Collection[tuple[str, str]], readings: Readings,
     passed: Collection[str] = (),
 ) -> str | None:  # fmt: skip
-    """Id of the text to read aloud: one that nobody has read, of those first that cost the reader the fewest ratings.
-
-    Args:
-        passed: ids that the reader would rather not read.
+    """Id of the text to read aloud: one that nobody has read, of those first that cost the reader the fewest ratings;
+    none that the reader has `passed` over.
     """
     judged = Counter(key for key, _ in rated)
-    left = [key for key in ids if not readings.get(key) and key not in passed]
-    return min(left, key=lambda key: (-judged[key], rank(seed, "read", reader, key)), default=None)
+    unread = [key for key in ids if not readings.get(key) and key not in passed]
+    return min(unread, key=lambda key: (-judged[key], rank(seed, "read", reader, key)), default=None)

@@ -24,10 +24,8 @@ def task(shown: Shown) -> str:
     if shown.image is not None:
         parts.append(f'<img class="rate-picture" alt="The picture to judge" src="{_picture_uri(shown.image)}">')
     if shown.speech is not None:
-        uri = data_uri("audio/flac", shown.speech)
-        parts.append(
-            f'<audio class="rate-player" aria-label="The voice to judge" controls autoplay src="{uri}"></audio>'
-        )
+        source = f'src="{data_uri("audio/flac", shown.speech)}"'
+        parts.append(f'<audio class="rate-player" aria-label="The voice to judge" controls autoplay {source}></audio>')
     return f'<div class="rate-task">{"".join(parts)}</div>'
 
 
@@ -36,29 +34,24 @@ def progress(now: Progress) -> str:
     total = now.done + now.ready
     share = 100 * now.done / total if total else 0
     more = f"; {now.waiting} more wait for a reading by another person" if now.waiting else ""
-    words = f"{now.done} of {total} done{more}"
     return (
         f'<div class="rate-progress"><div class="rate-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{now.done}"><div style="width: {share:.1f}%"></div></div>'
-        f"<span>{words}</span></div>"
+        f"<span>{now.done} of {total} done{more}</span></div>"
     )
 
 
-def text(words: str) -> str:
-    """What is to be read aloud."""
+def text(words: str | None) -> str:
+    """What is to be read aloud, if anything."""
+    if words is None:
+        return '<p class="rate-text">Every text has been read aloud. Thank you.</p>'
     return f'<blockquote class="rate-text">{html.escape(words)}</blockquote>'
 
 
-def no_text() -> str:
-    """Instead of a text."""
-    return '<p class="rate-text">Every text has been read aloud. Thank you.</p>'
-
-
 def _nothing(now: Progress) -> str:
+    reason = "You have judged every row. Thank you."
     if now.waiting:
         reason = f"{now.waiting} judgements wait until another person has read the texts aloud: see the next tab."
-    else:
-        reason = "You have judged every row. Thank you."
     title = '<h2 class="rate-question" aria-live="polite">Nothing to judge now</h2>'
     return f'<div class="rate-task">{title}<p>{reason}</p></div>'
 

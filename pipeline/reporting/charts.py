@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -46,40 +46,24 @@ class Key:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart and what stands in it.
-
-    Attributes:
-        title: heading.
-        svg: inline SVG.
-        legend: which the page writes, so that it flows.
-        columns: heading of the table.
-        rows: of the table, as text.
-        note: what to see or to beware of; may be empty.
-    """
+    """A chart and what stands in it."""
 
     title: str
-    svg: str
-    legend: list[Key]
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    note: str = ""
+    svg: str  # inline
+    legend: list[Key]  # which the page writes, so that it flows
+    columns: tuple[str, ...]  # heading of the table
+    rows: list[tuple[str, ...]]  # of the table, as text
+    note: str = ""  # what to see or to beware of
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How one axis is labelled.
+    """How one axis is labelled."""
 
-    Attributes:
-        label: with unit.
-        percent: whether values in [0, 1] are shown as percentages.
-        limits: of the axis; None to fit the values.
-        whole: whether only whole numbers are marked.
-    """
-
-    label: str
-    percent: bool = False
-    limits: tuple[float, float] | None = None
-    whole: bool = False
+    label: str  # with unit
+    percent: bool = False  # values in [0, 1] are shown as percentages
+    limits: tuple[float, float] | None = None  # None to fit the values
+    whole: bool = False  # only whole numbers are marked
 
     def text(self, value: float) -> str:
         """A value in a table."""
@@ -90,26 +74,21 @@ class Axis:
 
 @dataclass(frozen=True)
 class Style:
-    """What else is drawn.
+    """What else is drawn."""
 
-    Attributes:
-        steps: as a histogram, each point at the lower edge of its bin.
-        diagonal: a line where x equals y.
-        marked: a vertical line at this x, and what it is called.
-        marks: a mark at each point.
-    """
+    steps: bool = False  # as a histogram, each point at the lower edge of its bin
+    diagonal: bool = False  # a line where x equals y
+    marked: tuple[float, str] | None = None  # a vertical line at this x, and what it is called
+    marks: bool = True  # a mark at each point
 
-    steps: bool = False
-    diagonal: bool = False
-    marked: tuple[float, str] | None = None
-    marks: bool = field(default=True)
+
+PLAIN = Style()
 
 
 def chart(
-    title: str, lines: Mapping[str, Points], x: Axis, y: Axis, style: Style | None = None, note: str = ""
+    title: str, lines: Mapping[str, Points], x: Axis, y: Axis, style: Style = PLAIN, note: str = ""
 ) -> Chart:  # fmt: skip
     """A chart of lines by name, with its table: a row for each x, a column for each line."""
-    style = style or Style()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
@@ -117,21 +96,22 @@ def chart(
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         _draw(axes, lines, style)
-        _decorate(axes, x, y)
+        _label(axes, x, y)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    places = sorted({place for points in lines.values() for place, _ in points})
-    at = {name: dict(points) for name, points in lines.items()}
+    values = {name: dict(points) for name, points in lines.items()}
     rows = [
-        (x.text(place), *(y.text(at[name][place]) if place in at[name] else "–" for name in lines)) for place in places
+        (x.text(at), *(y.text(line[at]) if at in line else "–" for line in values.values()))
+        for at in sorted(set().union(*values.values()))
     ]
     heads = (x.label, *(name or y.label for name in lines))
     return Chart(title, _inline(buffer.getvalue().decode(), title), _keys(lines, style), heads, rows, note)
 
 
 def _keys(lines: Mapping[str, Points], style: Style) -> list[Key]:
-    keys = [Key(name, f"var(--series-{n % len(SERIES) + 1})", _dash(n)) for n, name in enumerate(lines)]
-    keys = keys if len(lines) > 1 or style.diagonal else []
+    keys = []
+    if len(lines) > 1 or style.diagonal:
+        keys = [Key(name, f"var(--series-{n % len(SERIES) + 1})", _dash(n)) for n, name in enumerate(lines)]
     if style.diagonal:
         keys.append(Key("as sure as right", "var(--soft)", "3 3"))
     if style.marked:
@@ -151,28 +131,29 @@ def _draw(axes: Axes, lines: Mapping[str, Points], style: Style) -> None:
         axes.axvline(style.marked[0], color=INK, linewidth=1.2, linestyle=(0, (2, 2)))
     for number, points in enumerate(lines.values()):
         colour, dash = SERIES[number % len(SERIES)], DASHES[number % len(DASHES)]
-        xs, ys = [place for place, _ in points], [value for _, value in points]
+        xs, ys = [x for x, _ in points], [y for _, y in points]
         if style.steps:
-            xs, ys = [*xs, 2 * xs[-1] - xs[-2]] if len(xs) > 1 else xs, [*ys, ys[-1]] if len(xs) > 1 else ys
+            if len(xs) > 1:  # to the upper edge of the last bin
+                xs, ys = [*xs, 2 * xs[-1] - xs[-2]], [*ys, ys[-1]]
             axes.step(xs, ys, where="post", color=colour, linestyle=dash, linewidth=2)
             continue
         mark = MARKS[number % len(MARKS)] if style.marks else None
         axes.plot(xs, ys, color=colour, linestyle=dash, linewidth=2, marker=mark, markersize=5, clip_on=False)
 
 
-def _decorate(axes: Axes, x: Axis, y: Axis) -> None:
+def _label(axes: Axes, x: Axis, y: Axis) -> None:
     axes.set(xlabel=x.label, ylabel=y.label)
-    for axis, limits, setting in ((axes.xaxis, x.limits, axes.set_xlim), (axes.yaxis, y.limits, axes.set_ylim)):
-        if limits:
-            setting(*limits)
-        elif axis is axes.yaxis and axes.get_ylim()[0] >= 0:
-            axes.set_ylim(bottom=0)
-    for axis, told in ((axes.xaxis, x), (axes.yaxis, y)):
-        if told.percent:
+    if x.limits:
+        axes.set_xlim(*x.limits)
+    if y.limits:
+        axes.set_ylim(*y.limits)
+    elif axes.get_ylim()[0] >= 0:
+        axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,g}"))
+    for axis, settings in ((axes.xaxis, x), (axes.yaxis, y)):
+        if settings.percent:
             axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
-        elif axis is axes.yaxis:
-            axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,g}"))
-        if told.whole:
+        if settings.whole:
             axis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
     axes.grid(True, axis="y")
     axes.set_axisbelow(True)
@@ -187,17 +168,12 @@ def _inline(svg: str, title: str) -> str:
     svg = re.sub(r' height="[\d.]+pt"| width="[\d.]+pt"| version="1.1"| xmlns(:xlink)?="[^"]*"', "", svg)
     prefix = re.sub(r"\W+", "-", title).strip("-").lower()
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r'(xlink:href=")#|(url\()#', lambda found: f"{found[1] or found[2]}#{prefix}-", svg)
-    svg = svg.replace("xlink:href", "href")
-    for colour, name in (
-        (INK, "ink"),
-        (GRID, "line"),
-        (SOFT, "soft"),
-        *((c, f"series-{n}") for n, c in enumerate(SERIES, 1)),
-    ):
+    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}-", svg).replace("xlink:href", "href")
+    for colour, name in ((INK, "ink"), (GRID, "line"), (SOFT, "soft")):
         svg = svg.replace(colour, f"var(--{name})")
+    svg = re.sub(r"#0a00(0\d)", lambda series: f"var(--series-{int(series[1])})", svg)
     return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
 
 
-def _opening(found: re.Match[str]) -> str:
-    return f'<svg aria-hidden="true" focusable="false" {found[1] or ""}'
+def _opening(tag: re.Match[str]) -> str:
+    return f'<svg aria-hidden="true" focusable="false" {tag[1] or ""}'

@@ -25,23 +25,15 @@ HERE = Path(__file__).parent
 
 
 def render(values: Mapping[str, Any]) -> str:
-    """The page as text.
-
-    Raises:
-        jinja2.UndefinedError: a template names what is not in `values`; a defect of ours.
-    """
+    """The page as text."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "percent": percent,
-        "number": number,
-        "size": size,
-        "svg": _svg,
-        "signed": signed,
+        "percent": percent, "number": number, "size": size, "svg": _svg, "signed": signed,
         "as_written": html.unescape,  # a tweet holds some characters by their HTML names, such as &amp;
-    }
+    }  # fmt: skip
     script = (HERE / SCRIPT).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (HERE / STYLE).read_text(encoding="utf-8")
@@ -78,6 +70,5 @@ def size(value: int | None) -> str:
     return f"{value / 1e6:,.1f} MB" if value >= 1e5 else f"{value / 1e3:,.1f} kB"
 
 
-def _svg(found: Chart) -> Markup:
-    """Drawn by us from numbers; names of series were escaped by matplotlib."""
-    return Markup(found.svg)  # noqa: S704
+def _svg(drawn: Chart) -> Markup:
+    return Markup(drawn.svg)  # noqa: S704 - ours, from numbers; names of series were escaped by matplotlib

@@ -25,8 +25,8 @@ ROOT = "b-t4sa_imgs"
 TIME = 1_491_000_000  # spring 2017; a fixed time for all members
 
 
-def make(target: Path, *, seed: int, tweets: int) -> None:
-    """See `pipeline.sample.make_b_t4sa`."""
+def make(target: Path, seed: int, tweets: int) -> None:
+    """Write the corpus into `target`; raises UserError if `tweets` are too few."""
     if tweets < MINIMUM_TWEETS:
         raise UserError(f"sample of B-T4SA: tweets = {tweets}: expected at least {MINIMUM_TWEETS}")
     written = write_tweets(seed, tweets)

@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Look:
 class Canvas:
     """A picture under construction, with the random generator and the look that scenes draw from."""
 
-    def __init__(self, width_px: int, height_px: int, look: Look, rng: np.random.Generator) -> None:
+    def __init__(self, width_px: int, height_px: int, look: Look, rng: Rng) -> None:
         self.image = Image.new("RGB", (width_px, height_px))
         self.look = look
         self.rng = rng

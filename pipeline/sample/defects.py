@@ -48,15 +48,10 @@ def placeholder() -> bytes:
 
 
 def resized(jpeg: bytes, scale: float = 0.75, quality: int = 70) -> bytes:
-    """A near duplicate: the same picture, smaller and encoded again."""
+    """A near duplicate: the same picture, of another size and encoded again."""
     image = Image.open(io.BytesIO(jpeg))
     size = (round(image.width * scale), round(image.height * scale))
     return encode_jpeg(image.resize(size, Image.Resampling.LANCZOS), quality)
-
-
-def reencoded(jpeg: bytes, quality: int = 40) -> bytes:
-    """A near duplicate: the same picture at the same size, encoded again and worse."""
-    return encode_jpeg(Image.open(io.BytesIO(jpeg)), quality)
 
 
 def bomb() -> bytes:

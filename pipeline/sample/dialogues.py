@@ -16,17 +16,9 @@ DISGUST_UTTERANCES = 2  # as few as in the real corpus: too few to learn, which 
 
 # Shares of the other codes, close to IEMOCAP's but with anger, happiness and sadness frequent enough to learn from.
 SHARES = {
-    "ang": 0.19,
-    "sad": 0.19,
-    "neu": 0.15,
-    "fru": 0.13,
-    "exc": 0.11,
-    "xxx": 0.09,
-    "hap": 0.085,
-    "sur": 0.025,
-    "fea": 0.02,
-    "oth": 0.01,
-}
+    "ang": 0.19, "sad": 0.19, "neu": 0.15, "fru": 0.13, "exc": 0.11, "xxx": 0.09, "hap": 0.085, "sur": 0.025,
+    "fea": 0.02, "oth": 0.01,
+}  # fmt: skip
 
 # Dialogues have a subject, so moods come together; xxx and oth are found in all of them.
 THEMES = ("ang", "fru", "dis", "oth", "sad", "fea", "xxx", "neu", "sur", "hap", "exc")
@@ -51,7 +43,7 @@ def write_dialogues(seed: int, utterances: int) -> list[Turn]:
     rng = np.random.default_rng([seed, 1])
     codes = [code for code, count in quotas(utterances).items() for _ in range(count)]
     turns: list[Turn] = []
-    decks = _Decks(rng)
+    decks: dict[str, list[str]] = {}  # lines per code that are still to be said
     for session in range(1, SESSIONS + 1):
         # Dealing codes out in turn gives every session its share of each, and the two dis to different sessions.
         dealt = sorted(codes[session - 1 :: SESSIONS], key=THEMES.index)
@@ -74,21 +66,17 @@ def quotas(utterances: int) -> dict[str, int]:
     return {**counts, "dis": DISGUST_UTTERANCES}
 
 
-class _Decks:
-    """Lines per code, dealt out without repetition for as long as there are any."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._left: dict[str, list[str]] = {}
-
-    def draw(self, code: str) -> str:
-        if not self._left.get(code):
-            lines: list[str] = authored("dialogues")[code]
-            self._left[code] = [lines[i] for i in self._rng.permutation(len(lines))]
-        return self._left[code].pop()
+def _draw(decks: dict[str, list[str]], code: str, rng: np.random.Generator) -> str:
+    """A line of this code, without repetition for as long as there are any."""
+    if not decks.get(code):
+        lines: list[str] = authored("dialogues")[code]
+        decks[code] = [lines[i] for i in rng.permutation(len(lines))]
+    return decks[code].pop()
 
 
-def _converse(dialogue: str, session: int, codes: list[str], decks: _Decks, rng: np.random.Generator) -> list[Turn]:
+def _converse(
+    dialogue: str, session: int, codes: list[str], decks: dict[str, list[str]], rng: np.random.Generator
+) -> list[Turn]:
     turns = []
     counters = {"F": 0, "M": 0}
     letter = dialogue[5]
@@ -99,7 +87,8 @@ def _converse(dialogue: str, session: int, codes: list[str], decks: _Decks, rng:
             text = script[code][int(rng.integers(len(script[code])))]
         else:
             plain = code in PHRASE_KIND and code != "dis" and rng.random() < PLAIN_WORDS
-            text = decks.draw("plain") if plain else with_phrase(decks.draw(code), code, SHARED_WORDING_DIALOGUES, rng)
+            text = _draw(decks, "plain" if plain else code, rng)
+            text = text if plain else with_phrase(text, code, SHARED_WORDING_DIALOGUES, rng)
         name = f"{dialogue}_{letter}{counters[letter]:03d}"
         turns.append(Turn(name, dialogue, session, f"Ses{session:02d}{letter}", code, text))
         counters[letter] += 1

@@ -17,8 +17,8 @@ PLACEHOLDERS = {"anger": 1, "awe": 2, "sadness": 2}
 TRUNCATED = {"excitement": 1}
 
 
-def make(target: Path, *, seed: int, images_per_class: int) -> None:
-    """See `pipeline.sample.make_fi`."""
+def make(target: Path, seed: int, images_per_class: int) -> None:
+    """Write the corpus into `target`; raises UserError if `images_per_class` are too few."""
     if images_per_class < MINIMUM_IMAGES:
         raise UserError(f"sample of FI: images_per_class = {images_per_class}: expected at least {MINIMUM_IMAGES}")
     for number, emotion in enumerate(tqdm(EMOTIONS, desc="drawing FI", unit="class", disable=None)):

@@ -26,7 +26,7 @@ from pipeline.sample.dialogues import Turn, write_dialogues
 from pipeline.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, act
 from pipeline.sample.wording import authored
 from pipeline.voices import PiperParams
-from pipeline.voices.piper import PiperVoice, load
+from pipeline.voices.piper import load
 
 VOICE = PiperParams(engine="piper", model="en_US-joe-medium")
 MINIMUM_UTTERANCES = 20
@@ -39,8 +39,8 @@ AFFECT = {
 }  # fmt: skip
 
 
-def make(target: Path, *, seed: int, utterances: int, workers: int) -> None:
-    """See `pipeline.sample.make_iemocap`."""
+def make(target: Path, seed: int, utterances: int, workers: int) -> None:
+    """Write the corpus into `target`; raises UserError if `utterances` are too few or the voice is not installed."""
     if utterances < MINIMUM_UTTERANCES:
         raise UserError(f"sample of IEMOCAP: utterances = {utterances}: expected at least {MINIMUM_UTTERANCES}")
     turns = write_dialogues(seed, utterances)
@@ -49,10 +49,9 @@ def make(target: Path, *, seed: int, utterances: int, workers: int) -> None:
         _wav_path(release, turn).parent.mkdir(parents=True, exist_ok=True)
     durations = _speak_all(release, turns, seed, workers)
     for dialogue, group in groupby(zip(turns, durations, strict=True), key=lambda pair: pair[0].dialogue):
-        pairs = list(group)
         # Not hash(): annotations must not depend on the process.
         rng = np.random.default_rng([seed, 3, *dialogue.encode()])
-        _write_annotations(release, dialogue, pairs, rng)
+        _write_annotations(release, dialogue, list(group), rng)
 
 
 def _wav_path(release: Path, turn: Turn) -> Path:
@@ -65,20 +64,12 @@ def _speak_all(release: Path, turns: list[Turn], seed: int, workers: int) -> lis
     show = partial(tqdm, total=len(turns), desc="acting", unit="utterance", disable=None)
     if workers <= 1:
         return list(show(map(job, turns)))
-    # spawn: onnxruntime's threads do not survive a fork.
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),
-        initializer=die_with_parent,
-        initargs=(os.getpid(), signal.SIGKILL),
-    )
-    with pool:
+    spawn = get_context("spawn")  # onnxruntime's threads do not survive a fork
+    with ProcessPoolExecutor(workers, spawn, die_with_parent, (os.getpid(), signal.SIGKILL)) as pool:
         return list(show(pool.map(job, turns, chunksize=4)))
 
 
-@cache
-def _voice() -> PiperVoice:
-    return load(VOICE)
+_voice = cache(partial(load, VOICE))
 
 
 def _speak(release: Path, seed: int, turn: Turn) -> float:
@@ -94,7 +85,7 @@ def _speak(release: Path, seed: int, turn: Turn) -> float:
 
 
 def _write_annotations(release: Path, dialogue: str, pairs: list[tuple[Turn, float]], rng: np.random.Generator) -> None:
-    folder = release / f"Session{pairs[0][0].session}"
+    folder = release / f"Session{pairs[0][0].session}" / "dialog"
     evaluations, transcripts, categorical, attributes = [HEADER], [], [], []
     clock = float(rng.uniform(1.0, 8.0))
     for turn, duration in pairs:
@@ -114,12 +105,12 @@ def _write_annotations(release: Path, dialogue: str, pairs: list[tuple[Turn, flo
         categorical.append(f"{turn.id} :{words[0]}; ()\n")
         val, act_, dom = ratings[0]
         attributes.append(f"{turn.id} :act {act_}; :val {val}; :dom  {dom}; ();\n")
-    _write(folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", evaluations)
-    _write(folder / "dialog" / "transcriptions" / f"{dialogue}.txt", transcripts)
-    _write(folder / "dialog" / "EmoEvaluation" / "Categorical" / f"{dialogue}_e2_cat.txt", categorical)
-    _write(folder / "dialog" / "EmoEvaluation" / "Attribute" / f"{dialogue}_e3_atr.txt", attributes)
-    first = _wav_path(release, pairs[0][0])
-    for shadowed in (folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", first):
+    evaluated = folder / "EmoEvaluation"
+    _write(evaluated / f"{dialogue}.txt", evaluations)
+    _write(folder / "transcriptions" / f"{dialogue}.txt", transcripts)
+    _write(evaluated / "Categorical" / f"{dialogue}_e2_cat.txt", categorical)
+    _write(evaluated / "Attribute" / f"{dialogue}_e3_atr.txt", attributes)
+    for shadowed in (evaluated / f"{dialogue}.txt", _wav_path(release, pairs[0][0])):
         shadowed.with_name(f"._{shadowed.name}").write_bytes(APPLE_DOUBLE)
 
 

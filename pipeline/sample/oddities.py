@@ -23,19 +23,12 @@ LONG_TEXT_CHARACTERS = 5_000
 
 @dataclass(frozen=True)
 class Post:
-    """A tweet as the corpus holds it.
+    """A tweet as the corpus holds it."""
 
-    Attributes:
-        id: 18 digits.
-        text: as in the csv, undecodable bytes as surrogates; None where the csv has no row.
-        sentiment: 0 negative, 1 neutral, 2 positive.
-        images: content of `<id>-1.jpg` and so on.
-    """
-
-    id: str
-    text: str | None
-    sentiment: int
-    images: tuple[bytes, ...]
+    id: str  # 18 digits
+    text: str | None  # as in the csv, undecodable bytes as surrogates; None where the csv has no row
+    sentiment: int  # 0 negative, 1 neutral, 2 positive
+    images: tuple[bytes, ...]  # content of <id>-1.jpg and so on
 
 
 def odd_posts(usable: list[Post], seed: int) -> list[Post]:
@@ -43,12 +36,7 @@ def odd_posts(usable: list[Post], seed: int) -> list[Post]:
     rng = np.random.default_rng([seed, 11])
     # Each aside is used once: the same words under two ids would be one more duplicate.
     asides = iter([str(text) for text in rng.permutation(authored("tweets")["asides"])])
-    bodies = [
-        *_broken_images(asides, rng),
-        *_odd_texts(rng),
-        *_copies(usable, asides, rng),
-        *_halves(usable, rng),
-    ]
+    bodies = _broken_images(asides, rng) + _odd_texts(rng) + _copies(usable, asides, rng) + _halves(usable, rng)
     taken = {post.id for post in usable}
     ids = [id_ for id_ in new_ids(rng, len(bodies) + len(taken)) if id_ not in taken]
     chosen = rng.choice(len(ids), len(bodies), replace=False)
@@ -63,12 +51,9 @@ Body = tuple[str | None, int | None, tuple[bytes, ...]]
 
 
 def _broken_images(asides: Iterator[str], rng: np.random.Generator) -> list[Body]:
-    def picture() -> bytes:
-        return draw_jpeg(str(rng.choice(EMOTIONS)), rng)
-
     gone = defects.placeholder()
     contents = [
-        defects.truncated(picture()),
+        defects.truncated(_picture(rng)),
         b"",
         defects.as_png(draw_picture("contentment", rng)),
         defects.as_png(draw_picture("disgust", rng)),
@@ -93,13 +78,12 @@ def _odd_texts(rng: np.random.Generator) -> list[Body]:
         "NA",
         'Ranking of the day:\n1. tea\n2. rain, on a tin roof\n3. "no comment"',
     ]
-    return [(text, None, (draw_jpeg(str(rng.choice(EMOTIONS)), rng),)) for text in texts]
+    return [(text, None, (_picture(rng),)) for text in texts]
 
 
 def _copies(usable: list[Post], asides: Iterator[str], rng: np.random.Generator) -> list[Body]:
     """Duplicates of usable posts: of the picture, of the text, of both."""
-    originals = [usable[i] for i in rng.permutation(len(usable))[:8]]
-    a, b, c, d, e, f, g, h = originals
+    a, b, c, d, e, f, g, h = (usable[i] for i in rng.permutation(len(usable))[:8])
 
     def retweet(post: Post) -> str:
         return f"RT {handle(rng)}: {post.text}"
@@ -107,12 +91,12 @@ def _copies(usable: list[Post], asides: Iterator[str], rng: np.random.Generator)
     return [
         (next(asides), a.sentiment, (a.images[0],)),
         (next(asides), b.sentiment, (defects.resized(b.images[0]),)),
-        (next(asides), c.sentiment, (defects.reencoded(c.images[0]),)),
+        (next(asides), c.sentiment, (defects.resized(c.images[0], 1, quality=40),)),
         (retweet(d), d.sentiment, (d.images[0],)),
         (retweet(e), e.sentiment, (defects.resized(e.images[0], 1.3),)),
-        (retweet(f), f.sentiment, (draw_jpeg(str(rng.choice(EMOTIONS)), rng),)),
-        (retweet(f), f.sentiment, (draw_jpeg(str(rng.choice(EMOTIONS)), rng),)),
-        (g.text, g.sentiment, (draw_jpeg(str(rng.choice(EMOTIONS)), rng),)),
+        (retweet(f), f.sentiment, (_picture(rng),)),
+        (retweet(f), f.sentiment, (_picture(rng),)),
+        (g.text, g.sentiment, (_picture(rng),)),
         # The same picture twice in one tweet.
         (next(asides), h.sentiment, (h.images[0], h.images[0])),
     ]
@@ -122,6 +106,10 @@ def _halves(usable: list[Post], rng: np.random.Generator) -> list[Body]:
     count = max(2, round(TEXTS_WITHOUT_IMAGE * len(usable)))
     lonely_texts: list[Body] = [(_neutral(rng), None, ()) for _ in range(count)]
     return [*lonely_texts, (None, None, (draw_jpeg("awe", rng),)), (None, None, (draw_jpeg("fear", rng),))]
+
+
+def _picture(rng: np.random.Generator) -> bytes:
+    return draw_jpeg(str(rng.choice(EMOTIONS)), rng)
 
 
 def _neutral(rng: np.random.Generator) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from pipeline.sample import scenes, scenes_dark, scenes_plain
-from pipeline.sample.canvas import Canvas, Look
+from pipeline.sample import scenes, scenes_dark
+from pipeline.sample.canvas import Canvas, Look, Rng
 from pipeline.sample.defects import encode_jpeg
 
 # What most people photograph most of the time; no emotion of FI, but a subject all the same.
@@ -43,17 +43,17 @@ LOOKS = {
     EVERYDAY: Look((30, 45, 210, 120, 0), 0.22, 0.70, 1.00),
 }
 
-Scene = Callable[[Canvas], None]
+Scene = Callable[[Canvas, Rng], None]
 SCENES: dict[str, tuple[Scene, ...]] = {
     "amusement": (scenes.confetti, scenes.smile, scenes.smile, scenes.leap, scenes.crowd),
-    "anger": (scenes_dark.flames, scenes_dark.scowl, scenes_dark.protest, scenes_dark.shatter, scenes_dark.storm),
+    "anger": (scenes_dark.flames, scenes.scowl, scenes_dark.protest, scenes_dark.shatter, scenes_dark.storm),
     "awe": (scenes.mountains, scenes.mountains, scenes.lake, scenes.fireworks, scenes_dark.storm),
     "contentment": (scenes.meadow, scenes.lake, scenes.flowers, scenes.flowers, scenes.smile),
-    "disgust": (scenes_dark.rubbish, scenes_dark.mould, scenes_dark.mould, scenes_dark.slime, scenes_dark.grimace),
+    "disgust": (scenes_dark.rubbish, scenes_dark.mould, scenes_dark.mould, scenes_dark.slime, scenes.grimace),
     "excitement": (scenes.fireworks, scenes.crowd, scenes.leap, scenes.speed, scenes.confetti),
     "fear": (scenes_dark.dark_wood, scenes_dark.dark_wood, scenes_dark.storm, scenes_dark.flames, scenes_dark.graves),
-    "sadness": (scenes_dark.rain, scenes_dark.alone, scenes_dark.graves, scenes_dark.weeping, scenes.flowers),
-    EVERYDAY: (scenes_plain.screen, scenes_plain.street, scenes_plain.thing, scenes_plain.plate, scenes_plain.portrait),
+    "sadness": (scenes_dark.rain, scenes_dark.alone, scenes_dark.graves, scenes.weeping, scenes.flowers),
+    EVERYDAY: (scenes.screen, scenes.street, scenes.thing, scenes.plate, scenes.portrait),
 }
 
 
@@ -65,7 +65,7 @@ def draw_picture(emotion: str, rng: np.random.Generator) -> Image.Image:
     look = LOOKS[look_of]
     canvas = Canvas(width_px * SUPERSAMPLING, height_px * SUPERSAMPLING, look, rng)
     choices = SCENES[scene_of]
-    choices[int(rng.integers(len(choices)))](canvas)
+    choices[int(rng.integers(len(choices)))](canvas, rng)
     return _photograph(canvas.image, (width_px, height_px), look.contrast, rng)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.sample.canvas import Canvas
-from pipeline.sample.scenes import face
+from pipeline.sample.canvas import Canvas, Rng
 
 
-def flames(canvas: Canvas) -> None:
+def flames(canvas: Canvas, rng: Rng) -> None:
     """Something burns."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.15, 0.9), canvas.colour(0.4, 1.0))
     canvas.glow(0.5, 1.0, 0.7, canvas.colour(1.0, 1.2, 15), 0.8)
     for light, hue, scale in ((0.9, 5, 1.0), (1.2, 22, 0.72), (1.4, 45, 0.42)):
@@ -25,14 +23,8 @@ def flames(canvas: Canvas) -> None:
     canvas.stain(canvas.colour(0.15, 0.2), (canvas.noise(5) - 0.5) * 2 * np.linspace(1, 0, canvas.size[1])[:, None])
 
 
-def scowl(canvas: Canvas) -> None:
-    """A furious face."""
-    face(canvas, mouth=-0.8, brows=1.0, eyes=0.7)
-
-
-def protest(canvas: Canvas) -> None:
+def protest(canvas: Canvas, rng: Rng) -> None:
     """People with signs and fists in front of smoke."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.7, 0.8), canvas.colour(1.0, 0.7))
     canvas.stain(canvas.colour(0.3, 0.3), (canvas.noise(3) - 0.4) * 2)
     for x in np.linspace(0.02, 0.98, 9) + rng.normal(0, 0.02, 9):
@@ -45,9 +37,8 @@ def protest(canvas: Canvas) -> None:
             canvas.stroke([(x + 0.02, y + line), (x + 0.12, y + line)], canvas.colour(0.7, 1.5), 0.02)
 
 
-def shatter(canvas: Canvas) -> None:
+def shatter(canvas: Canvas, rng: Rng) -> None:
     """A blow: cracks that run out from one point."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.6, 1.1), canvas.colour(0.85, 1.1))
     canvas.stain(canvas.colour(0.3, 1.0), (canvas.noise(6) - 0.5) * 2)
     cx, cy = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)
@@ -59,9 +50,8 @@ def shatter(canvas: Canvas) -> None:
     canvas.disc(cx, cy, 0.05, canvas.colour(0.1, 0.5))
 
 
-def rubbish(canvas: Canvas) -> None:
+def rubbish(canvas: Canvas, rng: Rng) -> None:
     """A heap of litter with flies above it."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.8, 0.6), canvas.colour(0.5, 0.9))
     for _ in range(130):
         x, y = rng.random(), rng.uniform(0.4, 1.05) ** 0.8
@@ -70,12 +60,11 @@ def rubbish(canvas: Canvas) -> None:
         across = np.array([-np.sin(turn) * 0.75, np.cos(turn)]) * wide
         corners = [np.array([x, y]) + a * along + b * across for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
         canvas.pen.polygon([canvas.at(*map(float, p)) for p in corners], fill=canvas.colour(rng.uniform(0.5, 1.4), 0.9))
-    _flies(canvas)
+    _flies(canvas, rng)
 
 
-def mould(canvas: Canvas) -> None:
+def mould(canvas: Canvas, rng: Rng) -> None:
     """Spots of rot on food or on a wall."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(1.1, 0.4), canvas.colour(0.9, 0.6))
     if rng.random() < 0.6:
         canvas.disc(0.5, 0.55, 0.42, (225, 222, 212), squash=0.9)
@@ -85,12 +74,11 @@ def mould(canvas: Canvas) -> None:
     canvas.stain(canvas.colour(0.25, 0.7), (patches * canvas.noise(22, 2) - 0.36) * 9)
     for _ in range(90):
         canvas.disc(rng.normal(0.5, 0.22), rng.normal(0.55, 0.2), rng.uniform(0.004, 0.02), canvas.colour(0.4, 0.9))
-    _flies(canvas)
+    _flies(canvas, rng)
 
 
-def slime(canvas: Canvas) -> None:
+def slime(canvas: Canvas, rng: Rng) -> None:
     """Something wet runs down a wall."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.75, 0.3), canvas.colour(0.55, 0.4))
     canvas.stain(canvas.colour(0.4, 0.5), (canvas.noise(9) - 0.5) * 2)
     tone = canvas.colour(0.9, 1.5)
@@ -103,9 +91,8 @@ def slime(canvas: Canvas) -> None:
     canvas.soften(0.7)
 
 
-def rain(canvas: Canvas) -> None:
+def rain(canvas: Canvas, rng: Rng) -> None:
     """Rain on a window; the world behind it is a blur."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.8, 0.8), canvas.colour(0.5, 0.9))
     for _ in range(14):
         canvas.disc(rng.random(), rng.uniform(0.3, 1), rng.uniform(0.04, 0.14), canvas.colour(rng.uniform(0.4, 1.2)))
@@ -116,23 +103,21 @@ def rain(canvas: Canvas) -> None:
         canvas.disc(x, y + run, rng.uniform(0.006, 0.015), canvas.colour(1.3, 0.3), squash=1.4)
 
 
-def alone(canvas: Canvas) -> None:
+def alone(canvas: Canvas, rng: Rng) -> None:
     """One small person under a large grey sky, by a bare tree."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.75, 0.5), canvas.colour(1.0, 0.3))
     canvas.stain(canvas.colour(1.1, 0.2), (canvas.noise(3) - 0.5) * 2)
     canvas.ridge(0.8, 0.03, canvas.colour(0.45, 0.6))
     x = rng.uniform(0.15, 0.85)
     if rng.random() < 0.6:
-        bare_tree(canvas, (x + 0.45) % 1, 0.83)
+        _bare_tree(canvas, rng, (x + 0.45) % 1, 0.83)
     canvas.figure(x, 0.86, rng.uniform(0.2, 0.32), canvas.colour(0.2, 0.5), rng.uniform(-1, -0.7))
 
 
-def graves(canvas: Canvas) -> None:
+def graves(canvas: Canvas, rng: Rng) -> None:
     """Headstones in the mist."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.9, 0.3), canvas.colour(0.6, 0.5))
-    bare_tree(canvas, rng.uniform(0.1, 0.9), 0.7)
+    _bare_tree(canvas, rng, rng.uniform(0.1, 0.9), 0.7)
     canvas.ridge(0.68, 0.03, canvas.colour(0.5, 0.8))
     for depth in np.sort(rng.uniform(0.68, 0.92, 8)):
         x, wide = rng.uniform(0.02, 0.9), 0.04 + 0.12 * (depth - 0.6)
@@ -141,19 +126,8 @@ def graves(canvas: Canvas) -> None:
     canvas.stain(canvas.colour(1.2, 0.1), (canvas.noise(3) - 0.5) * 1.6)
 
 
-def weeping(canvas: Canvas) -> None:
-    """A crying face."""
-    face(canvas, mouth=-0.7, brows=-0.9, eyes=0.7, tears=True)
-
-
-def grimace(canvas: Canvas) -> None:
-    """A face that tastes something foul."""
-    face(canvas, mouth=-0.6, brows=0.5, eyes=0.4, tongue=True)
-
-
-def dark_wood(canvas: Canvas) -> None:
+def dark_wood(canvas: Canvas, rng: Rng) -> None:
     """Trunks in the night; sometimes eyes between them."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.3, 0.8), canvas.colour(0.55, 0.6))
     canvas.glow(rng.random(), 0.5, 0.4, canvas.colour(0.6, 0.5), 0.7)
     for x in rng.uniform(-0.05, 1.05, 16):
@@ -165,9 +139,8 @@ def dark_wood(canvas: Canvas) -> None:
             canvas.disc(x + dx, y, 0.014, (240, 220, 120), squash=0.6)
 
 
-def storm(canvas: Canvas) -> None:
+def storm(canvas: Canvas, rng: Rng) -> None:
     """Lightning out of black clouds."""
-    rng = canvas.rng
     canvas.gradient(canvas.colour(0.3, 0.8), canvas.colour(0.6, 0.8))
     canvas.stain(canvas.colour(0.15, 0.6), (canvas.noise(4) - 0.4) * 2)
     for _ in range(int(rng.integers(1, 4))):
@@ -178,9 +151,8 @@ def storm(canvas: Canvas) -> None:
     canvas.ridge(0.88, 0.03, canvas.colour(0.1))
 
 
-def bare_tree(canvas: Canvas, x: float, y: float) -> None:
+def _bare_tree(canvas: Canvas, rng: Rng, x: float, y: float) -> None:
     """A leafless tree with its foot at (x, y)."""
-    rng = canvas.rng
     bark = canvas.colour(0.2, 0.5)
     branches = [(x, y, -np.pi / 2, rng.uniform(0.16, 0.24), 0.03)]
     while branches:
@@ -191,8 +163,7 @@ def bare_tree(canvas: Canvas, x: float, y: float) -> None:
             branches += [(ex, ey, angle + turn, long * 0.7, wide * 0.6) for turn in rng.normal([-0.5, 0.5], 0.2)]
 
 
-def _flies(canvas: Canvas) -> None:
-    rng = canvas.rng
+def _flies(canvas: Canvas, rng: Rng) -> None:
     for _ in range(int(rng.integers(4, 14))):
         x, y = rng.random(), rng.uniform(0.05, 0.8)
         for side in (-1, 1):

@@ -36,7 +36,6 @@ class Reader(Protocol):
 
     def speak(self, text: str, *, length_scale: float | None = None) -> NDArray[np.float32]:
         """Mono waveform in [-1, 1], shape [samples], at `sampling_rate_hz`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,18 +91,26 @@ PROSODY = {
 }
 
 
+# What differs from one utterance to the next whatever the mood, per trait and at PROSODY_NOISE = 1.
+SPREAD = {
+    "pace": 0.07, "pitch": 0.04, "fall": 0.02, "sway": 0.012, "sway_hz": 0.3, "level_db": 2.0, "brightness": 0.15,
+    "pause_seconds": 0.08,
+}  # fmt: skip
+# Beyond these a trait is no longer speech as people speak.
+LIMITS = {"pause_seconds": (0.05, 1.2), "pace": (0.7, 1.35), "pitch": (0.88, 1.22), "sway_hz": (0.3, 6.0)}
+
+
 def act(voice: Reader, text: str, speaker: Speaker, prosody: Prosody, rng: np.random.Generator) -> NDArray[np.float32]:
     """`text` as this speaker says it in this mood. The same generator state gives the same samples."""
     mood = _individual(prosody, rng)
     shift = speaker.shift * mood.pitch
-    sentences = [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
     pieces: list[NDArray[np.float64]] = []
-    for sentence in sentences:
+    for sentence in filter(None, re.split(r"(?<=[.!?])\s+", text.strip())):
         # Resampling by `shift` shortens what is said by as much.
         spoken = voice.speak(sentence, length_scale=shift / (speaker.pace * mood.pace))
-        pieces += [_bend(spoken, voice.sampling_rate_hz, shift, mood, rng), _silence(mood, rng)]
-    samples = np.concatenate(pieces[:-1])
-    samples = _tilt(samples, speaker.brightness + mood.brightness)
+        pieces.append(_bend(spoken, voice.sampling_rate_hz, shift, mood, rng))
+        pieces.append(np.zeros(int(mood.pause_seconds * rng.uniform(0.7, 1.3) * SAMPLING_RATE_HZ)))
+    samples = _tilt(np.concatenate(pieces[:-1]), speaker.brightness + mood.brightness)
     level = 0.08 * 10 ** ((speaker.level_db + mood.level_db) / 20)
     samples *= level / max(float(np.sqrt(np.mean(samples**2))), 1e-6)
     samples = np.tanh(samples / 0.9) * 0.9  # loud speech saturates a microphone softly
@@ -122,32 +129,16 @@ def _individual(prosody: Prosody, rng: np.random.Generator) -> Prosody:
         own = PROSODY_STRENGTH * (1 + PROSODY_NOISE * rng.standard_normal())
         jitter = SPREAD[name] * PROSODY_NOISE * rng.standard_normal()
         traits[name] = base + own * (value - base) + jitter
-    traits["pause_seconds"] = float(np.clip(traits["pause_seconds"], 0.05, 1.2))
-    traits["pace"] = float(np.clip(traits["pace"], 0.7, 1.35))
-    traits["pitch"] = float(np.clip(traits["pitch"], 0.88, 1.22))
-    traits["sway_hz"] = float(np.clip(traits["sway_hz"], 0.3, 6.0))
+    for name, (low, high) in LIMITS.items():
+        traits[name] = float(np.clip(traits[name], low, high))
     return Prosody(**traits)
-
-
-# What differs from one utterance to the next whatever the mood, per trait and at PROSODY_NOISE = 1.
-SPREAD = {
-    "pace": 0.07,
-    "pitch": 0.04,
-    "fall": 0.02,
-    "sway": 0.012,
-    "sway_hz": 0.3,
-    "level_db": 2.0,
-    "brightness": 0.15,
-    "pause_seconds": 0.08,
-}
 
 
 def _bend(
     spoken: NDArray[np.float32], rate_hz: int, shift: float, mood: Prosody, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Resampled to 16 kHz by a factor that moves over the sentence: level shift, fall and sway of the pitch."""
-    fine_hz = OVERSAMPLING * SAMPLING_RATE_HZ
-    fine = soxr.resample(spoken.astype(np.float64), rate_hz, fine_hz)
+    fine = soxr.resample(spoken.astype(np.float64), rate_hz, OVERSAMPLING * SAMPLING_RATE_HZ)
     count = int(len(fine) / OVERSAMPLING / shift)
     seconds = np.arange(count) / SAMPLING_RATE_HZ
     progress = np.linspace(-0.5, 0.5, count)
@@ -156,10 +147,6 @@ def _bend(
     positions = np.cumsum(ratio)
     positions *= (len(fine) - 1) / positions[-1]
     return np.asarray(np.interp(positions, np.arange(len(fine)), fine), dtype=np.float64)
-
-
-def _silence(mood: Prosody, rng: np.random.Generator) -> NDArray[np.float64]:
-    return np.zeros(int(mood.pause_seconds * rng.uniform(0.7, 1.3) * SAMPLING_RATE_HZ))
 
 
 def _tilt(samples: NDArray[np.float64], brightness: float) -> NDArray[np.float64]:

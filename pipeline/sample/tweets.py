@@ -22,11 +22,7 @@ PICTURE_DISAGREEMENT = 0.33
 COLLAGES = 0.3
 
 # B-T4SA's digit for each sentiment is the position in this tuple.
-FEELINGS = (
-    ("anger", "annoyance", "disgust", "sadness", "grief"),
-    ("neutral", "news", "ads"),
-    ("joy", "excitement"),
-)
+FEELINGS = (("anger", "annoyance", "disgust", "sadness", "grief"), ("neutral", "news", "ads"), ("joy", "excitement"))
 # What people put beside such a text: emotions and their weights.
 SUBJECTS = {
     "joy": {"contentment": 0.35, "amusement": 0.3, "excitement": 0.35},

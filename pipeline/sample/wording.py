@@ -20,18 +20,11 @@ SHARED_WORDING_DIALOGUES = 0.5
 
 # Feelings of tweets and codes of utterances -> the phrases of their kind; the others have none.
 PHRASE_KIND = {
-    "joy": "excitement",
-    "excitement": "excitement",
-    "anger": "anger",
-    "annoyance": "anger",
+    "joy": "excitement", "excitement": "excitement", "exc": "excitement", "hap": "excitement",
+    "anger": "anger", "annoyance": "anger", "ang": "anger",
+    "sadness": "sadness", "grief": "sadness", "sad": "sadness",
     "disgust": "disgust",
-    "sadness": "sadness",
-    "grief": "sadness",
-    "ang": "anger",
-    "exc": "excitement",
-    "hap": "excitement",
-    "sad": "sadness",
-}
+}  # fmt: skip
 
 
 @cache
@@ -44,8 +37,7 @@ def authored(name: str) -> dict[str, Any]:
 def with_phrase(text: str, kind: str, share: float, rng: np.random.Generator) -> str:
     """`text`, in `share` of cases with a shared phrase of its kind before or after it.
 
-    Draws the same number of random values whether or not a phrase is added, so that a changed share changes no other
-    text.
+    Draws as many random values without a phrase as with one, so that a changed share changes no other text.
     """
     draw, place, choice = rng.random(3)
     if kind not in PHRASE_KIND or draw >= share:

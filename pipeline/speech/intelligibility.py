@@ -1,8 +1,5 @@
 """Can the speech be understood? What a recogniser hears, against what should have been said.
 
-In   the text that was spoken; the text that was heard
-Out  `Hearing`: word error rate and words missing at the end; the `RowError` of speech beyond the limits; metrics
-
 Both texts go through the same normaliser, that of Whisper's authors: case, punctuation, numbers, contractions. Its
 table of British spellings comes with no package, so "colour" heard as "color" counts as an error, as do hashtags
 and names that the recogniser writes in another way.
@@ -36,29 +33,20 @@ BINS = np.round(np.arange(0.0, 1.06, 0.05), 2)  # lower edges 0 to 1, and the up
 class RecognitionParams:
     """Section `synthesize.recognition`.
 
-    Attributes:
-        share: of the distinct texts, chosen by the sha256 of the text; their speech is transcribed and may be rejected.
-        max_word_error_rate: substitutions, deletions and insertions per spoken word; 1 and more is possible.
-        max_missing_end_words: more words than these missing at the end mean that the speech was cut off.
+    A `share` of the distinct texts, chosen by the sha256 of the text, is transcribed and may be rejected.
     """
 
     share: Annotated[float, Field(ge=0, le=1)]
-    max_word_error_rate: Annotated[float, Field(ge=0)]
-    max_missing_end_words: Annotated[int, Field(ge=0)]
+    max_word_error_rate: Annotated[float, Field(ge=0)]  # 1 and more is possible: insertions count
+    max_missing_end_words: Annotated[int, Field(ge=0)]  # with more of them the speech was cut off
 
 
 @plain_dataclass(frozen=True)
 class Hearing:
-    """What came of a transcription.
+    """What came of a transcription."""
 
-    Attributes:
-        word_error_rate: None where the text has no word to compare, as "hmm" or "...".
-        missing_end_words: words of the text, at its end, that nothing was heard of.
-        heard: the transcript.
-    """
-
-    word_error_rate: float | None
-    missing_end_words: int
+    word_error_rate: float | None  # None where the text has no word to compare, as "hmm" or "..."
+    missing_end_words: int  # of the text, at its end, that nothing was heard of
     heard: str
 
 
@@ -99,12 +87,10 @@ def fault_of(hearing: Hearing | None, params: RecognitionParams) -> RowError | N
     if not hearing.heard:
         return RowError("speech_not_heard", f"{rate}: the recogniser heard no word")
     heard = hearing.heard[:HEARD_CHARACTERS]
-    if hearing.missing_end_words > params.max_missing_end_words:
-        return RowError(
-            "speech_cut_off",
-            f"{rate}: the last {hearing.missing_end_words} words are missing, at most {params.max_missing_end_words} "
-            f"may; heard: {heard}",
-        )
+    missing, most = hearing.missing_end_words, params.max_missing_end_words
+    if missing > most:
+        reason = f"{rate}: the last {missing} words are missing, at most {most} may; heard: {heard}"
+        return RowError("speech_cut_off", reason)
     if hearing.word_error_rate > params.max_word_error_rate:
         return RowError("speech_unintelligible", f"{rate}, at most {params.max_word_error_rate}; heard: {heard}")
     return None
@@ -115,8 +101,7 @@ def summarise(
 ) -> tuple[dict[str, Any], list[tuple[str, float, int]]]:
     """Metrics of transcribed texts, each counted once, and the histogram of their word error rates.
 
-    Returns:
-        metrics; and (`kept` or `rejected`, lower edge, number of texts) of each bin of 0.05, the last of 1 and more.
+    That is (`kept` or `rejected`, lower edge, number of texts) of each bin of 0.05, the last of 1 and more.
     """
     rates: dict[str, list[float]] = {"kept": [], "rejected": []}
     statuses: Counter[str] = Counter()
@@ -125,23 +110,21 @@ def summarise(
         statuses[fault.status if fault else "kept"] += 1
         if hearing.word_error_rate is not None:
             rates["rejected" if fault else "kept"].append(hearing.word_error_rate)
-    plot = [
+    histogram = [
         (name, float(edge), int(count))
         for name, values in rates.items()
         for edge, count in zip(BINS, np.histogram(np.minimum(values, 1.0), bins=BINS)[0], strict=False)
     ]
     metrics: dict[str, Any] = {"transcribed_texts": statuses.total()}
-    everything = np.array(rates["kept"] + rates["rejected"])
-    if len(everything):
+    both = np.array(rates["kept"] + rates["rejected"])
+    if len(both):
         metrics["word_error_rate"] = {
-            "mean": everything.mean(),
-            "median": np.median(everything),
-            "percentile_95": np.percentile(everything, 95),
-            "highest": everything.max(),
-        }
-        metrics["share_above_limit"] = (everything > params.max_word_error_rate).mean()
+            "mean": both.mean(), "median": np.median(both), "percentile_95": np.percentile(both, 95),
+            "highest": both.max(),
+        }  # fmt: skip
+        metrics["share_above_limit"] = (both > params.max_word_error_rate).mean()
     metrics["rejected_texts"] = {status: count for status, count in sorted(statuses.items()) if status != "kept"}
-    return metrics, plot
+    return metrics, histogram
 
 
 def _normalised(text: str) -> str:

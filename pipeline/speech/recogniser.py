@@ -1,8 +1,5 @@
 """The words of a recording as text, as fast as one core can: Whisper tiny.en, greedy, 8-bit weights, no word times.
 
-In   waveform: float32 [samples], mono, 16 kHz
-Out  text
-
 Whisper was trained on clips padded with silence to 30 s. Without padding it does not find the end and repeats itself;
 all 30 s cost 2.4 times as much as 8 s of silence after the speech, and hear hardly better (100 texts of the sample,
 mean word error rate: no padding 0.43, 2 s 0.17, 4 s 0.11, 8 s 0.09, up to 30 s 0.08). 8-bit weights hear as well as
@@ -36,16 +33,12 @@ DIGEST = hashlib.sha256(f"{MODEL_FILE.sha256} {_RECIPE}".encode()).hexdigest()
 
 
 class Recogniser:
-    """Speech to text on the CPU, one thread.
-
-    Raises:
-        UserError: the package with the weights is missing or holds other weights.
-    """
+    """Speech to text on the CPU, one thread; ModelError if the package with the weights is missing or holds others."""
 
     def __init__(self) -> None:
-        folder = MODEL_FILE.path().parent
+        folder = str(MODEL_FILE.path().parent)
         whisper = WhisperModel(
-            str(folder), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1, local_files_only=True
+            folder, device="cpu", compute_type="int8", cpu_threads=1, num_workers=1, local_files_only=True
         )
         self._model = whisper.model
         self._features = whisper.feature_extractor
@@ -56,9 +49,7 @@ class Recogniser:
     def text(self, waveform: Waveform, *, thorough: bool = False) -> str:
         """What is said in a recording, of which the first 30 s are heard; empty where it is digital silence.
 
-        Args:
-            waveform: see above.
-            thorough: search with a beam in a full window of 30 s, for about five times the time.
+        A `thorough` search is one with a beam in a full window of 30 s, for about five times the time.
         """
         if not waveform.any():
             return ""  # the recogniser would make words up
@@ -70,8 +61,8 @@ class Recogniser:
         padded = np.pad(speech, (0, samples - len(speech)))
         with self._blas.limit(limits=1, user_api="blas"):
             mel = np.ascontiguousarray(self._features(padded, padding=0)[np.newaxis], dtype=np.float32)
-        found = self._model.generate(
+        results = self._model.generate(
             ctranslate2.StorageView.from_array(mel), [self._prompt], beam_size=THOROUGH_BEAM if thorough else 1,
             max_length=len(PROMPT) + TOKENS_AT_LEAST + math.ceil(TOKENS_PER_SECOND * seconds),
         )  # fmt: skip
-        return str(self._tokens.decode(found[0].sequences_ids[0], skip_special_tokens=True)).strip()
+        return str(self._tokens.decode(results[0].sequences_ids[0], skip_special_tokens=True)).strip()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.teachers.class_map import ClassMap
-from models.teachers.evaluation import SPLITS, evaluate, stratified_split
+from models.teachers.evaluation import SPLITS, stratified_split
 from models.teachers.network_teacher import CheckpointTeacher
 from models.teachers.probe_training import validation_speakers
 from models.teachers.ready_network import Modality, ReadyNetwork
@@ -22,19 +22,15 @@ from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
-from pipeline.teachers.material import Material, Trained
+from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import CheckpointParams
 from pipeline.teachers.vectors import Representer, vectors_of
 
 PROTOCOL = "not trained here; whoever trained the checkpoint may have seen these rows"
 
 
-def measure_checkpoint(params: CheckpointParams, material: Material) -> Trained:
-    """The teacher, its temperature and its figures.
-
-    Raises:
-        UserError: no such checkpoint, a map does not fit it, or the corpus has a class that it does not know.
-    """
+def measure_checkpoint(params: CheckpointParams, material: Material) -> MeasuredTeacher:
+    """The teacher and its figures; UserError if there is no such checkpoint, or a class that it does not know."""
     modality: Modality = "speech" if material.modality == "speech" else "image"
     try:
         network = ReadyNetwork.load(params.checkpoint, modality, batch_size=params.batch_size)
@@ -44,47 +40,38 @@ def measure_checkpoint(params: CheckpointParams, material: Material) -> Trained:
     class_map = ClassMap.of(network.labels, params.label_classes, params.outside_classes, where)
     for name in material.classes:
         if name not in class_map.classes:
-            known = ", ".join(class_map.classes)
             raise UserError(
                 f"{material.section}.classes gives the class {name}, which no label of the checkpoint stands for "
-                f"({where} gives {known}); map it to null or to one of these"
+                f"({where} gives {', '.join(class_map.classes)}); map it to null or to one of these"
             )
-    vectors = vectors_of(
-        material.context, material.items, material.folder,
-        partial(_representer, params.checkpoint, modality, params.batch_size), material.rejects,
-        code=code_version(__file__), facts=[network.digest, params.batch_size],
-    )  # fmt: skip
+    make = partial(_representer, params.checkpoint, modality, params.batch_size)
+    facts = [network.digest, params.batch_size]
+    vectors = vectors_of(material, make, code=code_version(__file__), facts=facts)
     items = material.usable(vectors)
-    labels = [material.label(item) for item in items]
+    labels = np.array([material.label(item) for item in items])
     logits: NDArray[np.floating] = np.stack([vectors[item.id] for item in items])
     if params.normalise == "voice":
         logits = standardise_by_group(logits, [item.speaker for item in items])
     validation = np.zeros(len(items), dtype=bool)
     temperature = 1.0
     if params.calibrate:
-        validation = validation_rows(modality, items, labels, material.context.base.seed)
-        chosen_labels = [label for label, chosen in zip(labels, validation, strict=True) if chosen]
-        temperature = class_map.fit_temperature(logits[validation], chosen_labels)
+        validation = _validation_rows(modality, items, labels.tolist(), material.seed)
+        temperature = class_map.fit_temperature(logits[validation], labels[validation].tolist())
     teacher = CheckpointTeacher(network, class_map, params.label_classes, params.normalise, temperature)
-    truth = [label for label, chosen in zip(labels, validation, strict=True) if not chosen]
     probabilities = class_map.probabilities(logits[~validation], temperature)
-    predictions = [class_map.classes[place] for place in probabilities.argmax(axis=1)]
-    held_out = {"protocol": PROTOCOL, **evaluate(truth, predictions, class_map.classes)}
-    further = {"labels_of_the_checkpoint": network.labels, "temperature": temperature}
-    return Trained(teacher, items, held_out, probabilities, truth, further)
-
-
-def validation_rows(modality: Modality, items: list[Item], labels: list[str], seed: int) -> NDArray[np.bool_]:
-    """Which rows a temperature is fitted on: those of some speakers, or a stratified share of pictures; bool [n].
-
-    Raises:
-        UserError: too few speakers, or too few pictures of a class.
-    """
-    if modality == "speech":
-        return validation_speakers([item.speaker for item in items], seed)
-    return np.asarray(stratified_split([item.id for item in items], labels, seed=seed) == SPLITS[1], dtype=bool)
+    return MeasuredTeacher.of(
+        teacher, items, PROTOCOL, labels[~validation].tolist(), probabilities,
+        labels_of_the_checkpoint=network.labels, temperature=temperature,
+    )  # fmt: skip
 
 
 def _representer(checkpoint: str, modality: Modality, batch_size: int) -> Representer:
     network = ReadyNetwork.load(checkpoint, modality, device=device_from_environment(), batch_size=batch_size)
     return Representer(network.check, network.logits, batch_size)
+
+
+def _validation_rows(modality: Modality, items: list[Item], labels: list[str], seed: int) -> NDArray[np.bool_]:
+    """Which rows a temperature is fitted on: those of some speakers, or a stratified share of pictures; bool [n]."""
+    if modality == "speech":
+        return validation_speakers([item.speaker for item in items], seed)
+    return np.asarray(stratified_split([item.id for item in items], labels, seed=seed) == SPLITS[1], dtype=bool)

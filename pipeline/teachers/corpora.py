@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,42 +43,31 @@ class Corpus:
 
 
 def read(name: str, folder: Path) -> Corpus:
-    """The corpus `iemocap` or `fi` in `data/corpora/<name>`.
-
-    Raises:
-        UserError: see the readers.
-    """
+    """The corpus `iemocap` or `fi` in `data/corpora/<name>`; raises UserError as the readers do."""
     origin = acquired.read_manifest(folder)["origin"]
     root = folder / acquired.FILES
     if name == "iemocap":
         speech = iemocap.read(root)
-        items = [Item(one.id, one.path, one.emotion, one.speaker, str(one.session)) for one in speech.utterances]
-        found: dict[str, int] = defaultdict(int)
-        for item in items:
-            found[item.label] += 1
-        warnings = tuple(iemocap.compare_counts(found)) if origin == acquired.LOCAL_COPY else ()
+        items = [
+            Item(utterance.id, utterance.path, utterance.emotion, utterance.speaker, str(utterance.session))
+            for utterance in speech.utterances
+        ]
+        counts = Counter(item.label for item in items)
+        warnings = tuple(iemocap.compare_counts(counts)) if origin == acquired.LOCAL_COPY else ()
         return Corpus(items, list(speech.rejects), speech.rows_in, iemocap.EMOTIONS, warnings)
     pictures = fi.read(root)
-    items = [Item(one.id, one.path, one.emotion) for one in pictures.images]
+    items = [Item(picture.id, picture.path, picture.emotion) for picture in pictures.images]
     return Corpus(items, list(pictures.rejects), pictures.rows_in, fi.EMOTIONS)
 
 
-def decode_utterance(path: Path) -> tuple[Any, str]:
-    """Waveform (see `pipeline.media.audio`) and sha256 of its samples.
-
-    Raises:
-        RowError: it cannot be decoded.
-    """
+def _decode_utterance(path: Path) -> tuple[Any, str]:
+    """Waveform (see `pipeline.media.audio`) and sha256 of its samples."""
     waveform = audio.decode(path)
     return waveform, hashlib.sha256(waveform.tobytes()).hexdigest()
 
 
-def decode_picture(path: Path) -> tuple[Any, str]:
-    """RGB picture and sha256 of its pixels.
-
-    Raises:
-        RowError: it cannot be decoded.
-    """
+def _decode_picture(path: Path) -> tuple[Any, str]:
+    """RGB picture and sha256 of its pixels."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -87,7 +76,8 @@ def decode_picture(path: Path) -> tuple[Any, str]:
     return image, images.pixel_sha256(image)
 
 
-DECODE: dict[str, Callable[[Path], tuple[Any, str]]] = {"speech": decode_utterance, "image": decode_picture}
+# Each raises RowError for what it cannot decode.
+DECODE: dict[str, Callable[[Path], tuple[Any, str]]] = {"speech": _decode_utterance, "image": _decode_picture}
 
 
 def repeated_pictures(sha256_of: Mapping[str, str], label_of: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -105,9 +95,8 @@ def repeated_pictures(sha256_of: Mapping[str, str], label_of: Mapping[str, str])
             reason = f"the same picture stands under {len(ids)} names"
             rejects += [(identity, "image_placeholder", reason) for identity in ids]
         elif len({label_of[identity] for identity in ids}) > 1:
-            rejects += [
-                (identity, "image_conflicting_labels", f"same picture as {' and '.join(ids)}") for identity in ids
-            ]
+            reason = f"same picture as {' and '.join(ids)}"
+            rejects += [(identity, "image_conflicting_labels", reason) for identity in ids]
         else:
             rejects += [(identity, "image_duplicate", f"same picture as {ids[0]}") for identity in ids[1:]]
     return rejects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,20 @@ from models.teachers.teacher import Teacher
 from pipeline.errors import UserError
 from pipeline.frame.stage import Context
 from pipeline.teachers.corpora import Item
-from pipeline.teachers.vectors import Reject
+
+Reject = tuple[str, str, str]  # id, status, reason
 
 
 @dataclass(frozen=True)
 class Material:
-    """A corpus, as far as the class map keeps it.
+    """A corpus, as far as the class map keeps it."""
 
-    Attributes:
-        context: of the stage.
-        folder: of the corpus.
-        items: those with a class.
-        class_of: label of the corpus -> class, or null.
-        classes: all classes, in order; some may have no rows.
-        rejects: items that could not be used; grows while the teacher is made.
-    """
-
-    context: Context
+    context: Context  # of the stage
     folder: Path
-    items: list[Item]
-    class_of: Mapping[str, str | None]
-    classes: tuple[str, ...]
-    rejects: list[Reject]
+    items: list[Item]  # those with a class
+    class_of: Mapping[str, str | None]  # label of the corpus -> class
+    classes: tuple[str, ...]  # all of them, in order; some may have no rows
+    rejects: list[Reject]  # of items that could not be used; grows while the teacher is made
 
     @property
     def modality(self) -> str:
@@ -48,40 +40,49 @@ class Material:
         """Name of the section of parameters, for messages."""
         return f"train_teacher.{self.modality}"
 
+    @property
+    def seed(self) -> int:
+        """Of the project."""
+        return self.context.base.seed
+
     def label(self, item: Item) -> str:
         """Class of an item."""
         return str(self.class_of[item.label])
 
     def usable(self, ids: Iterable[str]) -> list[Item]:
-        """The items with these ids, in the order of the corpus.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The items with these ids, in the order of the corpus; raises UserError if there are none."""
         known = set(ids)
         items = [item for item in self.items if item.id in known]
         if not items:
-            counts = dict(Counter(row[1] for row in self.rejects))
+            counts = dict(Counter(status for _, status, _ in self.rejects))
             raise UserError(f"{self.folder}: none of {len(self.items)} items can be read: {counts}")
         return items
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A teacher and what it, or its stand-ins trained on other sessions, said about held-out rows.
-
-    Attributes:
-        teacher: the one that is kept.
-        items: that were used.
-        held_out: figures for the metrics file.
-        probabilities: float32 [held-out rows, classes].
-        truth: the classes of those rows.
-        further: more figures, by name.
-    """
+class MeasuredTeacher:
+    """A teacher, and what it or its stand-ins that were trained on other sessions say about held-out rows."""
 
     teacher: Teacher
-    items: Sequence[Item]
-    held_out: dict[str, Any]
-    probabilities: NDArray[np.float32]
-    truth: Sequence[str]
-    further: dict[str, Any] = field(default_factory=dict)
+    items: Sequence[Item]  # that were used
+    held_out: dict[str, Any]  # figures for the metrics file
+    probabilities: NDArray[np.float32]  # [held-out rows, classes]
+    truth: Sequence[str]  # the classes of those rows
+    further: dict[str, Any]  # more figures, by name
+
+    @classmethod
+    def of(
+        cls,
+        teacher: Teacher,
+        items: Sequence[Item],
+        protocol: str,
+        truth: Sequence[str],
+        probabilities: NDArray[np.float32],
+        **further: Any,
+    ) -> MeasuredTeacher:
+        """With the figures of the likeliest class of each held-out row."""
+        from models.teachers.evaluation import evaluate  # noqa: PLC0415 - scikit-learn takes a second
+
+        predictions = [teacher.classes[column] for column in probabilities.argmax(axis=1)]
+        held_out = {"protocol": protocol, **evaluate(truth, predictions, teacher.classes)}
+        return cls(teacher, items, held_out, probabilities, truth, further)

@@ -1,4 +1,4 @@
-"""Section `train_teacher.<modality>`: one dataclass for each kind of teacher, told apart by the key `kind`."""
+"""Sections `train_teacher.<modality>`, one dataclass for each `kind` of teacher, and `score.<modality>`."""
 
 from __future__ import annotations
 
@@ -12,83 +12,50 @@ from models.teachers.teacher import Normalise
 from pipeline.frame.params import STRICT
 
 Name = Annotated[str, Field(min_length=1)]
+# Label of a corpus or a checkpoint -> class of the teacher, or null to leave it out; every label must be named.
 ClassMapping = dict[str, str | None]
 
 
 @dataclass(frozen=True, config=STRICT)
 class ProbeParams:
-    """A frozen encoder and a logistic regression on its vectors.
-
-    Attributes:
-        kind: of teacher.
-        encoder: see `models.teachers.encoders.create_encoder`.
-        classes: label of the corpus -> class of the teacher, or null to leave it out; every label must be named.
-        normalise: see `models.teachers.probe.Probe`.
-        regularisation: values of scikit-learn's C to choose from on validation rows.
-        calibrate: whether to fit a temperature on validation rows.
-    """
+    """A frozen encoder and a logistic regression on its vectors."""
 
     kind: Literal["probe"]
-    encoder: Name
+    encoder: Name  # see `models.teachers.encoders.create_encoder`
     classes: ClassMapping
-    normalise: Normalise
-    regularisation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    calibrate: bool
+    normalise: Normalise  # see `models.teachers.probe.Probe`
+    regularisation: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]  # C, chosen by validation
+    calibrate: bool  # whether to fit a temperature on validation rows
 
 
 @dataclass(frozen=True, config=STRICT)
 class CheckpointParams:
-    """A ready classifier of the transformers library, which is measured on the corpus and not trained.
-
-    Attributes:
-        kind: of teacher.
-        checkpoint: a folder, or the name of a repository of the Hub; it must hold safetensors.
-        label_classes: label of the checkpoint -> class of the teacher, or null; every label must be named.
-        outside_classes: what becomes of probability on labels that map to null, see `models.teachers.class_map.ClassMap`.
-        classes: label of the corpus -> class of the teacher, or null to leave it out; every label must be named.
-        normalise: `voice`: logits are standardised per speaker of the corpus, and per voice in scoring.
-        batch_size: items at once.
-        calibrate: whether to fit a temperature on validation rows, which the figures then leave out.
-    """
+    """A ready classifier of the transformers library, which is measured on the corpus and not trained."""
 
     kind: Literal["checkpoint"]
-    checkpoint: Name
-    label_classes: ClassMapping
-    outside_classes: OutsideClasses
-    classes: ClassMapping
-    normalise: Normalise
+    checkpoint: Name  # a folder, or the name of a repository of the Hub; it must hold safetensors
+    label_classes: ClassMapping  # of the labels of the checkpoint
+    outside_classes: OutsideClasses  # of probability on labels that map to null, see `models.teachers.class_map`
+    classes: ClassMapping  # of the labels of the corpus
+    normalise: Normalise  # `voice`: logits are standardised per speaker of the corpus, and per voice in scoring
     batch_size: Annotated[int, Field(ge=1)]
-    calibrate: bool
+    calibrate: bool  # whether to fit a temperature on validation rows, which the figures then leave out
 
 
 @dataclass(frozen=True, config=STRICT)
 class FinetuneParams:
-    """A pretrained network of the transformers library or of timm, trained on the corpus.
-
-    Attributes:
-        kind: of teacher.
-        checkpoint: a folder, or the name of a repository of the Hub; it must hold safetensors.
-        classes: label of the corpus -> class of the teacher, or null to leave it out; every label must be named.
-        normalise: `voice`: logits are standardised per speaker of the corpus, and per voice in scoring.
-        held_out_sessions: of speech, how many are left out in turn, a training each; null: all. Pictures: null.
-        epochs: at most; validation rows choose which of them is kept.
-        learning_rate: at its highest.
-        batch_size: items at once.
-        mixed_precision: of training.
-        class_weights: whether rare classes weigh more.
-        calibrate: whether to fit a temperature on validation rows.
-    """
+    """A pretrained network of the transformers library or of timm, trained on the corpus; see `CheckpointParams`."""
 
     kind: Literal["finetune"]
     checkpoint: Name
     classes: ClassMapping
     normalise: Normalise
-    held_out_sessions: Annotated[int, Field(ge=1)] | None
-    epochs: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0)]
+    held_out_sessions: Annotated[int, Field(ge=1)] | None  # of speech, left out in turn; null: all. Pictures: null
+    epochs: Annotated[int, Field(ge=1)]  # at most; validation rows choose which of them is kept
+    learning_rate: Annotated[float, Field(gt=0)]  # at its highest
     batch_size: Annotated[int, Field(ge=1)]
     mixed_precision: Literal["bf16", "fp16"] | None
-    class_weights: bool
+    class_weights: bool  # whether rare classes weigh more
     calibrate: bool
 
 
@@ -96,3 +63,12 @@ TeacherParams = Annotated[ProbeParams | CheckpointParams | FinetuneParams, Field
 
 # What `pipeline.frame.params.section` reads; no class, and so of no type that a checker knows.
 SECTION: Any = TeacherParams
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScoreParams:
+    """Section `score.<modality>`."""
+
+    batch_size: Annotated[int, Field(ge=1)]  # bounds memory, changes no score beyond the last bits
+    voice_statistics_rows: Annotated[int, Field(ge=2)]  # per voice, those with the lowest sha256 of their ids
+    compile: bool = False  # let torch compile the teacher's network: minutes at the start, then faster

@@ -11,12 +11,8 @@ import emoji
 _SIGNS: dict[int, str | None] = {
     **dict.fromkeys(map(ord, "©®™℠"), " "),
     **dict.fromkeys(range(0xE000, 0xF900)),  # private use: speak_emoji needs two of them for itself
-    ord("‼"): "!",
-    ord("⁉"): "?",
-    ord("❗"): "!",
-    ord("❕"): "!",
-    ord("❓"): "?",
-    ord("❔"): "?",
+    **dict.fromkeys(map(ord, "‼❗❕"), "!"),
+    **dict.fromkeys(map(ord, "⁉❓❔"), "?"),
 }
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _EMOJI_RUN = re.compile(f"(?:{_OPEN}[^{_CLOSE}]*{_CLOSE}\\s*)+")
@@ -35,11 +31,7 @@ def speak_emoji(text: str, words: bool) -> str:
     """`text` with each run of emoji as at most three different names between commas, or as a space.
 
     Skin tones are not said; flags are said by country, keycaps as their digit; arrows, buttons and marks that serve
-    as bullets are left out.
-
-    Args:
-        text: any Unicode text.
-        words: whether emoji are said at all; if not, each run becomes a space.
+    as bullets are left out. Without `words` no emoji is said.
     """
     text = text.translate(_SIGNS)
     for pattern, name in _EMOTICONS:

@@ -1,4 +1,4 @@
-"""First pass of clean: each row by itself."""
+"""First pass of clean: each row by itself, its text prepared for the voice and its picture decoded."""
 
 from __future__ import annotations
 
@@ -20,32 +20,23 @@ EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id
 
 
 def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
-    """A source row and its image file's bytes as a row of `EXAMINED`.
-
-    Raises:
-        RowError: the text is empty or the image unusable.
-    """
+    """A row of `EXAMINED` from a source row and its image file; `RowError` if the text or the image is unusable."""
     spoken = spoken_text(str(row["text"]), params.text)
     image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
     jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
     return {
-        "id": row["id"],
-        "tweet_id": row["tweet_id"],
-        "image_index": row["image_index"],
-        "text": row["text"],
+        **{name: row[name] for name in ("id", "tweet_id", "image_index", "text", "sentiment", "source_split")},
         "spoken_text": spoken,
         "image": jpeg,
         "width_px": image.width,
         "height_px": image.height,
-        "sentiment": row["sentiment"],
-        "source_split": row["source_split"],
         "image_sha256": images.pixel_sha256(image),
         "image_phash": images.perceptual_hash(image).hex(),
     }
 
 
 class Examiner:
-    """Worker of the first pass; a task's payload is its row group of the work list."""
+    """The worker of this pass; a task's payload is the number of its row group in the work list."""
 
     def __init__(self, inputs: Path, tar: Path, params: CleanParams) -> None:
         self.inputs = pq.ParquetFile(inputs)

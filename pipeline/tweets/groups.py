@@ -32,14 +32,8 @@ _MISS_PROBABILITY = 1e-4
 def near_pairs(hashes: npt.NDArray[np.uint8], max_distance_bits: int, *, chain_equal: bool = False) -> Pairs:
     """All pairs of rows whose hashes differ in at most `max_distance_bits` bits; exact.
 
-    Args:
-        hashes: uint8 [n, 32].
-        max_distance_bits: 0 to 256.
-        chain_equal: link rows of equal hash to the next such row only, and other rows to the first of them. The groups
-            are the same, and m equal hashes give m - 1 pairs instead of m (m - 1) / 2. Not for `keep_first`.
-
-    Returns:
-        int64 [k, 2].
+    With `chain_equal` rows of equal hash are linked to the next such row only, and other rows to the first of them: the
+    groups are the same, and m equal hashes give m - 1 pairs instead of m (m - 1) / 2. Not for `keep_first`.
     """
     import faiss  # noqa: PLC0415 - a large library, and most users of this module group texts or pairs
 
@@ -49,7 +43,7 @@ def near_pairs(hashes: npt.NDArray[np.uint8], max_distance_bits: int, *, chain_e
     if chain_equal and len(hashes):
         _, first, which = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
         different = near_pairs(hashes[first], max_distance_bits)
-        return _sorted_pairs(np.concatenate([first[different], _chains(which.reshape(-1))]))
+        return _sorted_pairs(np.concatenate([first[different], chains(which.reshape(-1))]))
 
     index = faiss.IndexBinaryFlat(HASH_BYTES * 8)
     found: list[Pairs] = []
@@ -64,18 +58,10 @@ def near_pairs(hashes: npt.NDArray[np.uint8], max_distance_bits: int, *, chain_e
 
 
 def similar_text_pairs(texts: Sequence[str], threshold: float, seed: int) -> Pairs:
-    """Pairs of texts whose sets of words have a Jaccard index of at least `threshold`.
+    """Pairs of comparison texts whose sets of words have a Jaccard index of at least `threshold`, in (0, 1].
 
     Equal texts are chained, each to the next, and only the first of them is compared with others: their groups are
-    right, their pairs are not all listed. Empty texts are similar to nothing.
-
-    Args:
-        texts: comparison texts, one per row.
-        threshold: above 0, at most 1.
-        seed: of the MinHash permutations.
-
-    Returns:
-        int64 [k, 2].
+    right, their pairs are not all listed. Empty texts are similar to nothing. `seed` is that of the permutations.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, found {threshold}")
@@ -97,12 +83,11 @@ def similar_text_pairs(texts: Sequence[str], threshold: float, seed: int) -> Pai
         similar = [pairs[_jaccard(word_of, pairs) >= threshold] for pairs in _candidates(band)]
         found = _sorted_pairs(np.concatenate([found, *similar]))
     not_empty = np.flatnonzero(np.isin(which, spoken))
-    chains = not_empty[_chains(which[not_empty])]
-    return _sorted_pairs(np.concatenate([first_of[found], chains]))
+    return _sorted_pairs(np.concatenate([first_of[found], not_empty[chains(which[not_empty])]]))
 
 
 def connected_groups(n: int, *pair_arrays: Pairs) -> npt.NDArray[np.int64]:
-    """Group of each of `n` rows when every pair is tied together: the smallest row number in it; int64 [n]."""
+    """Group of each of `n` rows when every pair is tied together: the smallest row number in it."""
     pairs = np.concatenate([_no_pairs(), *pair_arrays])
     ties = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, component = connected_components(ties, directed=False)
@@ -111,13 +96,10 @@ def connected_groups(n: int, *pair_arrays: Pairs) -> npt.NDArray[np.int64]:
 
 
 def keep_first(n: int, pairs: Pairs) -> npt.NDArray[np.bool_]:
-    """Rows that remain when, in order, a row is dropped if it is paired with an earlier one that remained; bool [n].
+    """Which of `n` rows remain when, in order, a row is dropped if it is near an earlier one that remained.
 
-    Unlike dropping all but the first of a connected group, this keeps the ends of a chain whose ends are not alike.
-
-    Args:
-        n: number of rows.
-        pairs: all pairs of near rows, int64 [k, 2].
+    Unlike dropping all but the first of a connected group, this keeps the ends of a chain whose ends are not alike;
+    `pairs` are all pairs of near rows.
     """
     keep = np.ones(n, dtype=np.bool_)
     ordered = np.sort(pairs, axis=1)
@@ -144,13 +126,13 @@ def _sketches(word_of: csr_array, words: list[str], seed: int) -> npt.NDArray[np
     encoded = [word.encode() for word in words]
     numbers, ends = word_of.indices.tolist(), word_of.indptr.tolist()
     sketches = np.empty((word_of.shape[0], _PERMUTATIONS), dtype=np.uint32)
-    made = MinHash.generator(
+    hashed = MinHash.generator(
         ([encoded[number] for number in numbers[start:end]] for start, end in pairwise(ends)),
         num_perm=_PERMUTATIONS,
         seed=seed,
         hashfunc=functools.lru_cache(maxsize=2**18)(sha1_hash32),
     )
-    for row, sketch in enumerate(made):
+    for row, sketch in enumerate(hashed):
         sketches[row] = sketch.hashvalues
     return sketches
 
@@ -170,14 +152,14 @@ def _candidates(band: npt.NDArray[np.uint64]) -> Iterator[Pairs]:
     """All pairs of rows with equal numbers, some at a time: a template of many tweets makes millions of them."""
     order = np.argsort(band, kind="stable")
     ordered = band[order]
-    places = np.arange(len(band), dtype=np.int64)
+    positions = np.arange(len(band), dtype=np.int64)
     found: list[Pairs] = []
     for step in range(1, len(band)):  # neighbours in the order, then those two apart, ...
-        places = places[: np.searchsorted(places, len(band) - step)]
-        places = places[ordered[places] == ordered[places + step]]
-        if not len(places):
+        positions = positions[: np.searchsorted(positions, len(band) - step)]
+        positions = positions[ordered[positions] == ordered[positions + step]]
+        if not len(positions):
             break
-        found.append(np.stack([order[places], order[places + step]], axis=1))
+        found.append(np.stack([order[positions], order[positions + step]], axis=1))
         if sum(map(len, found)) > _PAIRS_AT_A_TIME:
             yield np.concatenate(found)
             found = []
@@ -196,13 +178,13 @@ def _bands(threshold: float) -> tuple[int, int]:
 def _jaccard(word_of: csr_array, pairs: Pairs) -> npt.NDArray[np.float64]:
     """Jaccard index of the words of each pair of rows, [pairs]."""
     sizes = np.diff(word_of.indptr)
-    one, other = pairs[:, 0], pairs[:, 1]
-    shared = np.asarray(word_of[one].multiply(word_of[other]).sum(axis=1))
-    return cast("npt.NDArray[np.float64]", shared / (sizes[one] + sizes[other] - shared))
+    first, second = pairs[:, 0], pairs[:, 1]
+    shared = np.asarray(word_of[first].multiply(word_of[second]).sum(axis=1))
+    return cast("npt.NDArray[np.float64]", shared / (sizes[first] + sizes[second] - shared))
 
 
-def _chains(which: npt.NDArray[np.int64]) -> Pairs:
-    """Pairs (row, next row with the same value)."""
+def chains(which: npt.NDArray[np.integer]) -> Pairs:
+    """Pairs (row, next row with the same value): they tie equal values together, n pairs at most."""
     order = np.argsort(which, kind="stable")
     same = which[order[1:]] == which[order[:-1]]
     return np.stack([order[:-1][same], order[1:][same]], axis=1).astype(np.int64)

@@ -26,11 +26,7 @@ _LONGEST_SEGMENTED = 60  # characters; longer runs are letter salad, and the sea
 
 @functools.lru_cache(maxsize=65536)
 def hashtag_words(tag: str) -> str:
-    """Words of a hashtag, separated by single spaces.
-
-    Args:
-        tag: the hashtag without its `#`.
-    """
+    """Words of a hashtag, which is given without its `#`, separated by single spaces."""
     if _MODEL_NUMBER.fullmatch(tag):
         return tag
     if not tag.isascii():  # the word list is English: only underscores are sure boundaries

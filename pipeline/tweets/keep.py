@@ -1,4 +1,4 @@
-"""Third pass of clean: the rows that stay."""
+"""Third pass of clean: the rows that stay, with their groups."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.tweets.examine import EXAMINED
 
 
 class Keeper:
-    """Worker of the third pass: examined rows that the comparison lets stay, with their groups."""
+    """The worker of this pass; a task's payload is the marker of its examined shard."""
 
     def __init__(self, examined: Folder, decisions: Path) -> None:
         self.examined = examined
         self.decisions = decisions
 
     def __call__(self, task: shards.Task) -> shards.Output:
-        """Rows of `tables.CLEAN`; the rejects of the first pass and those that repeat another row."""
+        """Rows of `tables.CLEAN`; as rejects those of the first pass, and the rows that repeat others."""
         marker: shards.Marker = task.payload
         rows = shards.read_part(self.examined, marker, EXAMINED)
         rejects = shards.read_rejects(self.examined, [marker])
@@ -32,6 +32,5 @@ class Keeper:
         dropped = decided.filter(pc.invert(stays)).to_pylist()
         rejects += [(row["id"], row["status"], row["reason"]) for row in dropped]
         kept = rows.append_column("group_id", decided["group_id"]).filter(stays)
-        return shards.Output(
-            conform(kept.select(tables.CLEAN.names).cast(tables.CLEAN), tables.CLEAN, "clean"), rejects
-        )
+        kept = kept.select(tables.CLEAN.names).cast(tables.CLEAN)
+        return shards.Output(conform(kept, tables.CLEAN, "clean"), rejects)

@@ -31,27 +31,21 @@ MOST_CHARACTERS = 2_000
 
 @dataclass(frozen=True, config=STRICT)
 class TextOptions:
-    """How texts are prepared for the voice.
+    """Section `clean.text`: how texts are prepared for the voice."""
 
-    Attributes:
-        emoji: `words` says an emoji's name ("red heart"), `drop` leaves it out.
-        max_characters: longest text that is spoken; longer ones are cut at a sentence or word.
-    """
-
-    emoji: Literal["words", "drop"]
-    max_characters: Annotated[int, Field(ge=20, le=MOST_CHARACTERS)]
+    emoji: Literal["words", "drop"]  # say an emoji's name ("red heart"), or leave it out
+    max_characters: Annotated[int, Field(ge=20, le=MOST_CHARACTERS)]  # longer ones are cut at a sentence or word
 
 
 def spoken_text(text: str, options: TextOptions) -> str:
     """What a voice is asked to say for a tweet: no URL, handle, markup or control character, single spaces.
 
-    Raises:
-        RowError: `text_empty`, nothing speakable is left.
+    Raises RowError if nothing speakable is left.
     """
     spoken = _until_stable(
         text, lambda current: _cut(_normalised(current, options.emoji == "words"), options.max_characters)
     )
-    if not any(character.isalnum() for character in spoken):
+    if not any(map(str.isalnum, spoken)):
         raise RowError("text_empty", f"nothing to say is left of {text[:60]!r}")
     return spoken
 
@@ -83,8 +77,8 @@ def _until_stable(text: str, step: Callable[[str], str]) -> str:
 
 def _normalised(text: str, emoji_words: bool) -> str:
     retweet_or_full = len(text) >= _NEAR_TWEET_LIMIT or "RT @" in text
-    text = _ENTITY.sub(lambda match: html.unescape(match[0].removesuffix(";") + ";"), text)
-    text = _ENTITY.sub(lambda match: html.unescape(match[0].removesuffix(";") + ";"), text)  # &amp;amp;
+    for _ in range(2):  # &amp;amp;
+        text = _ENTITY.sub(lambda match: html.unescape(match[0].removesuffix(";") + ";"), text)
     text = speak_emoji(text, emoji_words)
     if not text.isascii():
         text = "".join(character for character in text if unicodedata.category(character) != "Cf")
@@ -119,14 +113,11 @@ _AFTER_NFKC: dict[int, str] = {
     **dict.fromkeys(map(ord, "‘’‛`´ʼ"), "'"),
     **dict.fromkeys(map(ord, "“”„‟«»「」『』〝〞"), '"'),
     **dict.fromkeys(map(ord, "‐‑⁃−"), "-"),
-    ord("–"): " - ",
-    ord("—"): " - ",
-    ord("―"): " - ",
+    **dict.fromkeys(map(ord, "–—―"), " - "),
+    **dict.fromkeys(map(ord, "¿¡"), " "),
     ord("⁄"): "/",
     ord("。"): ". ",
     ord("、"): ", ",
-    ord("¿"): " ",
-    ord("¡"): " ",
 }
 
 _FUNCTION_WORDS = re.compile(

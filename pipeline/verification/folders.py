@@ -1,8 +1,5 @@
 """One look at everything that was built: the checks of files, media and rows over all folders of `data/`.
 
-In   a project's data/{clean,speech,scores/*,labels,sier} and checkpoints
-Out  every `Fault` there is; a fault hides no other
-
 Shards are read one by one. Of all rows together only what joins need is held, without pictures and recordings.
 """
 
@@ -10,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +17,10 @@ from tqdm import tqdm
 
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
-from pipeline.errors import first_line
+from pipeline.errors import UserError, first_line
 from pipeline.frame import tables
 from pipeline.frame.stage import Paths
+from pipeline.labels.rules import read_rule
 from pipeline.verification.media import COLUMNS, Media, check_media
 from pipeline.verification.rows import (
     Source,
@@ -31,7 +31,6 @@ from pipeline.verification.rows import (
     check_scores,
     check_sier,
     check_splits,
-    read_rule,
 )
 from pipeline.verification.shard_files import Checked, Fault, check_folder, listed_bytes
 
@@ -47,14 +46,7 @@ JOINED = {
 
 
 class Verification:
-    """One look at the folders of a project.
-
-    Args:
-        paths: of the project.
-        labels: of the dataset.
-        names: keys of `STAGES`, in their order; joins are checked between those.
-        media: which pictures and recordings are decoded.
-    """
+    """One look at the folders `names` of a project (keys of `STAGES`, in their order), and at the joins of those."""
 
     def __init__(self, paths: Paths, labels: Sequence[str], names: Sequence[str], media: Media) -> None:
         self.data = paths.data
@@ -87,29 +79,25 @@ class Verification:
         fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.LABELS}
         if name in fixed:
             return fixed[name]
-        classes = {modality: self._classes(modality) for modality in tables.MODALITIES}
         if name.startswith("scores/"):
-            known = classes[name.removeprefix("scores/")]
+            known = self._classes(name.removeprefix("scores/"))
             return tables.scores(known) if known else None
-        if not all(classes.values()):
+        classes = [self._classes(modality) for modality in tables.MODALITIES]
+        if not all(classes):
             return None
         from pipeline.dataset.features import features  # noqa: PLC0415 - brings `datasets` along
 
-        schema: pa.Schema = features(self.labels, classes["speech"], classes["image"]).arrow_schema
-        return schema
+        return features(self.labels, *classes).arrow_schema
 
     def _classes(self, modality: str) -> tuple[str, ...]:
         """Of the teacher; where its card is damaged, which the check of scores tells, of the first scores; or none."""
         card = self.checkpoints / tables.CHECKPOINTS[modality] / TEACHER_FILE
-        try:
+        with suppress(OSError, ValueError, KeyError, TypeError):
             return tuple(json.loads(card.read_bytes())["classes"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        try:
-            first = next(iter(sorted((self.data / "scores" / modality).glob("part-*.parquet"))))
+        with suppress(OSError, pa.ArrowException, ValueError):
+            first = min((self.data / "scores" / modality).glob("part-*.parquet"))
             return tables.score_classes(pq.read_schema(first).names)
-        except (OSError, pa.ArrowException, StopIteration):
-            return ()
+        return ()
 
     def _look(self, name: str, checked: Checked) -> Iterator[Fault]:
         """Rows by themselves; keeps of them what the joins need. Shards with faults of their own are left out."""
@@ -130,49 +118,44 @@ class Verification:
             self._whole.add(name)
         if (checked.folder / "rejects").is_dir():
             self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
-        where = checked.folder
-        yield from check_ids(where, rows)
+        yield from check_ids(checked.folder, rows)
         if name == "clean":
-            yield from check_clean(where, rows)
+            yield from check_clean(checked.folder, rows)
         if name == "sier":
-            yield from check_splits(where, rows)
+            yield from check_splits(checked.folder, rows)
         if name.startswith("scores/"):
             checkpoint = self.checkpoints / tables.CHECKPOINTS[name.removeprefix("scores/")]
-            yield from check_scores(where, rows, checkpoint)
+            yield from check_scores(checked.folder, rows, checkpoint)
         self._frames[name] = rows[JOINED.get(name, list(rows.columns))].copy()
 
     def _joins(self) -> Iterator[Fault]:
         known = self._frames
         for name, source in (("speech", "clean"), ("scores/speech", "speech"), ("scores/image", "clean")):
             if {name, source} <= set(known):
-                yield from self._join(name, self._source(str(self.data / source), known[source]["id"], source))
+                yield from self._join(name, self.data / source, known[source]["id"], source)
         scores = [f"scores/{modality}" for modality in tables.MODALITIES]
         if not {*scores, "labels"} <= set(known):
             return
         speech, image, labels = known["scores/speech"], known["scores/image"], known["labels"]
         scored_twice = speech["id"][speech["id"].isin(image["id"])]
-        yield from self._join("labels", self._source(str(self.data / "scores"), scored_twice, *scores))
-        rule_file = self.data / "labels" / tables.RULE_FILE
+        yield from self._join("labels", self.data / "scores", scored_twice, *scores)
+        folder = self.data / "labels"
         try:
-            rule = read_rule(rule_file)
-        except (OSError, ValueError, KeyError, TypeError):
-            yield Fault(rule_file, "rule", "missing or damaged", tables.RULE_FILE)
+            rule = read_rule(folder)
+        except UserError:
+            yield Fault(folder / tables.RULE_FILE, "rule", "missing or damaged", tables.RULE_FILE)
         else:
-            yield from check_labels(self.data / "labels", labels, speech, image, rule)
+            yield from check_labels(folder, labels, speech, image, rule)
         if {"sier", "clean", "speech"} <= set(known):
             expected = self._expected_sier()
-            sources = ("labels", "clean", "speech", *scores)
-            yield from self._join("sier", self._source(str(self.data / "labels"), expected["id"], *sources))
+            yield from self._join("sier", folder, expected["id"], "labels", "clean", "speech", *scores)
             yield from check_sier(self.data / "sier", known["sier"], self.labels, expected)
 
-    def _source(self, shown: str, ids: pd.Series, *names: str) -> Source:
-        return Source(shown, ids, whole=set(names) <= self._whole)
-
-    def _join(self, name: str, source: Source) -> Iterator[Fault]:
+    def _join(self, name: str, shown: Path, ids: pd.Series, *sources: str) -> Iterator[Fault]:
+        source = Source(str(shown), ids, whole=set(sources) <= self._whole)
         # Rows of `labels` and `sier` are never rejected; labels drops them by a column.
         rejected = self._rejected.get(name, [])
-        ids = self._frames[name]["id"]
-        yield from check_join(self.data / name, ids, rejected, source, whole=name in self._whole)
+        return check_join(self.data / name, self._frames[name]["id"], rejected, source, whole=name in self._whole)
 
     def _expected_sier(self) -> pd.DataFrame:
         known = self._frames

@@ -1,8 +1,5 @@
 """Can every picture be seen and every recording be heard, and are they as the row says?
 
-In   shards of data/clean, data/speech or data/sier that are whole
-Out  a `Fault` per picture or recording that does not decode, is not as its row says, or is another in data/sier
-
 Which rows a sample holds is decided by the sha256 of their ids, so that two looks see the same rows, and those of a
 smaller folder hold those of a larger one.
 """
@@ -37,21 +34,14 @@ _ROWS_AT_A_TIME = 64  # pictures in memory
 
 
 def check_media(checked: Checked, name: str, media: Media, seen: dict[tuple[str, str], bytes]) -> Iterator[Fault]:
-    """Decode the media of a folder's sound shards.
-
-    Args:
-        checked: the folder.
-        name: key of `COLUMNS`.
-        media: of which rows.
-        seen: digests by column and id of what other folders hold; what is seen here is added.
-    """
+    """Decode media of the folder `name`'s sound shards; `seen` are digests, by column and id, of all folders so far."""
     rows = sum(marker.part.rows for marker in checked.sound)
     share = 1.0 if media == "all" else min(1.0, SAMPLE_ROWS / max(rows, 1))
     for marker in checked.sound if media != "none" else ():
         path = checked.folder / marker.part.name
         try:
             for row in _rows(path, name, share):
-                problems = list(_problems(row))
+                problems = [*_picture_problems(row), *_recording_problems(row)]
                 for problem in problems:
                     yield Fault(path, "media", f"row {row['id']}: {problem}", marker.part.name)
                 # Of two that differ nobody knows which is right, so no file is named as damaged.
@@ -80,21 +70,16 @@ def _chosen(identity: str, share: float) -> bool:
     return share >= 1 or int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") < share * 2**64
 
 
-def _problems(row: dict[str, Any]) -> Iterator[str]:
-    if "image" in row:
-        yield from _picture_problems(_bytes(row["image"]), row)
-    if "audio" in row:
-        yield from _recording_problems(_bytes(row["audio"]), row)
-
-
 def _bytes(value: Any) -> bytes:
     data: bytes = (value["bytes"] if isinstance(value, dict) else value) or b""
     return data
 
 
-def _picture_problems(data: bytes, row: dict[str, Any]) -> Iterator[str]:
+def _picture_problems(row: dict[str, Any]) -> Iterator[str]:
+    if "image" not in row:
+        return
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+        with Image.open(io.BytesIO(_bytes(row["image"])), formats=["JPEG"]) as picture:
             picture.load()
             mode, size = picture.mode, picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -105,15 +90,16 @@ def _picture_problems(data: bytes, row: dict[str, Any]) -> Iterator[str]:
     # The row states the size of the source; the stored picture may be smaller, its shorter side a rounded number.
     stated = row.get("width_px", size[0]), row.get("height_px", size[1])
     scale = max(size) / max(*stated, 1)
-    if scale > 1 or any(
-        abs(kept - max(1, scale * whole)) > ROUNDING_PX for kept, whole in zip(size, stated, strict=True)
-    ):
+    off = [abs(kept - max(1, scale * whole)) > ROUNDING_PX for kept, whole in zip(size, stated, strict=True)]
+    if scale > 1 or any(off):
         yield f"the picture is {size[0]} x {size[1]}, which is no {stated[0]} x {stated[1]} made smaller"
 
 
-def _recording_problems(data: bytes, row: dict[str, Any]) -> Iterator[str]:
+def _recording_problems(row: dict[str, Any]) -> Iterator[str]:
+    if "audio" not in row:
+        return
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(io.BytesIO(_bytes(row["audio"]))) as file:
             rate_hz, channels, kind = file.samplerate, file.channels, f"{file.format} {file.subtype}"
             frames = len(file.read(dtype="int16"))
     except (soundfile.LibsndfileError, OSError, TypeError) as error:

@@ -1,14 +1,9 @@
 """Remove damaged shards, so that the next `dvc repro` makes just those anew.
 
-In   faults with the file that shows them
-Out  one line per shard that was removed, or per fault that cannot be repaired so
-
 A shard stands in three places that are mostly one file on disk (hard links): the stage's output, `.work` and DVC's
 cache. A flipped bit damages all of them, and DVC, which trusts a cached file whose time and size it knows, would bring
-it back. So it is removed everywhere. Then DVC finds an output that is not whole and runs the stage, which finds the
-shards in `.work` that are, and makes the others. A shard that was made wrong is what its marker and DVC say; it is
-removed where its bytes are those that verify has read. Copies with other bytes that are whole stay: DVC or the stage
-brings them back.
+it back. So it is removed everywhere; DVC then runs the stage, which makes what `.work` does not hold whole. A shard
+that was made wrong is removed where its bytes are those that verify has read; other copies that are whole stay.
 """
 
 from __future__ import annotations
@@ -30,16 +25,7 @@ if TYPE_CHECKING:
 
 
 def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[str, str]) -> Iterator[str]:
-    """Remove what is damaged; yields what was done, a line each.
-
-    Args:
-        faults: those without a file are told and left.
-        paths: of the project.
-        stages: folder of data/ -> stage in dvc.yaml.
-
-    Raises:
-        UserError: the stage is running.
-    """
+    """Remove what is damaged; yields what was done, a line each. `stages`: folder of data/ -> stage in dvc.yaml."""
     rerun: set[str] = set()
     for name, stage in stages.items():
         folder = paths.data / name
@@ -51,20 +37,20 @@ def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[str, str]) -> 
             wrong: set[str] = set()  # keys of what verify has read
             for file in damaged:
                 if file in cached and _is_wrong(*cached[file], folder / file):
-                    _remove(cached[file][0])
+                    cached[file][0].unlink(missing_ok=True)
                 if (folder / file).is_file():
                     wrong.add(_key(file, files.sha256_of(folder / file)))
-                    _remove(folder / file)
+                    (folder / file).unlink()
                     yield f"removed {folder / file}"
             for marker in _damaged_in(paths.work / stage.replace("@", "."), wrong):
                 yield f"removed shard {marker}"
             # Without it nobody takes the folder for whole.
-            _remove(folder / shards.MANIFEST)
+            (folder / shards.MANIFEST).unlink(missing_ok=True)
         rerun.add(stage)
-    rest = [fault for fault in faults if not fault.file]
+    rest = sum(not fault.file for fault in faults)
     if rest:
         yield (
-            f"{len(rest)} faults lie in no single file and were left; dvc repro brings back what was changed after it "
+            f"{rest} faults lie in no single file and were left; dvc repro brings back what was changed after it "
             "was made, and if they stay the code that made it is at fault"
         )
     if rerun:
@@ -84,7 +70,7 @@ def _damaged_in(work: Path, wrong: Container[str]) -> Iterator[Path]:
             whole = False
         if not whole:
             for other in (path, path.with_suffix(".parquet"), path.parent / "rejects" / f"{path.stem}.parquet"):
-                _remove(other)
+                other.unlink(missing_ok=True)
             yield path
 
 
@@ -119,7 +105,3 @@ def _is_wrong(path: Path, md5: str, read: Path) -> bool:
 def _md5_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)

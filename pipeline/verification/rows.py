@@ -1,8 +1,5 @@
 """Are the rows of each table possible, by themselves and beside those of the tables that they were made from?
 
-In   tables of data/ without their media, data frames
-Out  a `Fault` per kind of contradiction, with the first row that shows it and how many there are
-
 Labels and joins are worked out anew by other code than that of the stages.
 """
 
@@ -17,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.teachers.teacher import TEACHER_FILE
 from pipeline.frame import tables
+from pipeline.labels.rules import LabelParams
 from pipeline.tweets.text import comparison_text
 from pipeline.verification.shard_files import Fault
 
@@ -26,13 +25,7 @@ SUM_TOLERANCE = 1e-4  # of probabilities, float32
 
 @dataclass(frozen=True)
 class Source:
-    """What a table was made from.
-
-    Attributes:
-        name: for messages.
-        ids: of its rows.
-        whole: whether these are all that there should be; else nothing can be said of others.
-    """
+    """What a table was made from; where its ids are not `whole`, nothing can be said of others."""
 
     name: str
     ids: pd.Series
@@ -62,15 +55,13 @@ def check_clean(where: Path, rows: pd.DataFrame) -> Iterator[Fault]:
     known = rows["sentiment"].isin(tables.SENTIMENTS)
     yield from frame_fault(where, "values", rows, ~known, f"its sentiment is none of {', '.join(tables.SENTIMENTS)}")
     for column, what in (("tweet_id", "tweet"), ("image_sha256", "picture"), ("spoken_text", "text")):
-        groups = rows.groupby(column)["group_id"].transform("nunique")
-        torn = rows[groups > 1]
+        torn = rows[rows.groupby(column)["group_id"].transform("nunique") > 1]
         if column == "spoken_text":
             # Emoji are spoken, but are no words to group by; a text without words is similar to none.
             words = torn["text"].map(comparison_text)
             torn = torn[(words != "") & (torn["group_id"].groupby(words).transform("nunique") > 1)]
-        yield from frame_fault(
-            where, "groups", rows, rows.index.isin(torn.index), f"another row of its {what} is in another group"
-        )
+        wrong = rows.index.isin(torn.index)
+        yield from frame_fault(where, "groups", rows, wrong, f"another row of its {what} is in another group")
 
 
 def check_scores(where: Path, rows: pd.DataFrame, checkpoint: Path) -> Iterator[Fault]:
@@ -79,36 +70,27 @@ def check_scores(where: Path, rows: pd.DataFrame, checkpoint: Path) -> Iterator[
     values = rows[columns].to_numpy(dtype=np.float64)
     possible = (np.isfinite(values) & (values >= 0) & (values <= 1)).all(axis=1)
     yield from frame_fault(where, "probabilities", rows, ~possible, "a probability is not between 0 and 1")
+    card_file = checkpoint / TEACHER_FILE
     try:
-        card = json.loads((checkpoint / "teacher.json").read_bytes())
+        card = json.loads(card_file.read_bytes())
         digest = card["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         card, digest = {}, None
-        yield Fault(checkpoint / "teacher.json", "teacher", "missing or damaged; it says which teacher scored")
+        yield Fault(card_file, "teacher", "missing or damaged; it says which teacher scored")
     sums = values.sum(axis=1)
     # A teacher that keeps the probability of classes outside leaves it out of its columns.
     low = np.zeros(len(rows), dtype=bool) if card.get("outside_classes") == "keep" else sums < 1 - SUM_TOLERANCE
     off = possible & (low | (sums > 1 + SUM_TOLERANCE))
     yield from frame_fault(where, "probabilities", rows, off, "its probabilities do not sum to 1")
-    if digest is None:
-        return
-    yield from frame_fault(
-        where, "teacher", rows, rows["teacher_digest"] != digest, f"scored by another teacher than {checkpoint} holds"
-    )
+    if digest is not None:
+        other = rows["teacher_digest"] != digest
+        yield from frame_fault(where, "teacher", rows, other, f"scored by another teacher than {checkpoint} holds")
 
 
 def check_join(
     where: Path, ids: pd.Series, rejected: Sequence[str], source: Source, *, whole: bool = True
 ) -> Iterator[Fault]:
-    """Each row of `source` is a row here or a reject, once, and no other is.
-
-    Args:
-        where: the folder.
-        ids: of its rows.
-        rejected: ids of its rejects.
-        source: what it was made from.
-        whole: whether these are all rows of the folder.
-    """
+    """Each row of `source` is a row here or a reject, once, and no other is; `whole`: if these are all rows here."""
     here = pd.Index(pd.concat([ids, pd.Series(list(rejected), dtype=ids.dtype)]))
     wanted = pd.Index(source.ids)
     lost, foreign = wanted.difference(here), here.difference(wanted)
@@ -121,18 +103,8 @@ def check_join(
         yield Fault(where, "join", f"{len(twice)} rows are both here and rejected, first {twice[0]}")
 
 
-def read_rule(path: Path) -> dict[str, Any]:
-    """Rule, threshold and remap of `data/labels`.
-
-    Raises:
-        OSError, ValueError, KeyError, TypeError: it is missing or damaged.
-    """
-    rule = json.loads(path.read_bytes())
-    return {"rule": rule["rule"], "threshold": float(rule["threshold"]), "remap": dict(rule["remap"])}
-
-
 def check_labels(
-    where: Path, labels: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: dict[str, Any]
+    where: Path, labels: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: LabelParams
 ) -> Iterator[Fault]:
     """Labels follow from scores by the rule that data/labels states, where both scores are there."""
     rows = labels.merge(_best(speech, "speech"), on="id").merge(_best(image, "image"), on="id")
@@ -141,21 +113,19 @@ def check_labels(
     source = rows["first_speech"].where(by_speech, rows["first_image"])
     surer = rows["best_speech"].where(by_speech, rows["best_image"])
     reason = pd.Series("", index=rows.index)
-    if rule["rule"] == "agreement":
+    if rule.rule == "agreement":
         reason[rows["first_speech"] != rows["first_image"]] = "teachers_disagree"
-    reason[surer < np.float32(rule["threshold"])] = "below_threshold"
+    reason[surer < np.float32(rule.threshold)] = "below_threshold"
     expected = {
         "speech_label": rows["first_speech"], "speech_max": rows["best_speech"], "image_label": rows["first_image"],
         "image_max": rows["best_image"], "decided_by": decided, "source_label": source,
-        "label": source.map(rule["remap"]), "kept": reason == "", "reason": reason,
+        "label": source.map(rule.remap), "kept": reason == "", "reason": reason,
     }  # fmt: skip
     for column, values in expected.items():
         wrong = rows[column] != values
         if wrong.any():
-            place = int(np.flatnonzero(wrong)[0])
-            what = (
-                f"{column} is {rows[column].iloc[place]}, the scores and {tables.RULE_FILE} give {values.iloc[place]}"
-            )
+            stored, given = rows[column][wrong].iloc[0], values[wrong].iloc[0]
+            what = f"{column} is {stored}, the scores and {tables.RULE_FILE} give {given}"
             yield from frame_fault(where, "labels", rows, wrong, what)
 
 
@@ -168,14 +138,7 @@ def _best(scores: pd.DataFrame, modality: str) -> pd.DataFrame:
 
 
 def check_sier(where: Path, sier: pd.DataFrame, names: Sequence[str], joined: pd.DataFrame) -> Iterator[Fault]:
-    """The dataset holds the values of the tables that it was made from.
-
-    Args:
-        where: data/sier.
-        sier: its rows without media.
-        names: of the class ids of `label`.
-        joined: what the other tables say of the kept rows; columns of `sier`, `label` as text.
-    """
+    """The dataset holds the values that the other tables have of the kept rows: `joined`, with labels by name."""
     labelled = sier.assign(label=sier["label"].map(dict(enumerate(names))))
     rows = labelled.merge(joined, on="id", suffixes=("", "_expected"))
     for column in joined.columns.drop("id"):
@@ -186,9 +149,8 @@ def check_sier(where: Path, sier: pd.DataFrame, names: Sequence[str], joined: pd
 
 def check_splits(where: Path, sier: pd.DataFrame) -> Iterator[Fault]:
     """No group is torn; `sier` is the dataset's rows without media, with a column `split`."""
-    yield from frame_fault(
-        where, "folds", sier, (sier["split"] == "train") != sier["fold"].notna(), "fold and split differ"
-    )
+    wrong = (sier["split"] == "train") != sier["fold"].notna()
+    yield from frame_fault(where, "folds", sier, wrong, "fold and split differ")
     for column, what in (("split", "train and test"), ("fold", "several folds")):
         spread = sier.groupby("group_id")[column].transform("nunique")
         yield from frame_fault(where, "leak", sier, spread > 1, f"its group is torn between {what}")

@@ -1,9 +1,6 @@
 """Is every file of a finished folder what its manifest says, and are its tables what the contract says?
 
-In   a folder of `data/` with a manifest.jsonl, and the schema of its rows
-Out  the shards that are whole; a `Fault` for each that is not
-
-Every byte is read again: sizes, sha256, Parquet, columns, counts. Media are looked at by `verify_media`.
+Every byte is read again: sizes, sha256, Parquet, columns, counts. Media are looked at by `media`.
 """
 
 from __future__ import annotations
@@ -29,19 +26,12 @@ BESIDE = {shards.MANIFEST, GROUPING_FILE, tables.RULE_FILE, tables.VOICE_STATIST
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is not as it should be.
+    """Something that is not as it should be."""
 
-    Attributes:
-        where: file or folder, as the user knows it.
-        kind: a snake_case name that faults are counted by.
-        what: found and expected, in one line.
-        file: of a damaged file its name in the folder of shards; such a fault can be repaired by making it anew.
-    """
-
-    where: Path
-    kind: str
-    what: str
-    file: str = ""
+    where: Path  # file or folder, as the user knows it
+    kind: str  # a snake_case name that faults are counted by
+    what: str  # found and expected, in one line
+    file: str = ""  # of a damaged file its name in the folder of shards: it can be repaired by making it anew
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
@@ -57,12 +47,9 @@ class Checked:
 
 
 def check_folder(folder: Path, schema: pa.Schema | None, tick: Callable[[int], object]) -> Checked:
-    """Read every file of `folder` again.
+    """Read every file of a stage's folder again; `tick` is called with the number of bytes that were read.
 
-    Args:
-        folder: of a stage.
-        schema: of its rows; None where it cannot be known, because what it depends on is damaged.
-        tick: called with the number of bytes that were read.
+    There is no `schema` where it cannot be known, because what it depends on is damaged.
     """
     try:
         markers = _read_manifest(folder / shards.MANIFEST)
@@ -71,11 +58,10 @@ def check_folder(folder: Path, schema: pa.Schema | None, tick: Callable[[int], o
         return Checked(folder, (), (Fault(folder / shards.MANIFEST, "manifest", problem, shards.MANIFEST),))
     sound, faults = [], list(_unlisted(folder, markers))
     for marker in markers:
-        found = [fault for file in _files(folder, marker) for fault in _check_bytes(folder, file, tick)]
-        if not found:
-            found = list(_check_tables(folder, marker, schema))
-        faults += found
-        if not found:
+        own = [fault for file in _files(folder, marker) for fault in _check_bytes(folder, file, tick)]
+        own = own or list(_check_tables(folder, marker, schema))
+        faults += own
+        if not own:
             sound.append(marker)
     return Checked(folder, tuple(sound), tuple(faults))
 
@@ -135,8 +121,7 @@ def _check_bytes(folder: Path, file: shards.File, tick: Callable[[int], object])
 def _check_tables(folder: Path, marker: shards.Marker, schema: pa.Schema | None) -> Iterable[Fault]:
     path = folder / marker.part.name
     try:
-        found = pq.read_schema(path)
-        rows = pq.read_metadata(path).num_rows
+        found, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
     except (OSError, pa.ArrowException) as error:
         yield Fault(path, "parquet", f"not Parquet: {first_line(error)}", marker.part.name)
         return
@@ -159,9 +144,8 @@ def _check_columns(path: Path, found: pa.Schema, expected: pa.Schema, name: str)
         if field.name not in found.names:
             yield Fault(path, "schema", f"column {field.name} is missing", name)
         elif found.field(field.name).type != field.type:
-            yield Fault(
-                path, "schema", f"column {field.name} is {found.field(field.name).type}, expected {field.type}", name
-            )
+            kind = found.field(field.name).type
+            yield Fault(path, "schema", f"column {field.name} is {kind}, expected {field.type}", name)
         # What is declared required in the file can hold no null.
         elif not field.nullable and found.field(field.name).nullable:
             nulls = pq.read_table(path, columns=[field.name], partitioning=None)[field.name].null_count

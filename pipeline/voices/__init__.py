@@ -18,26 +18,23 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.errors import RowError
+from pipeline.errors import RowError, UserError
 from pipeline.frame import tables
 from pipeline.frame.params import STRICT
 
-Pace = Annotated[float, Field(ge=0.25, le=4.0)]
+PEAK = 0.8  # of what a voice says: below 1, so that resampling cannot overshoot full scale
+
+Name = Annotated[str, Field(min_length=1)]
+Pace = Annotated[float, Field(ge=0.25, le=4.0)]  # duration of each phoneme relative to the model's; 2 is half as fast
 Noise = Annotated[float, Field(ge=0.0, le=2.0)]
-BatchSize = Annotated[int, Field(ge=1, le=1024)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class PiperParams:
-    """A Piper voice.
-
-    Attributes:
-        model: a packaged voice by name, or the path of an .onnx file with its .onnx.json beside it.
-        length_scale: duration of each phoneme relative to the voice's own pace; 2 is half as fast.
-    """
+    """A Piper voice: a packaged one by name, or the path of an .onnx file with its .onnx.json beside it."""
 
     engine: Literal["piper"]
-    model: Annotated[str, Field(min_length=1)]
+    model: Name
     length_scale: Pace = field(default=1.0)
 
 
@@ -45,43 +42,32 @@ class PiperParams:
 class VitsParams:
     """What the two engines of batched VITS have in common.
 
-    Attributes:
-        length_scale: see `PiperParams`.
-        noise_scale: spread of the timbre's random draw; null for the model's own. With 0 in both, a text sounds the
-            same whatever is spoken with it.
-        noise_scale_duration: spread of the durations' random draw, likewise.
-        batch_size: texts that are spoken at once; less where they are long.
+    Noise is the spread of a random draw; null for the model's own. With 0 in both, a text sounds the same whatever is
+    spoken with it.
     """
 
     length_scale: Pace = field(default=1.0, kw_only=True)
-    noise_scale: Noise | None = field(default=None, kw_only=True)
+    noise_scale: Noise | None = field(default=None, kw_only=True)  # of the timbre
     noise_scale_duration: Noise | None = field(default=None, kw_only=True)
-    batch_size: BatchSize = field(default=16, kw_only=True)
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = field(default=16, kw_only=True)  # less where texts are long
 
 
 @dataclass(frozen=True, config=STRICT)
 class CoquiParams(VitsParams):
-    """A VITS voice of coqui-tts.
-
-    Attributes:
-        model: a folder with `config.json` and one `.pth`, such a `.pth` file, or the name of one of Coqui's models,
-            `tts_models/<language>/<data>/vits`, which is downloaded.
+    """A VITS voice of coqui-tts: a folder with `config.json` and one `.pth`, such a `.pth` file, or the name of one of
+    Coqui's models, `tts_models/<language>/<data>/vits`, which is downloaded.
     """
 
     engine: Literal["coqui"]
-    model: Annotated[str, Field(min_length=1)]
+    model: Name
 
 
 @dataclass(frozen=True, config=STRICT)
 class TransformersVitsParams(VitsParams):
-    """A `VitsModel` of transformers.
-
-    Attributes:
-        model: a folder with config, vocabulary and `model.safetensors`, or the name of such a model on the Hub.
-    """
+    """A `VitsModel` of transformers: a folder with config, vocabulary and `model.safetensors`, or a name on the Hub."""
 
     engine: Literal["transformers_vits"]
-    model: Annotated[str, Field(min_length=1)]
+    model: Name
 
 
 # Which voice speaks, and how: `engine` is the name of the adapter module in this package.
@@ -101,31 +87,18 @@ Spoken: TypeAlias = NDArray[np.float32] | RowError
 
 
 class Voice(ABC):
-    """A loaded voice.
+    """A loaded voice."""
 
-    Attributes:
-        name: of the model, without folders of the machine.
-        digest: changes whenever the same text might sound different.
-        sampling_rate_hz: of its waveforms.
-        speakers: names to choose from; empty for a voice of one speaker.
-        libraries: distributions whose versions decide what it sounds like, besides those in `digest`.
-        requests_at_once: how many requests `speak_batch` should be given for good batches.
-    """
-
-    name: str
-    digest: str
+    name: str  # of the model, without folders of the machine
+    digest: str  # changes whenever the same text might sound different
     sampling_rate_hz: int
-    speakers: tuple[str, ...] = ()
-    libraries: tuple[str, ...] = ()
-    requests_at_once: int = 1
+    speakers: tuple[str, ...] = ()  # names to choose from; empty for a voice of one speaker
+    libraries: tuple[str, ...] = ()  # whose versions decide what it sounds like, besides those in `digest`
+    requests_at_once: int = 1  # how many `speak_batch` should be given for good batches
 
     @abstractmethod
     def speak(self, text: str, speaker: str | None = None, rate: float = 1.0) -> NDArray[np.float32]:
-        """Mono waveform in [-1, 1], shape [samples], at `sampling_rate_hz`.
-
-        Raises:
-            RowError: the engine can say nothing for this text.
-        """
+        """Mono waveform in [-1, 1], [samples], at `sampling_rate_hz`; RowError if there is nothing to say."""
 
     def speak_batch(self, requests: Sequence[Request]) -> list[Spoken]:
         """A waveform, or why there is none, for each request in order. May depend on nothing but `requests`."""
@@ -139,13 +112,14 @@ class Voice(ABC):
 
 
 def load_voice(params: VoiceParams) -> Voice:
-    """The voice that `params` names.
-
-    Raises:
-        UserError: the engine or its model is not installed, or the model file cannot be read.
-    """
+    """The voice that `params` names; UserError if engine or model are not installed, or the model cannot be read."""
     voice: Voice = import_module(f"pipeline.voices.{params.engine}").load(params)
     return voice
+
+
+def model_error(model: str, problem: str) -> UserError:
+    """What is wrong with the model that the parameters name."""
+    return UserError(f"synthesize.voice.model = {model}: {problem}")
 
 
 def voice_of(model: str, speaker: str | None) -> str:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engine.files import sha256_of
-from pipeline.errors import RowError, UserError
-from pipeline.voices import PiperParams, Voice
+from pipeline.errors import RowError, UserError, first_line
+from pipeline.voices import PEAK, PiperParams, Voice, model_error
 
 INSTALL_HINT = "install it with: pip install -c constraints.txt '.[piper]'"
 
@@ -39,9 +40,6 @@ MAX_PHONEME_IDS = 1_600
 # 2428. Ten letters of four bytes, with their spaces, still fit. Marks count as letters there, and signs as spaces.
 _DOTTED_LETTERS = re.compile(r"(?:(?:[^\w.]|_)*+(?:[^\W\d_](?:[^\w.]|_)*+)?\.){10,}")
 
-# Peak of each sentence. Below 1, so that resampling cannot overshoot full scale.
-PEAK = 0.8
-
 
 class PiperVoice(Voice):
     """One Piper model on one thread; the engine runs a process per core instead."""
@@ -54,20 +52,17 @@ class PiperVoice(Voice):
             from piper import PiperConfig  # noqa: PLC0415
             from piper import PiperVoice as Engine  # noqa: PLC0415
         except ImportError as error:
-            raise UserError(
-                f"the voice engine piper is not installed ({error.name} is missing); {INSTALL_HINT}"
-            ) from None
+            missing = f"{error.name} is missing"
+            raise UserError(f"the voice engine piper is not installed ({missing}); {INSTALL_HINT}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
             session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             settings = PiperConfig.from_dict(json.loads(config.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            raise UserError(f"{model}: not a Piper voice: {str(error).splitlines()[0]}") from None
-        except Exception as error:
-            # onnxruntime's own exception types share no public base class.
-            if type(error).__module__.startswith("onnxruntime"):
-                raise UserError(f"{model}: not a Piper voice: {str(error).splitlines()[0]}") from None
+        except Exception as error:  # onnxruntime's own exception types share no public base class
+            known = OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError
+            if isinstance(error, known) or type(error).__module__.startswith("onnxruntime"):
+                raise UserError(f"{model}: not a Piper voice: {first_line(error)}") from None
             raise
         self._engine = Engine(session=session, config=settings)
         self.name = name
@@ -100,9 +95,8 @@ class PiperVoice(Voice):
 
         longest = max(self.phoneme_counts(text), default=0)
         if longest > MAX_PHONEME_IDS:
-            raise RowError(
-                "speech_too_long", f"a sentence of {longest:,} phoneme ids, at most {MAX_PHONEME_IDS:,} are spoken"
-            )
+            reason = f"a sentence of {longest:,} phoneme ids, at most {MAX_PHONEME_IDS:,} are spoken"
+            raise RowError("speech_too_long", reason)
         settings = SynthesisConfig(
             speaker_id=speaker_id, length_scale=length_scale, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK
         )
@@ -117,27 +111,19 @@ def _without_marks(text: str) -> str:
 
 
 def load(params: PiperParams) -> PiperVoice:
-    """The packaged voice of that name, or the `.onnx` file at that path with its `.onnx.json` beside it.
-
-    Raises:
-        UserError: not installed, not found, or not the file that was pinned.
-    """
+    """The voice of that name or path; UserError if it is not installed, not found, or not the file that was pinned."""
     if params.model in PACKAGED:
         package, model_sha256, config_sha256 = PACKAGED[params.model]
         model, config = _packaged_files(package, params.model)
         for path, expected in ((model, model_sha256), (config, config_sha256)):
-            found = sha256_of(path)
-            if found != expected:
-                raise UserError(f"{path}: sha256 is {found}, expected {expected}; reinstall the package {package}")
+            if (actual := sha256_of(path)) != expected:
+                raise UserError(f"{path}: sha256 is {actual}, expected {expected}; reinstall the package {package}")
     else:
-        model = Path(params.model)
-        config = Path(f"{params.model}.json")
+        model, config = Path(params.model), Path(f"{params.model}.json")
         for path in (model, config):
             if not path.is_file():
-                raise UserError(
-                    f"synthesize.voice.model = {params.model}: {path} not found; give an .onnx file with its "
-                    f".onnx.json beside it, or one of: {', '.join(PACKAGED)}"
-                )
+                expected = f"an .onnx file with its .onnx.json beside it, or one of: {', '.join(PACKAGED)}"
+                raise model_error(params.model, f"{path} not found; give {expected}")
         model_sha256, config_sha256 = sha256_of(model), sha256_of(config)
     try:
         engine_version = version("piper-tts")
@@ -149,8 +135,6 @@ def load(params: PiperParams) -> PiperVoice:
 
 
 def _packaged_files(package: str, name: str) -> tuple[Path, Path]:
-    from importlib.util import find_spec  # noqa: PLC0415
-
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"the voice {name} is not installed (package {package} is missing); {INSTALL_HINT}")

@@ -1,8 +1,5 @@
 """Batched VITS: what the adapters of coqui-tts and transformers have in common.
 
-In   requests of one chunk of a shard
-Out  for each a waveform, float32 [samples], or why there is none
-
 Texts of about the same length are encoded together; the libraries mask padding there. They do not in the vocoder
 (HiFi-GAN), so the end of a shorter clip would hear its padding: `Vocoder` masks it, and at noise 0 a batch gives what
 its texts give alone. Where noise is drawn, it is seeded by the batch's requests, which follow from the shard.
@@ -13,12 +10,11 @@ by clip on a CPU, where a batch of clips outgrows the caches and is slower (see 
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +23,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.engine.environment import device_from_environment
-from pipeline.engine.files import sha256_of
 from pipeline.errors import RowError, UserError
-from pipeline.voices import Request, Spoken, VitsParams, Voice
+from pipeline.voices import PEAK, Request, Spoken, VitsParams, Voice
 
 MAX_IDS = 1_600  # of a text; about 40 s
 MAX_BATCH_IDS = 6_400  # padding included
@@ -38,7 +33,6 @@ MAX_SECONDS = 60.0
 MAX_VOCODER_SECONDS = 48.0
 REQUESTS_AT_ONCE = 256
 
-PEAK = 0.8  # of each clip, as in pipeline.voices.piper
 SILENCE = 0.01  # of full scale; what has a lower peak is not made louder
 
 
@@ -57,9 +51,7 @@ class Tap(nn.Module):
 
 
 class Vocoder:
-    """HiFi-GAN for clips of different length: zeros stand beyond the end of each before every convolution, as there
-    would be if it were alone.
-    """
+    """HiFi-GAN for clips of different length: zeros stand beyond the end of each before every convolution."""
 
     def __init__(self, network: nn.Module, samples_per_frame: int, sampling_rate_hz: int) -> None:
         self.network = network
@@ -78,16 +70,14 @@ class Vocoder:
         self, latents: torch.Tensor, frames: Sequence[int], condition: torch.Tensor | None
     ) -> list[NDArray[np.float32]]:
         """Waveforms of latents [batch, channels, frames] of which each row counts `frames`."""
-        found: dict[int, NDArray[np.float32]] = {}
+        clips: dict[int, NDArray[np.float32]] = {}
         for rows in self._slices(frames):
-            longest = max(frames[row] for row in rows)
-            given = None if condition is None or len(condition) == 1 else condition[rows]
-            waveforms = self._run(
-                latents[rows, :, :longest], [frames[row] for row in rows], condition if given is None else given
-            )
+            lengths = [frames[row] for row in rows]
+            of_rows = condition if condition is None or len(condition) == 1 else condition[rows]
+            waveforms = self._run(latents[rows, :, : max(lengths)], lengths, of_rows)
             for row, waveform in zip(rows, waveforms, strict=True):
-                found[row] = waveform[: frames[row] * self.samples_per_frame]
-        return [found[row] for row in range(len(frames))]
+                clips[row] = waveform[: frames[row] * self.samples_per_frame]
+        return [clips[row] for row in range(len(frames))]
 
     def _slices(self, frames: Sequence[int]) -> Iterator[list[int]]:
         rows: list[int] = []
@@ -101,21 +91,21 @@ class Vocoder:
 
     def _run(self, latents: torch.Tensor, frames: list[int], condition: torch.Tensor | None) -> NDArray[np.float32]:
         device = latents.device.type
-        alike = len(set(frames)) == 1
-        self._frames = None if alike else torch.tensor(frames, device=latents.device).view(-1, 1, 1)
+        if len(set(frames)) > 1:
+            self._frames = torch.tensor(frames, device=latents.device).view(-1, 1, 1)
         self._longest = latents.shape[-1]
         with torch.autocast(device, dtype=torch.float16, enabled=device == "cuda"):
             waveforms = self.network(latents, condition)
         self._frames = None
         return np.asarray(waveforms.squeeze(1).float().cpu().numpy(), dtype=np.float32)
 
-    def _mask(self, _: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        signal = given[0]
+    def _mask(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        signal, *others = inputs
         length = signal.shape[-1]
         if self._frames is None or length < self._longest:  # a condition has the length 1
             return None
-        places = torch.arange(length, device=signal.device).view(1, 1, -1)
-        return (signal * (places < self._frames * (length // self._longest)), *given[1:])
+        samples = torch.arange(length, device=signal.device).view(1, 1, -1)
+        return (signal * (samples < self._frames * (length // self._longest)), *others)
 
 
 def _keeps_length(part: nn.Module) -> bool:
@@ -126,13 +116,16 @@ def _keeps_length(part: nn.Module) -> bool:
 
 
 class VitsVoice(Voice):
-    """A VITS model on one thread, or on the device that `SIER_DEVICE` names; an adapter adds the abstract methods.
+    """A VITS model on one thread, or on the device that `SIER_DEVICE` names.
 
-    `one_speaker_a_batch` is for libraries that take one speaker for a whole batch.
+    An adapter adds the abstract methods, and calls `take` when it is built.
     """
 
     requests_at_once = REQUESTS_AT_ONCE
-    one_speaker_a_batch = False
+    one_speaker_a_batch = False  # True for libraries that take one speaker for a whole batch
+    model: Any
+    vocoder: Vocoder
+    tap: Tap
 
     def __init__(self, *, name: str, digest: str, sampling_rate_hz: int, speakers: Sequence[str], batch_size: int):
         self.name = name
@@ -141,7 +134,21 @@ class VitsVoice(Voice):
         self.speakers = tuple(speakers)
         self.batch_size = batch_size
         self.device = device()
-        self.vocoder: Vocoder
+
+    def take(
+        self, model: Any, params: VitsParams, noise: tuple[str, str], decoder: str, upsample_rates: Sequence[int]
+    ) -> None:
+        """Make `model` this voice's, with a tap in the place of its decoder, which goes to the vocoder.
+
+        `noise` and `decoder` are the library's names of attributes: of both spreads of noise, and of the decoder.
+        """
+        for attribute, value in zip(noise, (params.noise_scale, params.noise_scale_duration), strict=True):
+            if value is not None:
+                setattr(model, attribute, value)
+        self.model = model.to(self.device).eval()
+        self.vocoder = Vocoder(getattr(model, decoder), math.prod(upsample_rates), self.sampling_rate_hz)
+        self.tap = Tap()
+        setattr(self.model, decoder, self.tap)
 
     @abstractmethod
     def ids_of(self, text: str) -> list[int]:
@@ -151,27 +158,21 @@ class VitsVoice(Voice):
     def latents(
         self, ids: torch.Tensor, lengths: torch.Tensor, speakers: list[int], rates: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """What the vocoder is to be given.
+        """Latents [batch, channels, frames], frames of each [batch], condition [batch or 1, channels, 1] or None.
 
-        Args:
-            ids: [batch, longest], padded with 0.
-            lengths: [batch].
-            speakers: positions in `speakers`, 0 for a voice of one; all alike if `one_speaker_a_batch`.
-            rates: [batch, 1, 1].
-
-        Returns:
-            Latents [batch, channels, frames], frames of each [batch], condition [batch or 1, channels, 1] or None.
+        Of `ids` [batch, longest], padded with 0; `lengths` [batch]; `speakers`, positions in the voice's, 0 for a voice
+        of one and all alike if `one_speaker_a_batch`; `rates` [batch, 1, 1].
         """
 
     def speak(self, text: str, speaker: str | None = None, rate: float = 1.0) -> NDArray[np.float32]:
-        """See `Voice.speak`."""
+        """A batch of one; see `Voice.speak`."""
         spoken = self.speak_batch([Request(text, speaker, rate)])[0]
         if isinstance(spoken, RowError):
             raise spoken
         return spoken
 
     def speak_batch(self, requests: Sequence[Request]) -> list[Spoken]:
-        """See `Voice.speak_batch`."""
+        """Texts of about the same length together; see `Voice.speak_batch`."""
         spoken: dict[int, Spoken] = {}
         ids: dict[int, list[int]] = {}
         for position, request in enumerate(requests):
@@ -180,8 +181,8 @@ class VitsVoice(Voice):
             except RowError as error:
                 spoken[position] = error
         for batch in self._batches(requests, ids):
-            answers = self._speak([requests[position] for position in batch], [ids[position] for position in batch])
-            spoken.update(zip(batch, answers, strict=True))
+            clips = self._speak([requests[position] for position in batch], [ids[position] for position in batch])
+            spoken.update(zip(batch, clips, strict=True))
         return [spoken[position] for position in range(len(requests))]
 
     def _checked_ids(self, text: str) -> list[int]:
@@ -221,17 +222,17 @@ class VitsVoice(Voice):
             latents, counted, condition = self.latents(padded, lengths, speakers, rates)
             most = int(MAX_SECONDS * self.sampling_rate_hz / self.vocoder.samples_per_frame)
             frames = [int(count) for count in counted]
-            spoken = self.vocoder(latents, [min(count, most) for count in frames], condition)
+            waveforms = self.vocoder(latents, [min(count, most) for count in frames], condition)
         too_long = RowError("speech_too_long", f"more than {MAX_SECONDS:.0f} s")
-        pairs = zip(spoken, frames, strict=True)
+        pairs = zip(waveforms, frames, strict=True)
         return [at_peak(waveform) if count <= most else too_long for waveform, count in pairs]
 
 
 @contextmanager
 def seeded(requests: Sequence[Request], device: str) -> Iterator[None]:
     """Random numbers of torch that follow from `requests`; outside everything stays as it was."""
-    told = "\0".join(f"{request.text}\0{request.speaker}\0{request.rate}" for request in requests)
-    seed = int.from_bytes(hashlib.sha256(told.encode()).digest()[:7], "big")
+    content = "\0".join(f"{request.text}\0{request.speaker}\0{request.rate}" for request in requests)
+    seed = int.from_bytes(hashlib.sha256(content.encode()).digest()[:7], "big")
     with torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -244,22 +245,10 @@ def at_peak(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def device() -> str:
-    """Where networks run; on the cpu on one thread, for the engine runs a process per core.
-
-    Raises:
-        UserError: there is no GPU where one is asked for.
-    """
+    """Where networks run; on the cpu on one thread, for the engine runs a process per core."""
     chosen = device_from_environment()
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("SIER_DEVICE = cuda: torch finds no GPU; expected cpu on this machine")
     if chosen == "cpu":
         torch.set_num_threads(1)
     return chosen
-
-
-def digest_of(files: Iterable[Path], params: VitsParams, packages: Iterable[str]) -> str:
-    """sha256 of a model's files (by name and content), the params that shape its sound and the packages' versions."""
-    said: list[Any] = [(path.name, sha256_of(path)) for path in sorted(files)]
-    said += [params.length_scale, params.noise_scale, params.noise_scale_duration, params.batch_size, PEAK]
-    said += [(name, version(name)) for name in packages]
-    return hashlib.sha256(repr(said).encode()).hexdigest()

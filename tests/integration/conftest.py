@@ -38,7 +38,7 @@ def tiny_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     finished = shared / "tiny" / "finished"
     with FileLock(shared / "tiny.lock"):
         if not finished.exists():
-            repro(new_project(project.root))
+            new_project(project.root).dvc("repro")
             finished.touch()
     return project
 
@@ -56,7 +56,8 @@ def elsewhere_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
         tmp_path_factory.mktemp("another place") / "sier",
         SIER_WORKERS="1", SIER_SHARD_ORDER="shuffle", TZ="Pacific/Kiritimati", PYTHONHASHSEED="20170421",
     )  # fmt: skip
-    return repro(project)
+    project.build()
+    return project
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +95,5 @@ def real_build(real_corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     small = {name: value for name, value in TINY.items() if name == "models" or name.startswith(("train.", "explain."))}
     less = {**small, "train.batch_size": 16, "synthesize.recognition.share": 0.1}
     project = new_project(tmp_path_factory.mktemp("real") / "project", {**paths, **less}, SIER_WORKERS="1")
-    return repro(project, "evaluate")
-
-
-def repro(project: Project, *stages: str) -> Project:
-    project.dvc("repro", *stages)
+    project.build("evaluate")
     return project

@@ -219,9 +219,7 @@ def test_a_voice_that_is_not_installed(
     refused(tiny_copy, stage, "not installed", ".[piper]", PYTHONPATH=str(hidden), SIER_WORKERS="2")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")]
-)
+@pytest.mark.parametrize(("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")])
 def test_a_wrong_setting(tiny_copy: Project, name: str, value: str) -> None:
     refused(tiny_copy, "synthesize", f"{name} = {value}", **{name: value})
 

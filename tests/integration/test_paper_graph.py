@@ -71,15 +71,13 @@ def paper_build(tiny_build: Project, cache: Path, tmp_path_factory: pytest.TempP
     }
     models = {name: with_small_backbones(paper()["models"][name]) for name in TRAINED}
     project.set_params({**AMOUNTS, **corpora, "models": models})
-    project.dvc("repro")
+    outs = project.build()
+    assert {f"data/checkpoints/{name}" for name in TRAINED} | {"reports/index.html"} <= set(outs)
+    assert [out for out in outs if not (project.root / out).exists()] == []
     return project
 
 
 def test_every_stage_of_the_paper_runs(paper_build: Project) -> None:
-    stages = paper_build.lock()["stages"]
-    assert {f"train@{name}" for name in TRAINED} <= set(stages)
-    outs = [out["path"] for stage in stages.values() for out in stage["outs"]]
-    assert [out for out in outs if not (paper_build.root / out).exists()] == []
     found = json.loads((paper_build.root / "reports" / "evaluate.json").read_bytes())
     assert set(found["models"]) == set(TRAINED)
     assert found["origin"] == "local copy"

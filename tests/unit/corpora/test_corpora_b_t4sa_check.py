@@ -22,7 +22,7 @@ def test_a_sound_corpus_passes_the_check(tmp_path: Path) -> None:
     b_t4sa.check(build_b_t4sa(tmp_path, newline="\r\n", bom=True, apple_double=True))
 
 
-@pytest.mark.parametrize("name", b_t4sa.required_files())
+@pytest.mark.parametrize("name", b_t4sa.FILES)
 @pytest.mark.parametrize("misname", [str.upper, lambda name: f"{name}.gz", lambda name: name.replace(".", " (1).")])
 def test_a_misnamed_file_is_named_with_what_looks_like_it(
     tmp_path: Path, name: str, misname: Callable[[str], str]

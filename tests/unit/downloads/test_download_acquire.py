@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from pipeline import acquire, sample
-from pipeline.commands import check
+from pipeline.commands.command import run_command
 from pipeline.corpora import b_t4sa, counts, fi
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
@@ -281,7 +281,7 @@ def test_parameters_that_cannot_be(
     place: Place, capsys: pytest.CaptureFixture[str], values: dict[str, Any], says: str
 ) -> None:
     place.params("fi", **values)
-    assert check.main([str(place.root / "params.yaml")]) == 1
+    assert run_command("check", [str(place.root / "params.yaml")]) == 1
     line = capsys.readouterr().err
     assert says in line
     assert "secret" not in line

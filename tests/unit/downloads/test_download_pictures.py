@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.downloads import pictures
-from pipeline.downloads.pictures import FETCHED, OUTCOMES, PER_HOST, Outcome, Wanted, fetch_all
+from pipeline.downloads.pictures import FETCHED, OUTCOMES, PER_HOST, Outcome, fetch_all
 from pipeline.downloads.web import Policy
 from pipeline.errors import UserError
 from tests.builders_pictures import jpeg
@@ -35,8 +35,8 @@ def server() -> Iterator[WebServer]:
         yield running
 
 
-def wanted(server: WebServer, count: int = COUNT) -> list[Wanted]:
-    return [Wanted(f"awe/{number}.jpg", f"{server.url}/{number}.jpg") for number in range(count)]
+def wanted(server: WebServer, count: int = COUNT) -> dict[str, str]:
+    return {f"awe/{number}.jpg": f"{server.url}/{number}.jpg" for number in range(count)}
 
 
 def statuses(outcomes: list[Outcome]) -> Counter[str]:
@@ -46,7 +46,7 @@ def statuses(outcomes: list[Outcome]) -> Counter[str]:
 def test_all_pictures_arrive_in_order_and_only_once(server: WebServer, tmp_path: Path) -> None:
     asked = wanted(server)
     outcomes = fetch_all(asked, tmp_path, POLICY)
-    assert [(one.id, one.url, one.status) for one in outcomes] == [(one.id, one.url, "ok") for one in asked]
+    assert [(one.id, one.url, one.status) for one in outcomes] == [(name, url, "ok") for name, url in asked.items()]
     for number in range(COUNT):
         assert (tmp_path / FETCHED / f"awe/{number}.jpg").read_bytes() == server.files[f"/{number}.jpg"]
     assert fetch_all(asked, tmp_path, POLICY) == outcomes
@@ -96,7 +96,7 @@ def test_one_picture_under_many_addresses_is_a_placeholder(server: WebServer, tm
     for _ in range(2):
         outcomes = fetch_all(wanted(server), tmp_path, POLICY)
         assert [one.status for one in outcomes] == ["placeholder"] * 3 + ["ok"] * (COUNT - 3)
-    same = [Wanted(f"awe/same{number}.jpg", f"{server.url}/9.jpg") for number in range(3)]  # one address is no sign
+    same = {f"awe/same{number}.jpg": f"{server.url}/9.jpg" for number in range(3)}  # one address is no sign
     assert statuses(fetch_all(same, tmp_path / "same", POLICY)) == {"ok": 3}
 
 
@@ -115,7 +115,7 @@ def test_one_picture_under_many_addresses_is_a_placeholder(server: WebServer, tm
     ],
 )
 def test_an_address_that_is_none_is_not_asked_for(server: WebServer, tmp_path: Path, identity: str, url: str) -> None:
-    outcomes = fetch_all([Wanted(identity, url), *wanted(server)], tmp_path, POLICY)
+    outcomes = fetch_all({identity: url, **wanted(server)}, tmp_path, POLICY)
     assert [one.status for one in outcomes] == ["bad_address"] + ["ok"] * COUNT
 
 
@@ -130,8 +130,8 @@ def test_a_network_that_is_down_stops_and_the_next_run_goes_on(server: WebServer
 
 
 def test_an_unknown_host_costs_its_rows(server: WebServer, tmp_path: Path) -> None:
-    nowhere = Wanted("awe/x.jpg", "http://nowhere.invalid/x.jpg")
-    outcomes = fetch_all([*wanted(server), nowhere], tmp_path, POLICY)
+    nowhere = {"awe/x.jpg": "http://nowhere.invalid/x.jpg"}
+    outcomes = fetch_all({**wanted(server), **nowhere}, tmp_path, POLICY)
     assert outcomes[-1].status == "host_unknown"
 
 
@@ -147,7 +147,7 @@ def test_a_torn_line_of_a_killed_run_costs_one_request(server: WebServer, tmp_pa
 
 def test_another_address_of_an_id_is_asked_for(server: WebServer, tmp_path: Path) -> None:
     fetch_all(wanted(server), tmp_path, POLICY)
-    outcomes = fetch_all([Wanted("awe/0.jpg", f"{server.url}/1.jpg")], tmp_path, POLICY)
+    outcomes = fetch_all({"awe/0.jpg": f"{server.url}/1.jpg"}, tmp_path, POLICY)
     assert (tmp_path / FETCHED / "awe/0.jpg").read_bytes() == server.files["/1.jpg"]
     assert outcomes[0].status == "ok"
 
@@ -155,7 +155,7 @@ def test_another_address_of_an_id_is_asked_for(server: WebServer, tmp_path: Path
 def test_a_full_disk_or_the_like_stops_the_others_too(server: WebServer, tmp_path: Path) -> None:
     (tmp_path / FETCHED).write_text("in the way")
     server.bytes_per_second = 50_000
-    many = [Wanted(f"awe/{number}.jpg", f"{server.url}/{number % COUNT}.jpg") for number in range(300)]
+    many = {f"awe/{number}.jpg": f"{server.url}/{number % COUNT}.jpg" for number in range(300)}
     with pytest.raises(OSError, match="awe"):
         fetch_all(many, tmp_path, POLICY)
     assert len(server.requests) < 200

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.engine import fingerprint as module
 from pipeline.engine import shards
-from pipeline.engine.fingerprint import code_version, fingerprint, imported_modules, library_versions, module_path
+from pipeline.engine.fingerprint import code_version, fingerprint, library_versions, module_path
 from pipeline.frame.params import read_params
+from tests.imports import imported_modules
 
 FILES = {
     "pipeline/__init__.py": "",

@@ -18,6 +18,7 @@ from pipeline.audit import AuditParams
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.frame import tables
+from pipeline.frame.audit_table import AUDIT_FILE
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.networks import trained
 from tests.project import TINY_MODEL
@@ -70,7 +71,7 @@ def found(root: Path) -> dict[str, Any]:
 def test_planted_errors_are_the_issues_and_lead_the_list(tmp_path: Path) -> None:
     truth, probabilities = planted()
     report = audit.run(PARAMS, write(tmp_path, truth, probabilities))
-    rows = pq.read_table(tmp_path / "data" / "audit" / audit.AUDIT_FILE).to_pandas()
+    rows = pq.read_table(tmp_path / "data" / "audit" / AUDIT_FILE).to_pandas()
     assert report.rows_out == len(rows) == ROWS
     assert rows["id"].is_monotonic_increasing
     wrong = {f"{900 - row}-0" for row in WRONG}
@@ -83,7 +84,7 @@ def test_planted_errors_are_the_issues_and_lead_the_list(tmp_path: Path) -> None
 def test_quality_is_the_probability_of_the_label_and_the_suggestion_the_most_probable_one(tmp_path: Path) -> None:
     truth, probabilities = planted()
     audit.run(PARAMS, write(tmp_path, truth, probabilities))
-    rows = pq.read_table(tmp_path / "data" / "audit" / audit.AUDIT_FILE).to_pandas().set_index("id")
+    rows = pq.read_table(tmp_path / "data" / "audit" / AUDIT_FILE).to_pandas().set_index("id")
     for row in (0, 3, 58):
         of_row = rows.loc[f"{900 - row}-0"]
         assert of_row["label"] == LABELS[truth[row]]
@@ -108,8 +109,8 @@ def test_one_fold_is_said_to_be_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("none", r"^audit.model = none: expected one of net, sentiment$"),
-        ("sentiment", r"^audit.model = sentiment: is trained on sentiments; expected a network with rows: sier$"),
+        ("none", r"^params.yaml: audit.model = none: expected a key of models: net, sentiment$"),
+        ("sentiment", r"audit.model = sentiment: expected a network of rows: sier, found rows: clean$"),
     ],
 )
 def test_a_network_that_has_nothing_to_say_of_the_labels(tmp_path: Path, model: str, message: str) -> None:

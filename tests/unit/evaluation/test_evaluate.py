@@ -25,8 +25,8 @@ from pipeline import evaluate
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.evaluate import EvaluateParams
 from pipeline.evaluation import baselines, unseen
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.frame import tables
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths, stage_main
@@ -40,6 +40,7 @@ from tests.builders import jpeg, tone
 LABELS = ("anger", "happy", "sad")
 CLASSES = ("anger", "excitement", "sadness")
 REMAP = dict(zip(CLASSES, LABELS, strict=True))
+RULE = {"rule": "max_probability", "threshold": 0.5, "remap": REMAP}
 TEST_ROWS, TRAIN_ROWS, CLEAN_ROWS = 9, 8, 9
 PARAMS = EvaluateParams(batch_size=4, bootstrap_samples=200, confidence_bins=(0.5, 0.7, 0.9))
 
@@ -160,7 +161,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "corpora" / "b_t4sa").mkdir(parents=True)
     (data / "corpora" / "b_t4sa" / "manifest.json").write_text(json.dumps({"origin": "sample"}))
     (data / "labels").mkdir()
-    (data / "labels" / tables.RULE_FILE).write_text(json.dumps({"remap": REMAP}))
+    (data / "labels" / tables.RULE_FILE).write_text(json.dumps(RULE))
     for seed, name in enumerate(MODELS):
         trained_folder(root, name, seed)
     return root
@@ -446,16 +447,6 @@ def test_the_command_tells_a_missing_network_in_one_line_and_leaves_no_reports(
 def test_bins_that_do_not_rise_within_0_and_1_are_refused(edges: list[float]) -> None:
     with pytest.raises(UserError, match=r"evaluate\.confidence_bins"):
         section({"evaluate": {**SECTIONS["evaluate"], "confidence_bins": edges}}, "evaluate", EvaluateParams)
-
-
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"rule": "agreement"}'])
-def test_a_rule_that_is_missing_or_damaged_is_named(tmp_path: Path, text: str | None) -> None:
-    path = tmp_path / tables.RULE_FILE
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(UserError) as caught:
-        baselines.read_remap(path)
-    assert str(caught.value) == f"{path}: missing or damaged; run: dvc repro label"
 
 
 def test_a_remap_to_an_unknown_label_is_refused(project: Path) -> None:

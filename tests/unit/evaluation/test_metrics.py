@@ -23,7 +23,7 @@ def counts_of(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray
 def test_figures_of_a_case_worked_by_hand() -> None:
     truth = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
     predicted = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 0])
-    found = metrics.figures(truth, predicted, CLASSES)
+    found = metrics.overall_metrics(truth, predicted, CLASSES)
     assert found["accuracy"] == pytest.approx(7 / 10)
     # F1: class 0 has 3 hits of 4 true and 4 predicted; class 1 has 2 of 3 and 3; class 2 has 2 of 3 and 3.
     assert found["macro_f1"] == pytest.approx((6 / 8 + 4 / 6 + 4 / 6) / 3)
@@ -32,30 +32,30 @@ def test_figures_of_a_case_worked_by_hand() -> None:
 
 
 def test_a_class_without_any_row_is_left_out_of_macro_f1_but_one_that_is_never_predicted_counts_as_zero() -> None:
-    never_predicted = metrics.figures(np.array([0, 1, 1]), np.array([0, 0, 0]), CLASSES)
+    never_predicted = metrics.overall_metrics(np.array([0, 1, 1]), np.array([0, 0, 0]), CLASSES)
     assert never_predicted["macro_f1"] == pytest.approx((0.5 + 0) / 2)
     assert never_predicted["cohen_kappa"] == pytest.approx(0)
 
 
 def test_kappa_is_not_defined_where_all_is_one_class() -> None:
-    assert metrics.figures(np.array([1, 1]), np.array([1, 1]), CLASSES) == {
+    assert metrics.overall_metrics(np.array([1, 1]), np.array([1, 1]), CLASSES) == {
         "accuracy": 1.0, "macro_f1": 1.0, "cohen_kappa": None,
     }  # fmt: skip
 
 
 def test_no_rows_are_a_defect_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no rows"):
-        metrics.figures(np.array([], dtype=np.int64), np.array([], dtype=np.int64), CLASSES)
+        metrics.overall_metrics(np.array([], dtype=np.int64), np.array([], dtype=np.int64), CLASSES)
 
 
 @given(ids)
 def test_figures_of_many_matrices_are_those_of_scikit_learn(rows: NDArray[np.int64]) -> None:
     truth, predicted = rows
-    expected = metrics.figures(truth, predicted, CLASSES)
+    expected = metrics.overall_metrics(truth, predicted, CLASSES)
     other = counts_of(predicted, predicted)
-    found = metrics.figures_of_matrices(np.stack([other, counts_of(truth, predicted)]))
+    found = metrics.metrics_of_matrices(np.stack([other, counts_of(truth, predicted)]))
     assert found.shape == (2, 3)
-    for value, name in zip(found[1], metrics.FIGURES, strict=True):
+    for value, name in zip(found[1], metrics.METRICS, strict=True):
         wanted = expected[name]
         assert math.isnan(value) if wanted is None else value == pytest.approx(wanted, abs=1e-12)
     assert found[0, 0] == found[0, 1] == 1
@@ -79,8 +79,8 @@ def test_intervals_of_all_figures_hold_the_estimate_and_shrink_with_the_root_of_
     widths = []
     for times in (1, 16):
         found = metrics.bootstrap(COUNTS * times, samples=2000, seed=3)
-        values = metrics.figures_of_matrices(COUNTS[np.newaxis] * times)[0]
-        intervals = [found[name] for name in metrics.FIGURES]
+        values = metrics.metrics_of_matrices(COUNTS[np.newaxis] * times)[0]
+        intervals = [found[name] for name in metrics.METRICS]
         for value, interval in zip(values, intervals, strict=True):
             assert interval is not None
             assert interval[0] < value < interval[1]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.evaluation import plots, result_tables
-from pipeline.evaluation.paper_results import TABLE_2, TABLE_3
 from pipeline.frame.metrics_files import write_plot
+from pipeline.frame.paper import TABLE_2, TABLE_3
 
 
 def figures(accuracy: float, rows: int = 66, kappa: float | None = 0.25) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from pipeline import explain
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
-from pipeline.explanation import rows as explain_rows
+from pipeline.explanation import explainer
 from pipeline.explanation.faithfulness import KINDS
-from pipeline.explanation.inputs import sample_of
+from pipeline.explanation.preparation import sample_of
 from pipeline.frame.stage import Report
 from pipeline.media import audio
 from pipeline.networks.decoding import read_image
@@ -186,25 +186,25 @@ def test_equal_runs_give_equal_bytes_whatever_the_order(
 
 def test_finished_rows_are_not_explained_again(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    explained = explain_rows.RowExplainer.__call__
+    explained = explainer.RowExplainer.__call__
 
-    def killed(self: explain_rows.RowExplainer, task: shards.Task) -> shards.Output:
+    def killed(self: explainer.RowExplainer, task: shards.Task) -> shards.Output:
         if len(asked) == 2:
             raise KeyboardInterrupt
         asked.append(task.payload.id)
         return explained(self, task)
 
-    monkeypatch.setattr(explain_rows.RowExplainer, "__call__", killed)
+    monkeypatch.setattr(explainer.RowExplainer, "__call__", killed)
     with pytest.raises(KeyboardInterrupt):
         explain.run(params(figures=0), context(fresh))
     assert not (fresh / "data/explanations").exists()
     done = list(asked)
 
-    def noted(self: explain_rows.RowExplainer, task: shards.Task) -> shards.Output:
+    def noted(self: explainer.RowExplainer, task: shards.Task) -> shards.Output:
         asked.append(task.payload.id)
         return explained(self, task)
 
-    monkeypatch.setattr(explain_rows.RowExplainer, "__call__", noted)
+    monkeypatch.setattr(explainer.RowExplainer, "__call__", noted)
     explain.run(params(figures=0), context(fresh))
     assert len(asked) == len(set(asked)) == 4
     assert asked[:2] == done

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.explanation.figure import MARGIN, PHOTO_GAP, _draw, png
-from pipeline.explanation.figure_content import Explained, Speech
+from pipeline.explanation.figure_content import FigureContent, Speech
 from pipeline.explanation.figure_text import DPI
-from pipeline.explanation.word_view import ScoredWord
+from pipeline.explanation.transcripts import ScoredWord
 
 SEGMENTS = np.repeat(np.arange(4), 8)
 
@@ -33,11 +33,11 @@ def speech(values: tuple[float, ...] = (0.5, -0.2, 0.1, 0.0), words: int = 3) ->
     )
 
 
-def explained(**changes: Any) -> Explained:
+def explained(**changes: Any) -> FigureContent:
     photo = Image.fromarray(np.full((60, 90, 3), 128, dtype=np.uint8))
     image_map = np.array([[1.0, -1.0], [0.0, 0.5]]).repeat(8, axis=0).repeat(8, axis=1)
     values = {"image": 0.5, "speech": 0.4}
-    found = Explained(
+    found = FigureContent(
         "1-1", "happy", 0.831, "sad", "logit", "black and silence", 1.2, 0.3, values, 0.1, photo, image_map, speech(),
         "a tweet with $5 and 10% 🤮",
     )  # fmt: skip
@@ -48,7 +48,7 @@ def pixels(data: bytes) -> NDArray[np.int64]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.int64)
 
 
-def drawn(found: Explained) -> Figure:
+def drawn(found: FigureContent) -> Figure:
     with mpl.rc_context():
         mpl.rcdefaults()
         return _draw(found)
@@ -138,7 +138,7 @@ def test_the_waveform_is_yellow_where_the_value_is_largest_and_blue_where_it_is_
 
 
 def test_right_and_wrong_are_said_in_words() -> None:
-    def title(found: Explained) -> str:
+    def title(found: FigureContent) -> str:
         return next(text.get_text() for text in drawn(found).findobj(Text) if "Predicted" in text.get_text())
 
     assert title(explained()) == "Predicted happy (83.1%), true label sad: wrong"

@@ -45,12 +45,12 @@ def test_lines_fit_and_words_neither_overlap_nor_get_lost(words: list[tuple[str,
     lines = wrapped([(text, ORANGE if coloured else None) for text, coloured in words], 11, width)
     for line in lines:
         end = 0.0
-        for text, at, long, _ in line.words:
+        for text, at, long, _ in line:
             assert at >= end
             assert long == width_of(text, font(11))
             end = at + long
         assert end <= width
-    assert "".join(text for line in lines for text, *_ in line.words) == "".join(text for text, _ in words)
+    assert "".join(text for line in lines for text, *_ in line) == "".join(text for text, _ in words)
 
 
 def test_widths_are_those_of_the_font() -> None:

@@ -253,7 +253,6 @@ def test_a_file_that_is_no_params_file_is_refused_in_one_line(
         ("SIER_WORKERS", "two", "SIER_WORKERS = two: expected a number of processes, 1 or more"),
         ("SIER_WORKERS", "-1", "SIER_WORKERS = -1: expected a number of processes, 1 or more"),
         ("SIER_THREADS", "all", "SIER_THREADS = all: expected a number of threads, 1 or more"),
-        ("random", "SIER_SHARD_ORDER = random: expected forward, reverse or shuffle"),
     ],
 )
 def test_a_bad_engine_setting_is_found_before_anything_runs(
@@ -370,7 +369,6 @@ def test_a_section_of_several_kinds_becomes_the_dataclass_of_its_kind() -> None:
         ("SIER_WORKERS", "0", "1 or more"),
         ("SIER_WORKERS", "two", "1 or more"),
         ("SIER_THREADS", "all", "1 or more"),
-        ("random", "forward, reverse or shuffle"),
         ("SIER_ENGINE", "spark", "local"),
     ],
 )

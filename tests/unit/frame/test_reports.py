@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame.metrics_files import write_metrics, write_plot
-from pipeline.labels import plots as label_plots
-from pipeline.labels import rules
+from pipeline.labels import description, rules
 
 
 def metrics_text(folder: Path, metrics: dict[Any, Any]) -> str:
@@ -107,9 +106,9 @@ def plots(tmp_path: Path) -> dict[str, pd.DataFrame]:
     )
     labels = rules.remap(votes.source_label, dict(REMAP))
     kept = rules.drop_reasons("max_probability", 0.5, votes) == ""
-    found = label_plots.Labelled(rows, votes, labels, kept, LABELS, REMAP)
+    found = description.Labelled(rows, votes, labels, kept, LABELS, REMAP)
     paper = {"rows_in": 100, "kept": 20, "happy": 10, "sad": 5, "hate": 1, "anger": 4}
-    label_plots.write_all(found, "max_probability", paper, tmp_path)
+    description.write_plots(found, "max_probability", paper, tmp_path)
     return {path.stem: pd.read_csv(path) for path in tmp_path.glob("*.csv")}
 
 
@@ -170,9 +169,9 @@ def test_agreement_shows_what_both_teachers_say_of_every_row(plots: dict[str, pd
 
 
 def test_plots_of_many_rows_show_ten_thousand_of_them_evenly() -> None:
-    assert label_plots._shown(np.arange(25_000) % 5 != 0).tolist()[:4] == [1, 3, 6, 8]
-    assert len(label_plots._shown(np.ones(25_000, dtype=bool))) == 8_334
-    assert label_plots._shown(np.array([True, False, True])).tolist() == [0, 2]
+    assert description._shown(np.arange(25_000) % 5 != 0).tolist()[:4] == [1, 3, 6, 8]
+    assert len(description._shown(np.ones(25_000, dtype=bool))) == 8_334
+    assert description._shown(np.array([True, False, True])).tolist() == [0, 2]
 
 
 def test_confidence_counts_every_row_of_both_teachers_once(plots: dict[str, pd.DataFrame]) -> None:

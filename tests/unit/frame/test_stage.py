@@ -74,7 +74,6 @@ def test_a_run_gets_its_params_and_context_and_its_report_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIER_WORKERS", "3")
-    monkeypatch.setenv("reverse")
     seen = []
 
     def run(params: TinyParams, context: Context) -> Report:

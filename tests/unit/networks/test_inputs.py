@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from pipeline.engine import shards
 from pipeline.engine.local import LocalEngine
+from pipeline.engine.worker import Engine
 from pipeline.errors import UserError
 from pipeline.networks import decoding, inputs
 from pipeline.networks.inputs import collate, open_inputs
@@ -64,7 +65,8 @@ def test_a_second_call_decodes_nothing_and_maps_the_same_files(tmp_path: Path, d
 def test_neither_workers_nor_their_order_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "FEW_ROWS", 0)
     found = []
-    for place, engine in enumerate((LocalEngine(1), Reordered(LocalEngine(1), "reverse"), LocalEngine(2))):
+    engines: list[Engine] = [LocalEngine(1), Reordered(LocalEngine(1), "reverse"), LocalEngine(2)]
+    for place, engine in enumerate(engines):
         root = tmp_path / str(place)
         write_sier(root)
         found.append(content(open_inputs("sier_train", INPUTS, context_at(root, engine)).folder))

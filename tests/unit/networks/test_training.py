@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback
 
+from models.parallelnet.losses import CombinedLoss
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline import train
 from pipeline.engine.fingerprint import PROJECT
@@ -29,11 +30,12 @@ from pipeline.errors import UserError
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.networks import launch
-from pipeline.networks.balance import BalancedSampler, class_weights
 from pipeline.networks.build import build
-from pipeline.networks.fold import Job, fold_masks, make_trainer, train_fold
+from pipeline.networks.fold import fold_masks, make_trainer, train_fold
 from pipeline.networks.inputs import Inputs, collate, open_inputs
+from pipeline.networks.job import Job
 from pipeline.networks.params import TrainParams, read_models
+from pipeline.networks.trainers import BalancedSampler, class_weights
 from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
 
 
@@ -165,7 +167,7 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
     assert (trainer.args.num_train_epochs, trainer.args.per_device_train_batch_size) == (30, 64)
     assert trainer.args.max_grad_norm == 0
     assert trainer.args.metric_for_best_model == "loss"
-    assert (trainer.loss.focal_weight, trainer.loss.gamma, trainer.loss.class_weights) == (0.5, 2.0, None)
+    assert trainer.loss == CombinedLoss(focal_weight=0.5, gamma=2.0, class_weights=None)
     assert paper["train"]["folds"] == [0, 1, 2, 3, 4]
 
 

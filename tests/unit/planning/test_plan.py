@@ -16,6 +16,7 @@ from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import Pilot, Run
+from pipeline.planning.plan import Measured, keep, kept_path
 from pipeline.planning.show import duration, show, size
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
@@ -212,7 +213,7 @@ def test_the_command_plans_from_a_kept_pilot_and_fails_where_something_is_missin
     for path, expected in ((None, 0), ("nowhere", 1)):
         sections["acquire"]["fi"]["path"] = path
         Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
-        plan.keep(made_pilot(sections), costs, plan.kept_pilot(sections, plan.PILOT_TWEETS, Path()))
+        keep(Measured(made_pilot(sections), costs), kept_path(sections, plan.PILOT_TWEETS, Path()))
         assert run_command("plan", ["--rows", "1250", "--kept-share", "0.5", "--json"]) == expected
         found = json.loads(capsys.readouterr().out)
         seconds = {stage["stage"]: stage["seconds"] for stage in found["stages"]}

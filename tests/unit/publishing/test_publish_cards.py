@@ -14,6 +14,7 @@ from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
 from pipeline.errors import UserError
+from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
 from pipeline.publishing.export import Exported, Part
@@ -68,7 +69,7 @@ def facts() -> Facts:
     })  # fmt: skip
     return Facts(
         reports=copy.deepcopy(REPORTS),
-        rule={"rule": "max_probability", "threshold": 0.5, "remap": {"anger": "anger"}},
+        rule=LabelParams("max_probability", 0.5, {"anger": "anger"}),
         params={"base": {"seed": 7}, "synthesize": {"voice": {"model": "/home/me/secret/voice.onnx"}}, "train": {},
                 "models": {"parallelnet": {"rows": "sier"}}},
         labels=LABELS,
@@ -132,7 +133,7 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert "0.26 (0.19 to 0.35; by chance 0.12)" in text
     assert "decided by speech not measured" in text
     assert "/home/me" not in text
-    assert ("pipeline.rebuild" in text) == (mode == "no_media")
+    assert ("sier rebuild" in text) == (mode == "no_media")
     assert "audited" in text
 
 

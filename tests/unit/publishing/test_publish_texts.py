@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.publishing.redaction import redacted
+from pipeline.publishing.media import redacted
 
 PIECES = st.sampled_from(
     ["@user", "@", "&#64;", "amp;", "&amp;#64;someone", "http://t.co/x", "https://", "www.a.b/c", "hello", "RT ", " ",

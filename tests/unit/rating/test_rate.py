@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from pipeline.commands.command import run_command
-from pipeline.commands.rate import prepare
 from pipeline.frame.stage import BaseParams
+from pipeline.rating.beginning import prepare
 from pipeline.rating.server import SECRET_VARIABLE
 from pipeline.rating.store import Rating, Store
 from tests.builders_sier import LABELS, write_sier

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pipeline.rating import results, results_text
+from pipeline.rating import results
 from pipeline.rating.conditions import CONDITIONS, OVERALL
 
 LABELS = ("anger", "happy", "hate", "sad")
@@ -127,7 +127,7 @@ def test_alpha_is_as_worked_by_hand(answers: list[tuple[str, str]], expected: fl
 
 
 def test_the_text_has_a_line_for_each_label_with_the_papers_figures_below() -> None:
-    lines = results_text.render(results.table(HAND_WORKED, LABELS), LABELS).splitlines()
+    lines = results.render(results.table(HAND_WORKED, LABELS), LABELS).splitlines()
     assert lines[0].split() == [condition.symbol for condition in CONDITIONS]
     anger = next(place for place, line in enumerate(lines) if line.startswith("anger"))
     low, high = results.interval(0.75, 1.6)
@@ -135,7 +135,5 @@ def test_the_text_has_a_line_for_each_label_with_the_papers_figures_below() -> N
     assert lines[anger + 1].split() == ["paper", "70.3", "82.8", "85.9", "82.2", "84.2"]
     assert next(line for line in lines if line.startswith("ratings")).split() == ["ratings", "8", "0", "1", "0", "0"]
     foreign = ["joy", "fear"]
-    lines = results_text.render(
-        results.table(frame(("ada", "1", "image", "joy", "joy")), foreign), foreign
-    ).splitlines()
+    lines = results.render(results.table(frame(("ada", "1", "image", "joy", "joy")), foreign), foreign).splitlines()
     assert lines[2].split() == ["paper", "-", "-", "-", "-", "-"]

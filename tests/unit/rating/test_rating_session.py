@@ -12,12 +12,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.commands.rate import prepare
 from pipeline.errors import UserError
 from pipeline.frame.stage import BaseParams
 from pipeline.media import audio
 from pipeline.rating import session as sessions
 from pipeline.rating import view
+from pipeline.rating.beginning import prepare
 from pipeline.rating.session import RatingError, Session, Ticket, person
 from pipeline.rating.turns import Progress, Task
 from pipeline.tweets.text import TextOptions
@@ -110,6 +110,21 @@ def test_an_answer_taken_back_is_asked_again(session: Session) -> None:
 def test_a_page_that_sends_nonsense_is_told_to_load_again(text: str) -> None:
     with pytest.raises(RatingError, match="load it again"):
         Ticket.load(text)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"task": {"id": 1, "condition": "image"}}, {"task": {"id": "1-0", "condition": "smell"}},
+        {"task": {"id": "1-0", "condition": "human_speech", "reading": True}}, {"shown_at": float("nan")},
+        {"task": {"id": "1-0", "condition": "image", "label": "sad"}}, {"shown_at": "0"}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_ticket_with_other_kinds_of_values_is_none(changed: dict[str, object]) -> None:
+    ticket = {"task": {"id": "1-0", "condition": "image"}, "shown_at": 0}
+    assert Ticket.load(json.dumps(ticket)) == Ticket(Task("1-0", "image"), 0.0)
+    with pytest.raises(RatingError, match="load it again"):
+        Ticket.load(json.dumps(ticket | changed))
 
 
 @pytest.mark.parametrize(

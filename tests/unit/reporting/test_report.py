@@ -14,8 +14,9 @@ import pytest
 from pipeline import report
 from pipeline.engine import usage
 from pipeline.errors import UserError
+from pipeline.explanation.maps import AGAINST, FOR
 from pipeline.frame.params import section
-from pipeline.reporting import facts, inputs, left_out, overlays, rows
+from pipeline.reporting import explanations, left_out, provenance, rows, stage_reports
 from pipeline.reporting.charts import Axis, Style, chart
 from pipeline.reporting.figures import Matrix
 from tests import builders_report as builder
@@ -170,8 +171,8 @@ def test_shares_of_a_matrix_are_of_its_rows() -> None:
 
 def test_a_waveform_is_cut_where_segments_end_and_its_padding_is_left_out() -> None:
     players = np.array([0, 0, 1, 1, -1], dtype=np.int16)
-    waveform = np.sin(np.arange(3500) / 10).astype(np.float32)
-    found = overlays.stretches(waveform, 1000, players, np.array([-2.0, 1.0]), 1.0)
+    waveform = np.sin(np.arange(56_000) / 160).astype(np.float32)
+    found = explanations.stretches(waveform, players, np.array([-2.0, 1.0]), 1.0)
     assert [(one.start_seconds, one.end_seconds, one.value, one.strength) for one in found] == [
         (0.0, 2.0, -2.0, 1.0), (2.0, 3.5, 1.0, 0.5),
     ]  # fmt: skip
@@ -183,14 +184,14 @@ def test_an_empty_cell_is_clear_and_the_strongest_one_is_not() -> None:
 
     from PIL import Image
 
-    found = np.asarray(Image.open(BytesIO(overlays.overlay_png(np.array([[1.0, 0.0], [-0.5, 0.0]])))))
-    assert found[0, 0].tolist() == [*overlays.FOR, 204]
-    assert found[-1, 0].tolist() == [*overlays.AGAINST, 102]
+    found = np.asarray(Image.open(BytesIO(explanations.overlay_png(np.array([[1.0, 0.0], [-0.5, 0.0]])))))
+    assert found[0, 0].tolist() == [*FOR, 204]
+    assert found[-1, 0].tolist() == [*AGAINST, 102]
     assert found[0, -1, 3] == 0
 
 
 def test_paths_and_log_ins_are_not_printed() -> None:
-    told = facts.parameters(
+    told = provenance.parameters(
         {"acquire": {"fi": {"path": "/home/someone/FI"}, "url": "https://me:secret@x.org/a?token=1"}}
     )
     assert told["acquire"] == "fi:\n  path: …/FI\nurl: https://x.org/a"
@@ -230,7 +231,7 @@ def test_a_modality_that_decides_nearly_all_is_named_first(project: Path, page: 
         ("data/sier/manifest.jsonl", "not found; run: dvc repro assemble"),
         ("data/audit/audit.parquet", "missing or damaged; run: dvc repro audit --force"),
         ("data/explanations/explanations.parquet", "run: dvc repro explain --force"),
-        ("data/labels/rule.json", "run: dvc repro label --force"),
+        ("data/labels/rule.json", "rule.json: missing or damaged; run: dvc repro label"),
         ("data/checkpoints/ier/rejects.csv", "run: dvc repro"),
         ("data/corpora/fi/manifest.json", "run: dvc repro acquire@fi"),
     ],
@@ -244,13 +245,15 @@ def test_what_is_missing_is_told_in_one_line(project: Path, tmp_path: Path, name
 
 
 def test_a_network_of_sentiments_is_refused(project: Path) -> None:
-    with pytest.raises(UserError, match=r"report\.model = parallelnet_sentiment: expected .* parallelnet, baseline_1"):
+    with pytest.raises(
+        UserError, match=r"report\.model = parallelnet_sentiment: expected a network of rows: sier, found rows: clean"
+    ):
         made(project, model="parallelnet_sentiment")
 
 
 def test_cells_are_numbers_but_ids_are_not(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,n,x,on,name\n12,3,0.5,True,b\n13,,,False,c\n")
-    assert inputs._records(tmp_path / "a.csv") == [
+    assert stage_reports._records(tmp_path / "a.csv") == [
         {"id": "12", "n": 3, "x": 0.5, "on": True, "name": "b"},
         {"id": "13", "n": None, "x": None, "on": False, "name": "c"},
     ]

@@ -15,9 +15,16 @@ from pipeline.dataset.card import voice_terms
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import section
-from pipeline.speech.prosody import PLAIN, Prosody, ProsodyParams
-from pipeline.speech.recordings import Script, Utterance
-from pipeline.speech.speakers import Cast, SpeakerParams, cast_of
+from pipeline.speech.script import (
+    PLAIN,
+    Cast,
+    Prosody,
+    ProsodyParams,
+    Script,
+    SpeakerParams,
+    Utterance,
+    cast_of,
+)
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import voice_of
 

@@ -20,7 +20,7 @@ from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits, decode
 from pipeline.speech import recogniser, recordings
 from pipeline.speech.intelligibility import RecognitionParams
-from pipeline.speech.prosody import Prosody, ProsodyParams
+from pipeline.speech.script import Prosody, ProsodyParams
 from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import PiperParams, Voice, load_voice
 from tests.builders_sier import context_at, write_folder

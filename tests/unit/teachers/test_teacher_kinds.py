@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from torch.nn.functional import cross_entropy
 from transformers import WhisperForConditionalGeneration
 
+from models.errors import ModelError
 from models.teachers.loading import load_teacher
 from models.teachers.network_teacher import CheckpointTeacher
 from models.teachers.ready_network import load_pretrained
@@ -25,13 +26,12 @@ from pipeline import score, train_teacher
 from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.errors import UserError
+from pipeline.errors import STOPPING, UserError
 from pipeline.frame.params import section
 from pipeline.media import audio
 from pipeline.teachers import corpora
-from pipeline.teachers.items import SOURCES, ScoreParams
-from pipeline.teachers.params import SECTION
-from pipeline.teachers.voice_statistics import read_statistics
+from pipeline.teachers.params import SECTION, ScoreParams
+from pipeline.teachers.scoring import SOURCES, read_statistics
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -157,7 +157,7 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
         ),
         ({"normalise": "voice"}, "pictures have no voice"),
     ):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(STOPPING, match=message):
             train(root, "image", image_checkpoint(source, **changes))
 
 
@@ -175,10 +175,10 @@ def test_a_speech_network_is_fine_tuned_and_measured_on_the_sessions_it_has_not_
     for name, figures in metrics["trainings"].items():
         # What is asked of rows is the epoch that was best, and not the last one.
         (folder,) = root.glob(f".work/train_teacher.speech.finetune/*/{name}")
-        said = torch.from_numpy(load_file(folder / "said.safetensors")["validation"])
+        logits = torch.from_numpy(load_file(folder / "logits.safetensors")["validation"])
         least = min(figures["validation_loss"])
         truth = [place for _ in range(figures["rows"]["validation"] // 3) for place in (0, 1, 2)]
-        assert cross_entropy(said, torch.tensor(truth)).item() == pytest.approx(least, abs=1e-4)
+        assert cross_entropy(logits, torch.tensor(truth)).item() == pytest.approx(least, abs=1e-4)
     teacher = load_teacher(root / "data/checkpoints/ser")
     assert isinstance(teacher, CheckpointTeacher)
     assert (teacher.kind, teacher.classes) == ("finetune", ("anger", "excitement", "sadness"))
@@ -199,7 +199,7 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
     save_file(
         {name: tensors[name] for name in tensors if ".attention.q_proj." not in name}, other / "model.safetensors"
     )
-    with pytest.raises(UserError, match=r"expected a network of speech, found no weights for wav2vec2\.encoder"):
+    with pytest.raises(ModelError, match=r"expected a network of speech, found no weights for wav2vec2\.encoder"):
         load_pretrained(str(other), "speech", ("anger", "sadness"))
 
 
@@ -268,5 +268,5 @@ def test_the_kinds_that_the_readme_shows_are_valid() -> None:
 def test_a_probe_cannot_be_compiled(tmp_path: Path) -> None:
     card = {"kind": "probe", "classes": [], "normalise": "none", "digest": "0"}
     (tmp_path / "teacher.json").write_text(json.dumps(card))
-    with pytest.raises(UserError, match="holds a probe, which torch cannot compile; set compile: false"):
+    with pytest.raises(ModelError, match="holds a probe, which torch cannot compile; set compile: false"):
         load_teacher(tmp_path, compiled=True)

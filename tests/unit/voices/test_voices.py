@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import PiperParams, Request, load_voice, piper
+from pipeline.voices import PEAK, PiperParams, Request, load_voice, piper
 from tests.voice import needs_piper
 
 PARAMS = PiperParams(engine="piper", model="en_US-joe-medium")
@@ -34,7 +34,7 @@ def test_a_voice_speaks_mono_floats_below_full_scale(voice: piper.PiperVoice) ->
     assert waveform.dtype == np.float32
     assert waveform.ndim == 1
     assert 0.5 < len(waveform) / voice.sampling_rate_hz < 4
-    assert 0.1 < np.abs(waveform).max() <= piper.PEAK + 1e-3
+    assert 0.1 < np.abs(waveform).max() <= PEAK + 1e-3
 
 
 @needs_piper
@@ -91,7 +91,7 @@ def test_brackets_of_any_kind_never_reach_the_engine_as_phonemes(voice: piper.Pi
 def settings() -> Any:
     from piper import SynthesisConfig
 
-    return SynthesisConfig(length_scale=1.0, noise_scale=0.0, noise_w_scale=0.0, volume=piper.PEAK)
+    return SynthesisConfig(length_scale=1.0, noise_scale=0.0, noise_w_scale=0.0, volume=PEAK)
 
 
 @needs_piper

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import Request, Spoken, vits
+from pipeline.voices import PEAK, Request, Spoken, vits
 from pipeline.voices.vits import VitsVoice
 from tests.vits import TEXTS, voice_at, write_coqui_vits, write_transformers_vits
 
@@ -110,7 +110,7 @@ def test_alone_the_voice_says_what_its_library_says(folders: dict[str, Path]) ->
     speak = (coqui_itself if type(voice).__name__ == "CoquiVoice" else transformers_itself)(folders["three"])
     for request in requests_for(voice):
         expected = speak(request)
-        scaled = expected * vits.PEAK / np.abs(expected).max()
+        scaled = expected * PEAK / np.abs(expected).max()
         assert_same_to_the_last_sample(voice.speak(request.text, request.speaker, request.rate), scaled)
 
 

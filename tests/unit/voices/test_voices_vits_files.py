@@ -77,7 +77,7 @@ def _edit(folder: Path, **changes: Any) -> None:
         (_no_json, "config.json is not a config: "),
         (_no_weights, "not a VITS of transformers: "),
         (_wider, "text_encoder.embed_tokens.weight"),
-        (_deeper, "weights that its config asks for are not in model.safetensors"),
+        (_deeper, "weights that config.json asks for are not in model.safetensors"),
         (_of_phonemes, "its texts are prepared by phonemizer, which is not installed; install it, or choose a model"),
     ],
 )

@@ -10,9 +10,9 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.errors import ModelError
 from models.parallelnet.parallelnet import ParallelNet
 from models.weights.backbones import PACKAGED
-from pipeline.errors import UserError
 from pipeline.networks.build import load_backbones
 from tests.builders_nets import KINDS, inputs, logits, new_net, tiny_net
 
@@ -148,11 +148,11 @@ def test_backbone_that_is_not_frozen_learns_its_statistics_too() -> None:
     assert {name.partition(".")[0] for name in changed} == {"n1_image", "n1_speech", "n2_image", "n2_speech"}
 
 
-def test_missing_weights_are_a_user_error(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_of_the_model(tmp_path: Path) -> None:
     net = tiny_net()
-    with pytest.raises(UserError, match="test_resnet: no packaged weights"):
+    with pytest.raises(ModelError, match="test_resnet: no packaged weights"):
         load_backbones(net, "image", None)
-    with pytest.raises(UserError, match=r"none\.pth: no such file"):
+    with pytest.raises(ModelError, match=r"none\.pth: no such file"):
         load_backbones(net, "speech", tmp_path / "none.pth")
     with pytest.raises(ValueError, match="image only has no backbone for speech"):
         load_backbones(tiny_net(modalities="image"), "speech", None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.teachers.calibration import fit_temperature, reliability_bins
-from models.teachers.linear import softmax
+from models.teachers.probe import probabilities_of
 
 CLASSES = ("anger", "excitement", "sadness")
 
@@ -17,7 +17,7 @@ CLASSES = ("anger", "excitement", "sadness")
 def drawn_from(logits: NDArray[np.float64], seed: int) -> list[str]:
     """A label per row, drawn from the row's own softmax: logits of temperature 1 by construction."""
     generator = np.random.default_rng(seed)
-    return [CLASSES[generator.choice(3, p=row / row.sum())] for row in softmax(logits).astype(np.float64)]
+    return [CLASSES[generator.choice(3, p=row / row.sum())] for row in probabilities_of(logits).astype(np.float64)]
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
@@ -67,7 +67,7 @@ def test_empty_bins_are_null_and_not_zero() -> None:
 @settings(max_examples=40)
 def test_every_row_is_in_one_bin_and_the_means_add_up(rows: int, bins: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
-    probabilities = softmax(generator.normal(scale=5, size=(rows, 3)))
+    probabilities = probabilities_of(generator.normal(scale=5, size=(rows, 3)))
     labels = generator.choice(CLASSES, rows).tolist()
     table = reliability_bins(probabilities, labels, CLASSES, bins).to_pandas()
     assert table["rows"].sum() == rows

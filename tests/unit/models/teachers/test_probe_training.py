@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from models.errors import ModelError
-from models.teachers.linear import softmax
+from models.teachers.probe import probabilities_of
 from models.teachers.probe_training import (
     choose_c,
     choose_c_by_folds,
@@ -72,7 +72,9 @@ def test_probabilities_are_those_of_scikit_learn(present: tuple[str, ...]) -> No
     regression = LogisticRegression(C=0.5, max_iter=5_000).fit(exact, labels)
     expected = np.zeros((60, 3))
     expected[:, [CLASSES.index(name) for name in regression.classes_]] = regression.predict_proba(exact)
-    np.testing.assert_allclose(softmax(fit_linear(exact, labels, CLASSES, 0.5).logits(exact)), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        probabilities_of(fit_linear(exact, labels, CLASSES, 0.5).logits(exact)), expected, atol=1e-5
+    )
 
 
 def test_fitting_does_not_depend_on_the_number_of_threads() -> None:

@@ -122,7 +122,7 @@ def test_class_of_one_session_only_is_unknown_to_that_sessions_model() -> None:
     held_out = np.asarray(data["sessions"]) == "Ses0"
     assert (result.logits[held_out, CLASSES.index("disgust")] == -np.inf).all()
     assert np.isfinite(result.logits[~held_out]).all()
-    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(result.probabilities().sum(axis=1), 1, atol=1e-6)
 
 
 def test_one_session_or_a_speaker_in_two_is_one_line() -> None:

@@ -1,17 +1,18 @@
 """What stages left in reports/: metrics and plots data, as they stand there.
 
 In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, reports/doubtful_rows.csv
-Out  `Reports`: nested mappings, and lists of records with numbers where a cell is one
+Out  `Reports`: nested mappings, and lists of records with numbers where a column holds numbers
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from pipeline.errors import UserError
 
@@ -40,11 +41,7 @@ class Reports:
 
 
 def read(folder: Path) -> Reports:
-    """All of `reports/`.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
+    """All of `reports/`. Raises UserError: a file is missing or damaged."""
     return Reports(
         {name: _json(folder / f"{name}.json") for name in METRICS},
         {name: _records(folder / "plots" / f"{name}.csv") for name in PLOTS},
@@ -60,29 +57,20 @@ def _json(path: Path) -> Any:
 
 
 def _records(path: Path) -> list[Record]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except (OSError, ValueError, csv.Error):
+    try:  # ids are digits, but no numbers; whole numbers stay whole beside empty cells
+        frame = pd.read_csv(
+            path, dtype={"id": str}, keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable"
+        )
+    except (OSError, ValueError):
         raise UserError(f"{path}: missing or damaged; run: dvc repro") from None
-    return [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
+    records: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return records
 
 
-def _value(name: str, cell: str) -> Any:
-    if name == "id":  # digits, but no number
-        return cell
-    if cell in {"", "True", "False"}:
-        return {"": None, "True": True, "False": False}[cell]
-    try:
-        return float(cell) if "." in cell or "e" in cell.lower() else int(cell)
-    except ValueError:
-        return cell
-
-
-def series(rows: Sequence[Record], x: str, y: str, key: str = "series") -> dict[str, list[tuple[float, float]]]:
-    """Points (x, y) by the column `key`, in the order of the file; rows without a value are left out."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def series(rows: Sequence[Record], x: str, y: str) -> dict[str, list[tuple[float, float]]]:
+    """Points (x, y) by the column `series`, in the order of the file; rows without a value are left out."""
+    points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if row[x] is not None and row[y] is not None:
-            found.setdefault(str(row.get(key, "")), []).append((float(row[x]), float(row[y])))
-    return found
+            points.setdefault(str(row.get("series", "")), []).append((float(row[x]), float(row[y])))
+    return points

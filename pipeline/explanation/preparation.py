@@ -21,8 +21,7 @@ from models.parallelnet.parallelnet_config import ParallelNetConfig
 from models.parallelnet.spectrogram import speech_frames
 from models.shapley import grid_shape
 from pipeline.errors import RowError
-from pipeline.explanation.transcripts import Word
-from pipeline.explanation.word_view import word_boundaries
+from pipeline.explanation.transcripts import Word, word_boundaries
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 from pipeline.networks.decoding import image_array, spectrogram_array
 from pipeline.networks.inputs import collate
@@ -30,38 +29,23 @@ from pipeline.networks.inputs import collate
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A photo and a recording as a network takes them.
+    """A photo and a recording as a network takes them; None what it does not take."""
 
-    Attributes:
-        pixel_values: float32 [3, size, size] in [0, 1]; None for a network of speech only.
-        spectrogram: float32 [1, n_mels, n_frames] in [0, 1]; None for a network of pictures only.
-        photo: in its own shape.
-        waveform: float32 [samples], 16 kHz, cut to what the network hears.
-        speech_frames: frames before padding.
-        seconds_per_frame: duration of a frame.
-    """
-
-    pixel_values: Tensor | None
-    spectrogram: Tensor | None
-    photo: Image.Image | None
-    waveform: Waveform | None
-    speech_frames: int
+    pixel_values: Tensor | None  # float32 [3, size, size] in [0, 1]
+    spectrogram: Tensor | None  # float32 [1, n_mels, n_frames] in [0, 1]
+    photo: Image.Image | None  # in its own shape
+    waveform: Waveform | None  # 16 kHz, cut to what the network hears
+    speech_frames: int  # before padding
     seconds_per_frame: float
 
 
 def sample_of(photo: Image.Image | None, waveform: Waveform | None, config: ParallelNetConfig) -> Sample:
-    """The inputs of the network with this configuration.
+    """The inputs of the network with this configuration, which needs an RGB photo, a waveform of 16 kHz, or both.
 
-    Args:
-        photo: RGB, upright; not needed by a network of speech only.
-        waveform: mono, 16 kHz; not needed by a network of pictures only.
-        config: of the network.
-
-    Raises:
-        RowError: the speech is silent.
+    Raises RowError: the speech is silent.
     """
     item: dict[str, Any] = {}
-    frames = 0
+    frames, heard = 0, None
     if config.modalities != "speech":
         item["pixel_values"] = image_array(_given(photo, "photo"), config.image_size_px)
     if config.modalities != "image":
@@ -71,13 +55,16 @@ def sample_of(photo: Image.Image | None, waveform: Waveform | None, config: Para
         if not item["spectrogram"].any():
             raise RowError("speech_silent", "the recording is silent as far as the network hears")
         frames = speech_frames(len(heard) / SAMPLING_RATE_HZ, config.duration_seconds, config.n_frames)
-        waveform = heard
     batch = {name: tensor[0] for name, tensor in collate([item]).items()}
-    return Sample(
-        batch.get("pixel_values"), batch.get("spectrogram"),
-        photo if "pixel_values" in batch else None, waveform if "spectrogram" in batch else None,
-        frames, config.duration_seconds / config.n_frames,
-    )  # fmt: skip
+    pixel_values, spectrogram = batch.get("pixel_values"), batch.get("spectrogram")
+    photo = None if pixel_values is None else photo
+    return Sample(pixel_values, spectrogram, photo, heard, frames, config.duration_seconds / config.n_frames)
+
+
+def _given(value: Any, what: str) -> Any:
+    if value is None:
+        raise ValueError(f"this network needs a {what}")
+    return value
 
 
 @torch.inference_mode()
@@ -95,17 +82,10 @@ def players_of(
 ) -> Players:  # fmt: skip
     """The parts of a sample: cells of its picture and segments of its speech.
 
-    Args:
-        sample: see `sample_of`.
-        config: of the network.
-        times: how often picture and speech are halved.
-        grid: rows and columns of cells instead.
-        segments: number of segments instead.
-        words: spoken words; given, segments end where words do, and are fewer where there are fewer words.
+    Both are halved `times` times, unless rows and columns of a `grid` or a number of `segments` are given. With `words`
+    segments end where words do, and are fewer where there are fewer words.
 
-    Raises:
-        RowError: the speech has fewer frames than there would be segments.
-        ValueError: the picture has fewer pixels than there would be cells.
+    Raises RowError: fewer frames of speech than segments; ValueError: fewer pixels than cells.
     """
     size = config.image_size_px
     grid = grid or grid_shape(times, size, size)
@@ -123,9 +103,3 @@ def players_of(
         boundaries = word_boundaries(words, sample.seconds_per_frame)
         players = replace(players, speech=word_segments(boundaries, config.n_frames, sample.speech_frames, segments))
     return players.of(config.modalities)
-
-
-def _given(value: Any, what: str) -> Any:
-    if value is None:
-        raise ValueError(f"this network needs a {what}")
-    return value

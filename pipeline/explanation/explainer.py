@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from models.pair.explain import explain
@@ -21,8 +22,9 @@ from pipeline.engine import shards
 from pipeline.errors import RowError, UserError
 from pipeline.explanation import faithfulness
 from pipeline.explanation.figure import png
-from pipeline.explanation.figure_content import Shown, explained_of
-from pipeline.explanation.inputs import Sample, players_of, probabilities, sample_of
+from pipeline.explanation.figure_content import figure_content
+from pipeline.explanation.params import ExplainParams
+from pipeline.explanation.preparation import Sample, players_of, probabilities, sample_of
 from pipeline.explanation.selection import Chosen
 from pipeline.explanation.table import ORDERS, ROW, numbers
 from pipeline.explanation.transcripts import Transcriber, Word
@@ -30,10 +32,7 @@ from pipeline.media import audio
 from pipeline.networks import trained
 from pipeline.networks.decoding import read_image
 from pipeline.networks.loading import load_net
-
-if TYPE_CHECKING:
-    from pipeline.explanation.params import ExplainParams
-    from pipeline.networks.params import InputParams
+from pipeline.networks.params import InputParams
 
 COLUMNS = ["id", "text", "image", "audio"]
 CHECKED_MASKS = {"exact": 16}  # against plain forwards, besides the four corners
@@ -42,39 +41,28 @@ SCORE_TOLERANCE = 1e-3  # of a probability of `evaluate`, which batches otherwis
 
 
 class RowExplainer:
-    """Worker: explains one row per task.
+    """Worker: explains one row of data/sier (`folder`) per task; random orders follow from `seed`.
 
-    Args:
-        folder: data/sier.
-        left: what training left.
-        params: of the stage.
-        inputs: that the network was trained on.
-        device: for the network.
-        seed: of the random orders.
-
-    Raises:
-        UserError: the network or the speech recogniser cannot be loaded.
+    Raises UserError: the network or the speech recogniser cannot be loaded.
     """
 
     def __init__(
-        self, folder: Path, left: trained.Trained, params: ExplainParams, inputs: InputParams, device: str, seed: int
+        self, folder: Path, network: trained.Trained, params: ExplainParams, inputs: InputParams, device: str, seed: int
     ) -> None:
         torch.set_num_threads(1)
         self._part: tuple[str, pa.Table] | None = None
         self.folder = folder
         self.params = params
         self.seed = seed
-        self.labels = left.labels
-        self.net = load_net(left, inputs, device)
-        self.hears = self.net.config.modalities != "image"
-        needs_words = self.hears and (params.figures or params.segmentation == "words")
-        self.transcriber = Transcriber() if needs_words else None
+        self.labels = network.labels
+        self.net = load_net(network, inputs, device)
+        needs_words = params.figures or params.segmentation == "words"
+        self.transcriber = Transcriber() if needs_words and self.net.config.modalities != "image" else None
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """One row of `ROW`, or a reject.
 
-        Raises:
-            UserError: the network is not the one that `evaluate` measured, or fails the check of its explanation.
+        Raises UserError: the network is not the one that `evaluate` measured, or fails the check of its explanation.
         """
         chosen: Chosen = task.payload
         row = self._row(chosen)
@@ -91,8 +79,8 @@ class RowExplainer:
         params, config = self.params, self.net.config
         photo, waveform = read_image(row["image"]["bytes"]), audio.decode(row["audio"]["bytes"])
         sample = sample_of(photo, waveform, config)
-        words: tuple[Word, ...] = ()
         by_words = params.segmentation == "words"
+        words: tuple[Word, ...] = ()
         if self.transcriber is not None and sample.waveform is not None and (chosen.figure or by_words):
             words = self.transcriber.words(sample.waveform)
         players = players_of(
@@ -100,23 +88,17 @@ class RowExplainer:
             words=words if by_words else None,
         )  # fmt: skip
         score = self._score(sample, chosen)
-        found, figure = [], None
-        for place, (image_baseline, speech_baseline) in enumerate(params.baselines):
+        records, figure = [], None
+        for index, (image_baseline, speech_baseline) in enumerate(params.baselines):
             game = PairGame(
                 self.net, sample.pixel_values, sample.spectrogram, players,
                 target=self.labels.index(chosen.predicted), output=params.output, image_baseline=image_baseline,
                 speech_baseline=speech_baseline, batch_size=params.batch_size,
             )  # fmt: skip
-            shown = chosen.figure and place == 0
-            for method in dict.fromkeys([params.figure_method, params.method] if shown else [params.method]):
-                explanation = explain(
-                    game,
-                    method,
-                    params.max_evals,
-                    params.permutations,
-                    self.seed,
-                    CHECKED_MASKS.get(method, FEW_CHECKED_MASKS),
-                )
+            drawn = chosen.figure and index == 0
+            for method in dict.fromkeys([params.figure_method, params.method] if drawn else [params.method]):
+                checked_masks = CHECKED_MASKS.get(method, FEW_CHECKED_MASKS)
+                explanation = explain(game, method, params.max_evals, params.permutations, self.seed, checked_masks)
                 record = {
                     "id": chosen.id, "method": method, "label": chosen.label, "predicted": chosen.predicted,
                     "score": score, "output": params.output, "image_baseline": image_baseline,
@@ -124,33 +106,29 @@ class RowExplainer:
                 }  # fmt: skip
                 if method == params.method:
                     record["curves"] = list(self._curves(game, explanation, sample, chosen.id))
-                if shown and method == params.figure_method:
-                    shows = explained_of(
-                        sample, game.players, explanation, Shown(chosen.id, chosen.label, row["text"]), self.labels,
-                        score, params.output, params.baselines[0], words, self.transcriber, params.percentile,
+                if drawn and method == params.figure_method:
+                    content = figure_content(
+                        sample, game.players, explanation, words, self.transcriber, name=chosen.id,
+                        labels=self.labels, score=score, output=params.output, baselines=params.baselines[0],
+                        percentile=params.percentile, truth=chosen.label, tweet=row["text"],
                     )  # fmt: skip
-                    figure = png(shows)
-                    if shows.speech is not None:
-                        heard = [vars(word) for word in shows.speech.words]
-                        record |= {"words": heard, "text_kept": shows.speech.text_kept}
-                found.append(record)
-        return found, figure
+                    figure = png(content)
+                    if content.speech is not None:
+                        record["words"] = [vars(word) for word in content.speech.words]
+                        record["text_kept"] = content.speech.text_kept
+                records.append(record)
+        return records, figure
 
     def _row(self, chosen: Chosen) -> dict[str, Any]:
         """Its `COLUMNS`. Tasks come in the order of the dataset, so that a file is read once."""
         name = chosen.marker.part.name
         if self._part is None or self._part[0] != name:
             self._part = name, shards.read_part(self.folder, chosen.marker, columns=COLUMNS)
-        part = self._part[1]
-        row: dict[str, Any] = part.slice(part["id"].to_pylist().index(chosen.id), 1).to_pylist()[0]
-        return row
+        (row,) = self._part[1].filter(pc.field("id") == chosen.id).to_pylist()
+        return dict(row)
 
     def _score(self, sample: Sample, chosen: Chosen) -> float:
-        """Probability of the predicted class.
-
-        Raises:
-            UserError: another one than `evaluate` found.
-        """
+        """Probability of the predicted class; UserError if `evaluate` found another one."""
         score = float(probabilities(self.net, sample)[self.labels.index(chosen.predicted)])
         if not abs(score - chosen.score) <= SCORE_TOLERANCE:
             raise UserError(
@@ -163,24 +141,17 @@ class RowExplainer:
         self, game: PairGame, explanation: PairExplanation, sample: Sample, identity: str
     ) -> Iterator[dict[str, Any]]:
         players = game.players
-        generator = faithfulness.generator_of(self.seed, identity)
-        n_image = players.n_image
-        inputs: dict[str, tuple[np.ndarray[Any, np.dtype[np.int64]], Any]] = {}
+        controls = {}
         if sample.pixel_values is not None:
             edges = faithfulness.edge_scores(sample.pixel_values.numpy(), players.image)
-            inputs["image"] = (np.arange(n_image), edges)
+            controls["image"] = (np.arange(players.n_image), edges)
         if sample.spectrogram is not None:
             loudness = faithfulness.loudness_scores(sample.spectrogram[0].numpy(), players.speech)
-            inputs["speech"] = (np.arange(n_image, game.n_players), loudness)
-        for modality, (members, control) in inputs.items():
+            controls["speech"] = (np.arange(players.n_image, game.n_players), loudness)
+        generator = faithfulness.generator_of(self.seed, identity)
+        for modality, (members, control) in controls.items():
             by_random = faithfulness.random_scores(generator, len(members))
             scores = dict(zip(ORDERS, (explanation.values[members], by_random, control), strict=True))
-            drawn = faithfulness.curves(game, game.n_players, members, scores, self.params.deletion_steps)
-            for (kind, order), curve in drawn.items():
-                yield {
-                    "modality": modality,
-                    "kind": kind,
-                    "order": order,
-                    "shares": curve.shares,
-                    "values": curve.values,
-                }
+            curves = faithfulness.curves(game, game.n_players, members, scores, self.params.deletion_steps)
+            for (kind, order), curve in curves.items():
+                yield {"modality": modality, "kind": kind, "order": order, **vars(curve)}

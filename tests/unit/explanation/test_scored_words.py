@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.explanation.transcripts import Word
-from pipeline.explanation.word_view import ScoredWord, score_words, top_words, word_boundaries
+from pipeline.explanation.transcripts import ScoredWord, Word, score_words, top_words, word_boundaries
 
 
 def test_a_word_has_what_lies_inside_its_interval() -> None:

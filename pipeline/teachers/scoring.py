@@ -1,0 +1,170 @@
+"""How stage score asks a teacher: about the items of a modality, after the mean and deviation of each voice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.errors import ItemError
+from models.teachers.loading import load_teacher
+from models.teachers.standardise import Statistics
+from models.teachers.teacher import Teacher
+from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
+from pipeline.errors import UserError
+from pipeline.frame import tables
+from pipeline.media import audio
+from pipeline.teachers.params import ScoreParams
+
+Score = NDArray[np.float32] | ItemError  # of one item: numbers [classes] or [d], or why there are none
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a modality's items lie: a folder of data/, the stage that makes it, and columns: id, media, others."""
+
+    folder: str
+    stage: str
+    columns: tuple[str, ...]
+
+    @property
+    def media(self) -> str:
+        """The column of encoded items."""
+        return self.columns[1]
+
+    def item(self, row: dict[str, Any]) -> Any:
+        """A waveform or a picture, for a row of the table; raises RowError if it cannot be decoded."""
+        if self.folder == "speech":
+            return audio.decode(row["audio"])
+        return Image.open(io.BytesIO(row["image"])).convert("RGB")  # stage clean wrote it: a sound JPEG
+
+
+SOURCES = {
+    "speech": Source("speech", "synthesize", ("id", "audio", "voice")),
+    "image": Source("clean", "clean", ("id", "image")),
+}
+
+
+class Scorer:
+    """Worker: scores the rows of a shard; rows with equal media are scored once."""
+
+    def __init__(
+        self, modality: str, data: Path, checkpoint: Path, statistics: Path | None, params: ScoreParams
+    ) -> None:
+        self.source = SOURCES[modality]
+        self.folder = data / self.source.folder
+        self.teacher = _load_teacher(checkpoint, params)
+        self.statistics = read_statistics(statistics) if statistics else None
+        self.batch_size = params.batch_size
+
+    def __call__(self, task: shards.Task) -> shards.Output:
+        """Rows of `tables.scores`, and a reject for each item that cannot be scored; in the order of the shard."""
+        rows = shards.read_part(self.folder, task.payload, columns=list(self.source.columns)).to_pylist()
+        keyed = [(hashlib.sha256(row[self.source.media]).digest(), row) for row in rows]
+        # Encoded bytes grow with length; what is decoded at once stays a batch.
+        ordered = sorted(keyed, key=lambda pair: len(pair[1][self.source.media])) if self.teacher.by_length else keyed
+        scores: dict[bytes, Score] = {}
+        for start in range(0, len(ordered), self.batch_size):
+            self._score(ordered[start : start + self.batch_size], scores)
+        names = [tables.PROBABILITY_PREFIX + name for name in self.teacher.classes]
+        scored: list[dict[str, Any]] = []
+        rejects: list[tuple[str, str, str]] = []
+        for key, row in keyed:
+            score = scores[key]
+            if isinstance(score, ItemError):
+                rejects.append((row["id"], score.status, score.reason))
+            else:
+                probabilities = dict(zip(names, score.tolist(), strict=True))
+                scored.append({"id": row["id"], **probabilities, "teacher_digest": self.teacher.digest})
+        return shards.Output(pa.Table.from_pylist(scored, schema=tables.scores(self.teacher.classes)), rejects)
+
+    def _score(self, batch: Iterable[tuple[bytes, dict[str, Any]]], scores: dict[bytes, Score]) -> None:
+        """Add the scores of media that `scores` does not know yet."""
+        new: dict[bytes, dict[str, Any]] = {}
+        for key, row in batch:
+            if key not in scores:
+                new.setdefault(key, row)
+        vectors = _represent(self.teacher, self.source, list(new.values()))
+        for (key, row), vector in zip(new.items(), vectors, strict=True):
+            if isinstance(vector, ItemError):
+                scores[key] = vector
+            else:
+                statistics = None if self.statistics is None else self.statistics[row["voice"]]
+                scores[key] = self.teacher.classify(vector[np.newaxis], statistics)[0]
+
+
+def write_statistics(
+    params: ScoreParams, source: Source, folder: Path, markers: list[shards.Marker], checkpoint: Path, target: Path
+) -> None:
+    """Write the statistics of each voice of the rows in `folder`; UserError if no utterance of one can be scored."""
+    teacher = _load_teacher(checkpoint, params)
+    # One by one for a probe, whose vectors then do not depend on their neighbours by a bit.
+    batch_size = params.batch_size if teacher.by_length else 1
+    names = pa.concat_tables([shards.read_part(folder, marker, columns=["id", "voice"]) for marker in markers])
+    chosen = choose_rows(names["id"].to_pylist(), names["voice"].to_pylist(), params.voice_statistics_rows)
+    wanted = pa.array([identity for ids in chosen.values() for identity in ids])
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for marker in markers:
+        part = shards.read_part(folder, marker, columns=list(source.columns))
+        rows = part.filter(pc.is_in(part["id"], value_set=wanted)).to_pylist()
+        rows.sort(key=lambda row: len(row[source.media]))
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            for row, vector in zip(batch, _represent(teacher, source, batch), strict=True):
+                if not isinstance(vector, ItemError):  # which the scorer lists as a reject
+                    vectors[row["id"]] = vector
+    voices = []
+    for voice, ids in chosen.items():
+        usable = [vectors[identity] for identity in ids if identity in vectors]
+        if not usable:
+            raise UserError(f"{folder}: no utterance of voice {voice} can be scored")
+        found = Statistics.of(np.stack(usable))
+        voices.append({"voice": voice, "rows": len(usable), "mean": found.mean.tolist(), "std": found.std.tolist()})
+    files.write_atomically(target, lambda temporary: pq.write_table(pa.Table.from_pylist(voices), temporary))
+
+
+def choose_rows(ids: Sequence[str], voices: Sequence[str], rows_per_voice: int) -> dict[str, list[str]]:
+    """Ids per voice with the lowest sha256, in that order: a random choice that no order of rows can change."""
+    ordered = sorted(zip(ids, voices, strict=True), key=lambda pair: hashlib.sha256(pair[0].encode()).digest())
+    chosen: dict[str, list[str]] = {voice: [] for voice in sorted(set(voices))}
+    for identity, voice in ordered:
+        if len(chosen[voice]) < rows_per_voice:
+            chosen[voice].append(identity)
+    return chosen
+
+
+def read_statistics(path: Path) -> dict[str, Statistics]:
+    """Statistics of each voice."""
+    rows = pq.read_table(path, partitioning=None).to_pylist()
+    return {row["voice"]: Statistics(np.array(row["mean"]), np.array(row["std"])) for row in rows}
+
+
+def _load_teacher(checkpoint: Path, params: ScoreParams) -> Teacher:
+    device = device_from_environment()
+    return load_teacher(checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile)
+
+
+def _represent(teacher: Teacher, source: Source, rows: Sequence[dict[str, Any]]) -> list[Score]:
+    """The vector of each row's item, or why there is none."""
+    items: list[Any] = []
+    for row in rows:
+        try:
+            item = source.item(row)
+            teacher.check(item)
+        except ItemError as error:
+            item = error
+        items.append(item)
+    sound = [item for item in items if not isinstance(item, ItemError)]
+    vectors = iter(teacher.represent(sound) if sound else ())
+    return [item if isinstance(item, ItemError) else next(vectors) for item in items]
