@@ -38,7 +38,7 @@ from pipeline.networks.params import InputParams, ModelParams, TrainParams, read
 def run(params: EvaluateParams, context: Context) -> Report:
     """Raises UserError: a network or its rows are missing, damaged or do not fit each other."""
     models = read_models(dict(context.sections))
-    inputs = section(dict(context.sections), "train", TrainParams).inputs
+    inputs = section(context.sections, "train", TrainParams).inputs
     # What training left is looked at before any row is decoded: so a fault costs seconds.
     left = {
         name: trained.read(context.paths.checkpoints, name, model.rows, _labels(model.rows, context))

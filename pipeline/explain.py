@@ -41,7 +41,7 @@ def run(params: ExplainParams, context: Context) -> Report:
     are more parts than pixels, frames or subsets that fit.
     """
     model = sier_model(context.sections, "explain.model", params.model)
-    inputs = section(dict(context.sections), "train", TrainParams).inputs
+    inputs = section(context.sections, "train", TrainParams).inputs
     selection.check_parts(params, model, inputs)
     data = context.paths.data
     left = trained.read(context.paths.checkpoints, params.model, model.rows, context.base.labels)

@@ -24,14 +24,12 @@ def engine_from_environment() -> Engine:
     """The engine that `SIER_ENGINE`, `SIER_WORKERS`, `SIER_SHARD` and `SIER_RAY_*` ask for."""
     name = _choice("SIER_ENGINE", ENGINES)
     part = _parsed(parts.VARIABLE, parts.Part.parse)
-    cores = os.cpu_count() or 1
-    workers = _number("SIER_WORKERS", cores, "processes")
+    workers = _number("SIER_WORKERS", "processes")
     if name == "local":
         return LocalEngine(workers, part)
     from pipeline.engine.ray_cluster import RayEngine, gpus  # noqa: PLC0415 - only who asks for it pays for it
 
-    address = os.environ.get("SIER_RAY_ADDRESS", "").strip() or None
-    share = _parsed("SIER_RAY_GPUS", gpus) or 0.0
+    address, share = _parsed("SIER_RAY_ADDRESS", str), _parsed("SIER_RAY_GPUS", gpus) or 0.0
     if device_from_environment() == "cuda" and not share:
         raise UserError("SIER_DEVICE = cuda with SIER_ENGINE = ray: expected SIER_RAY_GPUS, such as 0.25")
     # Without a number a cluster that is there already is used as a whole.
@@ -46,7 +44,7 @@ def store_from_environment() -> store.Folder | None:
 
 def threads_from_environment() -> int:
     """Threads for training a network on the cpu, by `SIER_THREADS`; by default one per core."""
-    return _number("SIER_THREADS", os.cpu_count() or 1, "threads")
+    return _number("SIER_THREADS", "threads")
 
 
 def device_from_environment() -> str:
@@ -54,8 +52,9 @@ def device_from_environment() -> str:
     return _choice("SIER_DEVICE", DEVICES)
 
 
-def _number(variable: str, default: int, what: str) -> int:
-    text = os.environ.get(variable, str(default))
+def _number(variable: str, what: str) -> int:
+    """By default one per core."""
+    text = os.environ.get(variable, str(os.cpu_count() or 1))
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{variable} = {text}: expected a number of {what}, 1 or more")
     return int(text)

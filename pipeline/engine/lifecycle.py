@@ -68,7 +68,7 @@ def stop_with_dvc() -> None:
     ancestors = psutil.Process().parents()
     dvc = next((process for process in ancestors if process.name() not in SHELLS), None)
     if dvc is not None:
-        threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
+        stop_with(dvc.pid)
 
 
 def stop_with(pid: int) -> None:

@@ -49,14 +49,14 @@ def read_params(path: Path) -> dict[str, Any]:
     return sections
 
 
-def section(sections: dict[str, Any], name: str, kind: type[T]) -> T:
+def section(sections: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """The section `name` ("label", or "score.speech" for a nested one) as an instance of `kind`.
 
     Raises UserError, which names the first offending key, its value and what is allowed.
     """
     value: Any = sections
     for part in name.split("."):
-        if not isinstance(value, dict) or part not in value:
+        if not isinstance(value, Mapping) or part not in value:
             raise UserError(f"{PARAMS_FILE}: section {name} is missing; see the commented {PARAMS_FILE} of the project")
         value = value[part]
     _refuse_foreign(name, value)
@@ -69,7 +69,7 @@ def section(sections: dict[str, Any], name: str, kind: type[T]) -> T:
 
 def expect_network_of_sier(sections: Mapping[str, Any], where: str, name: str) -> None:
     """Raises UserError where the parameter `where` names no network, or one whose rows are not those of data/sier."""
-    models = section(dict(sections), "models", dict[str, dict[str, Any]])
+    models = section(sections, "models", dict[str, dict[str, Any]])
     if name not in models:
         raise UserError(f"{PARAMS_FILE}: {where} = {name}: expected a key of models: {', '.join(models)}")
     if (rows := models[name].get("rows")) != "sier":

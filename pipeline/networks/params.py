@@ -113,7 +113,7 @@ Models = dict[ModelName, ModelParams]
 
 def read_models(sections: Mapping[str, Any]) -> dict[str, ModelParams]:
     """All networks of section `models`, in its order; raises UserError as `pipeline.frame.params.section` does."""
-    return section(dict(sections), "models", Models)
+    return section(sections, "models", Models)
 
 
 def sier_model(sections: Mapping[str, Any], where: str, name: str) -> ModelParams:

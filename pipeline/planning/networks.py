@@ -36,8 +36,8 @@ class Cost:
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     """A `Cost` for every key of section `models`."""
     models = params.read_models(dict(sections))
-    train = section(dict(sections), "train", params.TrainParams)
-    base = section(dict(sections), "base", BaseParams)
+    train = section(sections, "train", params.TrainParams)
+    base = section(sections, "base", BaseParams)
     known: dict[params.ModelParams, Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.corpora import emoset, fi
+from pipeline.corpora._images import LabelledImage
 from pipeline.errors import UserError
 from tests.builders import EmoSetRow, build_emoset, build_fi, png
 
@@ -31,7 +32,7 @@ def test_the_label_order_is_emosets_own() -> None:
 )
 def test_rows_of_two_to_four_items_are_read(tmp_path: Path, row: list[object]) -> None:
     corpus = emoset.read(build_emoset(tmp_path, [EmoSetRow("val", row, {PATH: png(1)})]))
-    assert corpus.images == [fi.LabelledImage("awe/awe_00001.jpg", tmp_path / PATH, "awe")]
+    assert corpus.images == [LabelledImage("awe/awe_00001.jpg", tmp_path / PATH, "awe")]
     assert (corpus.rejects, corpus.rows_in, corpus.form) == ([], 1, "emoset")
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.corpora import fi
+from pipeline.corpora._images import ImageCorpus
 from pipeline.errors import UserError
 from tests.builders import Picture, build_fi, plain_pictures, png
 
 
-def status_of(corpus: fi.ImageCorpus) -> dict[str, str]:
+def status_of(corpus: ImageCorpus) -> dict[str, str]:
     assert len(corpus.images) + len(corpus.rejects) == corpus.rows_in
     return {row_id: status for row_id, status, _ in corpus.rejects}
 
