@@ -45,6 +45,7 @@ def statuses(outcomes: list[Outcome]) -> Counter[str]:
 
 def test_all_pictures_arrive_in_order_and_only_once(server: WebServer, tmp_path: Path) -> None:
     asked = wanted(server)
+    server.files = {path: data + bytes(100_000) for path, data in server.files.items()}  # long enough to meet others
     outcomes = fetch_all(asked, tmp_path, POLICY)
     assert [(one.id, one.url, one.status) for one in outcomes] == [(name, url, "ok") for name, url in asked.items()]
     for number in range(COUNT):
