@@ -102,7 +102,7 @@ def _report(
     source: b_t4sa.SourceRows, counts: dict[str, int], out: Path, markers: list[shards.Marker], context: Context
 ) -> Report:
     columns = ["sentiment", "source_split", "group_id"]
-    rows = pa.concat_tables([shards.read_part(out, marker, columns=columns) for marker in markers])
+    rows = shards.read_parts(out, markers, columns=columns)
     group_sizes = Counter(rows["group_id"].to_pylist())
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
     metrics = {

@@ -114,13 +114,13 @@ def _write_predictions(path: Path, unseen: Unseen, probabilities: NDArray[np.flo
 
 
 def _write_reports(
-    reports: Path, findings: Mapping[str, Any], histories: Mapping[str, Any], confusion: list[tuple[str, str]]
+    reports: Path, findings: Mapping[str, Any], histories: Mapping[str, Any], matrix: list[tuple[str, str]]
 ) -> None:
     write_metrics(reports / "evaluate.json", findings)
     for name, table in (("table_2", result_tables.table_2(findings)), ("table_3", result_tables.table_3(findings))):
         write_plot(reports / f"{name}.csv", result_tables.COLUMNS, result_tables.csv_rows(table))
         files.write_bytes(reports / f"{name}.md", result_tables.markdown(table).encode())
-    plots.write_all(findings, histories, confusion, reports / "plots")
+    plots.write_all(findings, histories, matrix, reports / "plots")
 
 
 if __name__ == "__main__":

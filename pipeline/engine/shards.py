@@ -197,6 +197,13 @@ def read_part(
     return conform(table, schema, str(path)) if schema is not None else table
 
 
+def read_parts(
+    folder: Folder, markers: Sequence[Marker], schema: pa.Schema | None = None, columns: list[str] | None = None
+) -> pa.Table:
+    """The output rows of several shards, in order; see `read_part`."""
+    return pa.concat_tables([read_part(folder, marker, schema, columns) for marker in markers])
+
+
 def read_rejects(folder: Folder, markers: Sequence[Marker]) -> list[tuple[str, str, str]]:
     """All (id, status, reason) triples of a finished folder."""
     rows = [store.read_table(folder / marker.rejects.name).to_pylist() for marker in markers]

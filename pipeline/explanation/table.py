@@ -112,8 +112,7 @@ def publish(
     def write(path: Path) -> None:
         with pq.ParquetWriter(path, pa.schema(EXPLANATION.fields), compression="zstd") as writer:
             for start in range(0, len(markers), ROWS_PER_GROUP):
-                parts = [shards.read_part(work.folder, marker) for marker in markers[start : start + ROWS_PER_GROUP]]
-                rows = pa.concat_tables(parts)
+                rows = shards.read_parts(work.folder, markers[start : start + ROWS_PER_GROUP])
                 for name, figure in zip(rows["id"].to_pylist(), rows["figure"].to_pylist(), strict=True):
                     if figure is not None:
                         files.write_bytes(new / "figures" / f"{name}.png", figure)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
@@ -51,8 +50,7 @@ def _by_id(folder: Path, stage: str, columns: list[str] | None) -> pd.DataFrame:
         UserError: an id stands there twice.
     """
     markers = shards.read_manifest(folder, stage)
-    parts = [shards.read_part(folder, marker, columns=columns) for marker in markers]
-    table: pd.DataFrame = pa.concat_tables(parts).to_pandas().set_index("id")
+    table: pd.DataFrame = shards.read_parts(folder, markers, columns=columns).to_pandas().set_index("id")
     if not table.index.is_unique:
         again = table.index[table.index.duplicated()][0]
         raise UserError(f"{folder}: id {again} stands there twice; run: dvc repro {stage} --force")

@@ -73,7 +73,7 @@ def _read(path: Path) -> pd.DataFrame:
 def _dropped(folder: Path) -> pd.DataFrame:
     """Rows without a label, with what the teachers said."""
     markers = shards.read_manifest(folder, "label")
-    labels = pa.concat_tables(shards.read_part(folder, marker, tables.LABELS) for marker in markers).to_pandas()
+    labels = shards.read_parts(folder, markers, tables.LABELS).to_pandas()
     dropped: pd.DataFrame = labels[~labels["kept"]]
     said = [
         f"speech: {row.speech_label} {row.speech_max:.2f}; picture: {row.image_label} {row.image_max:.2f}"

@@ -6,7 +6,6 @@ Out  `Reports`: nested mappings, and lists of records with numbers where a colum
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import UserError
+from pipeline.frame.metrics_files import read_json
 
 METRICS = (
     "clean", "synthesize", "train_teacher_speech", "train_teacher_image", "label", "assemble", "evaluate", "audit",
@@ -43,17 +43,10 @@ class Reports:
 def read(folder: Path) -> Reports:
     """All of `reports/`. Raises UserError: a file is missing or damaged."""
     return Reports(
-        {name: _json(folder / f"{name}.json") for name in METRICS},
+        {name: read_json(folder / f"{name}.json", "dvc repro") for name in METRICS},
         {name: _records(folder / "plots" / f"{name}.csv") for name in PLOTS},
         {name: _records(folder / f"{name}.csv") for name in TABLES},
     )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise UserError(f"{path}: missing or damaged; run: dvc repro") from None
 
 
 def _records(path: Path) -> list[Record]:

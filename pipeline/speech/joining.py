@@ -91,8 +91,8 @@ def speech_metrics(
     context: Context,
 ) -> Report:
     """Write reports/synthesize.json, and say the same in short."""
-    columns = [shards.read_part(out, marker, columns=["duration_seconds"])["duration_seconds"] for marker in markers]
-    durations = np.concatenate([column.to_numpy() for column in columns]).astype(np.float64)
+    speech = shards.read_parts(out, markers, columns=["duration_seconds"])
+    durations = speech["duration_seconds"].to_numpy().astype(np.float64)
     total = durations.sum()
     spread = {"total": total, "mean": durations.mean(), "shortest": durations.min(), "longest": durations.max()}
     rows_in, rows_out = sum(counts.values()), counts[shards.OK]

@@ -111,7 +111,7 @@ def write_statistics(
     teacher = _load_teacher(checkpoint, params)
     # One by one for a probe, whose vectors then do not depend on their neighbours by a bit.
     batch_size = params.batch_size if teacher.by_length else 1
-    names = pa.concat_tables([shards.read_part(folder, marker, columns=["id", "voice"]) for marker in markers])
+    names = shards.read_parts(folder, markers, columns=["id", "voice"])
     chosen = choose_rows(names["id"].to_pylist(), names["voice"].to_pylist(), params.voice_statistics_rows)
     wanted = pa.array([identity for ids in chosen.values() for identity in ids])
     vectors: dict[str, NDArray[np.float32]] = {}

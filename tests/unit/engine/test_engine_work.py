@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.parts import Part
 from pipeline.engine.ray_cluster import RayEngine, _check_reachable
-from pipeline.engine.work import Work, run_shards, work_folder
+from pipeline.engine.work import Work, is_finished, run_shards, work_folder
 from pipeline.engine.worker import Engine, Job, MakeWorker
 from pipeline.errors import RetryableError, RowError, UserError
 from tests.engine_workers import Losing, Squares, calls, failing, tasks, unloadable, until_gone
@@ -90,6 +91,17 @@ def test_workers_and_order_change_no_byte(tmp_path: Path, log: Path) -> None:
         found.append(content(tmp_path / str(number)))
     assert len(found[0]) == 3 * SHARDS
     assert all(other == found[0] for other in found[1:])
+
+
+def test_work_is_finished_when_every_shard_is_whole(tmp_path: Path, log: Path) -> None:
+    work = squares(tmp_path / "work", log)
+    assert not is_finished(work)
+    run_shards(ALONE, work)
+    assert is_finished(work)
+    assert not is_finished(replace(work, fingerprint="another"))
+    part = tmp_path / "work" / "part-00001.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    assert not is_finished(work)
 
 
 def test_tasks_are_handed_out_as_they_come(tmp_path: Path, log: Path) -> None:
