@@ -1,6 +1,6 @@
 """Two kinds of failure of networks and their weights; each says in one line what was expected and what was found."""
 
-from __future__ import annotations
+from typing import Self
 
 
 class ModelError(Exception):
@@ -15,6 +15,6 @@ class ItemError(Exception):
         self.status = status
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[ItemError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         # The default would call __init__ with the joined message only, and fail on the way back from a worker.
         return type(self), (self.status, self.reason)

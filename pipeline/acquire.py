@@ -10,8 +10,6 @@ Out  data/corpora/<corpus>/files: the corpus in its published format (a link to 
 Nothing of a local copy is copied or changed; see `pipeline.downloads.sources` for archives and downloads.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable

@@ -9,8 +9,6 @@ that shares no code with the grouping looks for pairs that were torn apart all t
 one.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

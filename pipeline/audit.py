@@ -9,8 +9,6 @@ the label is wrong. Nothing is written back into data/sier; publish and report j
 "Confident Learning: Estimating Uncertainty in Dataset Labels", by the authors' library.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

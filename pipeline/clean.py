@@ -7,8 +7,6 @@ Out  data/clean: shards of `tables.CLEAN`, rejects with reasons
 Three passes: examine each row by itself (shards), compare all rows by their hashes and texts, keep what stays (shards).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from functools import partial

@@ -5,8 +5,6 @@ RowError        costs one row: it becomes a reject with a status (for counting) 
 RetryableError  costs a pause: the engine tries the shard again (see `pipeline.engine`).
 """
 
-from __future__ import annotations
-
 from models.errors import ItemError, ModelError
 
 

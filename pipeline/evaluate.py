@@ -9,8 +9,6 @@ Validation figures are those of the rows that each fold held out in training, wh
 rows also decided when training stopped. The test split is read here, once, and nowhere else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

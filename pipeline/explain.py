@@ -8,8 +8,6 @@ Rows are drawn label by label, rows that the network gets right and wrong in tur
 picture and recording.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path

@@ -7,8 +7,6 @@ Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
 No probability is computed anew: a user may try rules and thresholds in seconds.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from typing import Any

@@ -8,8 +8,6 @@ Shows a sample of the rows, and counts all of them. Equal inputs give equal byte
 `measured` asks for what stages took: .work/usage.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

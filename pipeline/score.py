@@ -8,8 +8,6 @@ A teacher hears a voice before it hears a feeling. So the vectors (or logits) of
 and deviation of their voice, taken from a fixed choice of rows before any shard is scored.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -9,8 +9,6 @@ in the shard where it stands first, and what a share of the recordings says is t
 `pipeline.speech.recordings`); the second pass joins the recordings to all rows, but for those that were not understood.
 """
 
-from __future__ import annotations
-
 from dataclasses import field
 from functools import partial
 

@@ -7,8 +7,6 @@ Out  data/checkpoints/<model>: the network of fold 0 (config, safetensors, code)
 The test split is not read here. Folds are trained one after the other; a finished fold is not trained again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence

@@ -9,8 +9,6 @@ Held-out figures: leave one session out for speech (a random split leaks speaker
 teacher that is kept is the one that was measured.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Any

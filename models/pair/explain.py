@@ -8,8 +8,6 @@ explanation is held against plain forwards which share nothing with the game: of
 of each modality alone, and of masks drawn from those that the game has answered.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

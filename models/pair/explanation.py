@@ -1,7 +1,5 @@
 """What an explanation of a picture and its speech holds, and the check that it must pass."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from models.shapley.game import FloatArray

@@ -11,8 +11,6 @@ All arithmetic stays float32: bfloat16 would halve the time of an encoding, but 
 times the error that explanations may have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

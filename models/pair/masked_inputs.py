@@ -6,8 +6,6 @@ Out  baselines of the sample's shape; masked copies of it [n, ...]
 Places of no player, numbered -1, keep what the sample has there: for padding that is silence.
 """
 
-from __future__ import annotations
-
 from math import ceil
 from typing import Literal
 

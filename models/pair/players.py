@@ -7,10 +7,9 @@ Image players are cells of a grid, speech players segments of time over all mel 
 padding and no players.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Players:
         """Speech players."""
         return int(self.speech.max(initial=-1)) + 1
 
-    def of(self, modalities: str) -> Players:
+    def of(self, modalities: str) -> Self:
         """The players that a net of `both`, `image` or `speech` has; places of the others get -1."""
         if modalities == "image":
             return replace(self, speech=np.full_like(self.speech, -1))

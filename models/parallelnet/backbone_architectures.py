@@ -6,8 +6,6 @@ Out  an `nn.Module` with random weights and `forward_features`: float32 [n, 3, h
      its `pretrained_cfg`, to feature maps [n, num_features, h / stride, w / stride]
 """
 
-from __future__ import annotations
-
 import difflib
 from functools import cache
 from typing import Any

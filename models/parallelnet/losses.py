@@ -8,8 +8,6 @@ divided by the sum of w[label], so that weights change the balance of the classe
 All is computed in float32, whatever the logits are under mixed precision.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

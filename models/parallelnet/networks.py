@@ -3,8 +3,6 @@
 Shapes: n rows; pictures [n, 3, h, w] in [0, 1]; codes [n, code_size], from 0 up; logits [n, classes].
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Self
 

@@ -21,8 +21,6 @@ Where the paper contradicts itself or is silent:
 - ImageNet normalisation happens inside N2, so that a black picture and silence are 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Published beside the weights as `config.json`; the defaults are the paper's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any

@@ -6,8 +6,6 @@ Out  pixel_values float32 [n, 3, size, size] in [0, 1]; spectrogram float32 [n, 
 Published beside the weights, for AutoProcessor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

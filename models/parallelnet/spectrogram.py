@@ -14,8 +14,6 @@ then "speech absent" would have no feature, and a frame could not be taken out a
        treble, lies below. The rounding noise of 16-bit files lies at -88, well below, so that it too is silence.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Sequence

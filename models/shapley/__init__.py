@@ -10,8 +10,6 @@ Out  float64 values per player that sum to v(all) - v(none)
 Nothing here knows of neural networks, pictures or sound. Impossible arguments raise ValueError, in one line.
 """
 
-from __future__ import annotations
-
 from models.shapley.cells import grid_players, grid_shape, segment_players, spread_values
 from models.shapley.exact import MAX_EXACT_PLAYERS, exact_values, values_from_table
 from models.shapley.factored import FactoredValues, exact_factored

@@ -4,8 +4,6 @@ Cells and segments differ by at most one pixel or frame in length (`np.array_spl
 within the input; -1 marks a place that belongs to no player.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from models.shapley.game import FloatArray, IntArray

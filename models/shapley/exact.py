@@ -4,8 +4,6 @@ In   a game, or its table: float64 [2^n], the value of subset number s at place 
 Out  float64 [n]
 """
 
-from __future__ import annotations
-
 from math import comb
 
 import numpy as np

@@ -13,8 +13,6 @@ Level order expands whole levels. Best-first order expands where the output move
 sits in a few cells is found with a fraction of the evaluations.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,16 +45,16 @@ class Items:
         """What each item contributes to its node's value, float64 [k]."""
         return self.weight * (self.v_present - self.v_absent)
 
-    def inner(self, tree: Tree) -> Items:
+    def inner(self, tree: Tree) -> "Items":
         """The items that can be expanded: those of nodes with children."""
         return self.take(tree.children[self.node, 0] >= 0)
 
-    def take(self, rows: BoolArray | slice) -> Items:
+    def take(self, rows: BoolArray | slice) -> "Items":
         """Some of the items."""
         return Items(*(column[rows] for column in vars(self).values()))
 
     @staticmethod
-    def join(parts: Sequence[Items]) -> Items:
+    def join(parts: Sequence["Items"]) -> "Items":
         """The items of all parts."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
         return Items(*(np.concatenate(column) for column in columns))

@@ -14,8 +14,6 @@ Both depend on the table only through its signed sums over subsets of equal size
 matrices: (sizes of image subsets)' * table * (sizes of speech subsets), taken in blocks of rows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import comb
 from typing import Any

@@ -7,8 +7,6 @@ Where subsets are numbered, the numbers are little-endian: bit k stands for play
 0b101 holds the players 0 and 2, and row 5 of `subset_masks(3)` is [True, False, True].
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

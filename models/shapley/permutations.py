@@ -6,8 +6,6 @@ those before it then has the player's tree value as its mean (the random-order f
 each permutation is used together with its reverse, whose errors tend to be opposite.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import Generator
 

@@ -9,8 +9,6 @@ of its ancestors: at the leaves, the nested values of Owen (1977) and Winter (19
 interact they are the Shapley values. A recursion that keeps one context only does not sum to v_full - v_empty.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

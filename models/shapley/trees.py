@@ -4,8 +4,6 @@ A tree is a partition of the players that grows finer from the root (all of them
 values are those of Owen (1977) for games with a priori unions, nested as by Winter (1989).
 """
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -4,8 +4,6 @@ In   logits or probabilities [n, classes] and the true class of each row, on row
 Out  a temperature; a table with one row per confidence bin
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

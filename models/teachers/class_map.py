@@ -4,11 +4,9 @@ In   logits [n, labels] and a map label -> class, or null to leave the label out
 Out  probabilities float32 [n, classes], classes in alphabetical order
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +32,7 @@ class ClassMap:
     @classmethod
     def of(
         cls, labels: Sequence[str], classes: Mapping[str, str | None], outside_classes: OutsideClasses, where: str
-    ) -> ClassMap:
+    ) -> Self:
         """The map of `classes` for a network with these labels.
 
         Raises:

@@ -7,8 +7,6 @@ A vector depends on its item only, never on its neighbours in the batch. The two
 own because the one for speech needs no torch, whose import takes seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol

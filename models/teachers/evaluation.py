@@ -4,8 +4,6 @@ In   representations or predictions, labels, and the groups that must not be tor
 Out  out-of-fold logits; a split; figures as plain values for a metrics file
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -11,8 +11,6 @@ The last bits depend on torch's thread count: for results that do not vary with 
 `torch.set_num_threads(1)` (parallelism belongs to the worker processes).
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

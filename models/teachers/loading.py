@@ -1,7 +1,5 @@
 """A saved teacher of any kind, by what its `teacher.json` says."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

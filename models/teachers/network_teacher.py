@@ -6,14 +6,12 @@ Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `
 Its representations are the network's logits: with `normalise: voice` they are standardised by their voice.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +89,7 @@ class CheckpointTeacher:
         (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(
-        cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False
-    ) -> CheckpointTeacher:
+    def load(cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Self:
         """The teacher that `save` wrote; ModelError if a file is missing or broken, or the network is another one."""
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))

@@ -7,14 +7,12 @@ A teacher works in two steps, so that a voice's statistics can be taken over rep
 classified: items -> `represent` -> [n, d] -> `classify` -> probabilities.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +121,7 @@ class Probe:
         (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, encoder: Encoder | None = None) -> Probe:
+    def load(cls, folder: Path, encoder: Encoder | None = None) -> Self:
         """The probe that `save` wrote; without an encoder that is already there, one is made by its name.
 
         Raises:

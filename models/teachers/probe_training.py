@@ -7,8 +7,6 @@ Deterministic: rows in the same order give the same weights whatever the number 
 one thread and scikit-learn's lbfgs draws nothing.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,14 +4,12 @@ In   waveforms float32 [samples] at 16 kHz, or RGB pictures
 Out  logits float32 [n, labels], columns in the order of `labels`
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -150,7 +148,7 @@ class ReadyNetwork:
         batch_size: int = 16,
         threads: int = 1,
         compiled: bool = False,
-    ) -> ReadyNetwork:
+    ) -> Self:
         """From a folder or the name of a repository on the Hub.
 
         The last bits of logits depend on the CPU's threads, which are set for the whole process: the default is the

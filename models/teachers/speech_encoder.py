@@ -9,8 +9,6 @@ by one: a common batch of equal lengths is only about a tenth faster, and it cha
 the number of its neighbours. No torch is imported.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

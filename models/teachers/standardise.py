@@ -4,11 +4,10 @@ In   representations, float32 [n, d]; rows of one speaker, one voice or one trai
 Out  representations, float64 [n, d]
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ class Statistics:
     std: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Floats) -> Statistics:
+    def of(cls, rows: Floats) -> Self:
         """Statistics over the rows [n, d], n >= 1; the last bits depend on the rows' order."""
         if rows.ndim != 2 or len(rows) == 0:
             raise ValueError(f"expected at least one row of [n, d], found {list(rows.shape)}")

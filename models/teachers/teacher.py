@@ -1,7 +1,5 @@
 """What every teacher offers, whatever its kind."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol

@@ -7,8 +7,6 @@ Nothing is downloaded unless `HUB` is asked for by name, and nothing is silently
 pretrained weights or fails.
 """
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Literal

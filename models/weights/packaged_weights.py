@@ -4,8 +4,6 @@ In   a `PackagedFile`: distribution, module, path inside the module, sha256 pinn
 Out  the path of the installed file, whose bytes are the pinned ones
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """The packaged weights of Whisper tiny.en, which the speech teacher's encoder and the recognisers share."""
 
-from __future__ import annotations
-
 from models.weights.packaged_weights import PackagedFile
 
 MAX_SECONDS = 30  # Whisper has no positions beyond

@@ -6,8 +6,6 @@
 DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

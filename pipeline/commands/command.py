@@ -5,8 +5,6 @@ offers `add_arguments(parser)` and `run(options)`, which returns an exit code, o
 command that is asked for is imported.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

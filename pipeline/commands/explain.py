@@ -7,8 +7,6 @@ a picture in the manner of the paper's Fig. 5. A network of one modality takes o
 `sier predict`, so that both give the same answer. Nothing is downloaded.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

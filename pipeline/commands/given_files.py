@@ -1,7 +1,5 @@
 """A picture and a recording that a user names on the command line, and the network that is asked about them."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Callable

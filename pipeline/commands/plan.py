@@ -9,8 +9,6 @@ Out  a table of stages: units, shards, hours, disk; then hours of speech, what i
 Exit code 1 if the run cannot succeed as things are.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

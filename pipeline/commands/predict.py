@@ -7,8 +7,6 @@ input may be left out: a black picture or digital silence is in its place, and t
 for training, so that a row of the dataset gets the probabilities that stage `evaluate` found. Nothing is downloaded.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

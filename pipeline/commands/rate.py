@@ -8,8 +8,6 @@ What people said is data of its own, kept in ratings.sqlite, and no run deletes 
 others than this machine must give SIER_RATE_SECRET a value; raters log in with it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import asdict

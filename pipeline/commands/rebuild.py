@@ -11,8 +11,6 @@ A picture of other pixels than the published digest names is a reject. Speech of
 differ in the last bit between kinds of processors.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

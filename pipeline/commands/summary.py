@@ -5,8 +5,6 @@
 It writes nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

@@ -12,8 +12,6 @@ is changed. With --repair damaged shards are removed, so that `dvc repro` makes 
 a fault, 0 if there is none.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

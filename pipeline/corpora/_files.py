@@ -3,8 +3,6 @@
 Every error is a `UserError` with the path and a hint. Read-only media and symlinked folders are fine.
 """
 
-from __future__ import annotations
-
 import difflib
 import errno
 from collections.abc import Iterator

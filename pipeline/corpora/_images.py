@@ -1,7 +1,5 @@
 """What the readers of image corpora return: pictures with an emotion each. Shared by FI and EmoSet."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -4,8 +4,6 @@ In   a plain tar; at full size 63 GB with 470,000 members, of which only the hea
 Out  `index_tar`: a table of `INDEX`; `ImageReader.read`: the bytes of one member
 """
 
-from __future__ import annotations
-
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path

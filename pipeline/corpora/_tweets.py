@@ -7,8 +7,6 @@ The standard csv reader is used and not pandas, because it tells one broken row 
 many, or a quote that nobody closed, must cost that row and be counted.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Collection, Iterator

@@ -9,8 +9,6 @@ One row = one (tweet, image) pair. A tweet has up to 4 images and one text. Ids 
 last: they exceed 2**53, and leading zeros count.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Corpora that can be acquired: the check of each, and the files that its reader reads."""
 
-from __future__ import annotations
-
 from pipeline.corpora import b_t4sa, fi, iemocap
 
 CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check}

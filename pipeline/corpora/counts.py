@@ -4,8 +4,6 @@ In   the root of a corpus that has passed its check
 Out  counts by name, and a line for every one that differs; readers have silently lost half a corpus before
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ In   `{train,val,test}.json`: lists of `[emotion, id, "image/<emotion>/<name>.jp
 Out  an `ImageCorpus` of form `emoset`
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath

@@ -7,8 +7,6 @@ Out  an `ImageCorpus`: pictures sorted by id, and a reject with status and reaso
 Pictures are not opened here.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 from collections import defaultdict

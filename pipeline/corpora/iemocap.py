@@ -7,8 +7,6 @@ Out  one `Utterance` per annotated turn, sorted by id; a reject for every other 
 The audio itself is not opened here. Emotions are the corpus's own codes; mapping them to classes is the teacher's.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The media of given rows, and the worker of stage assemble, which joins them to the rows of a shard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any

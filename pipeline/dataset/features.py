@@ -1,7 +1,5 @@
 """The columns of the dataset as Hugging Face features."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from datasets import Audio, ClassLabel, Features, Image, Value

@@ -4,8 +4,6 @@ The groups that a split respects are made in `pipeline.tweets.groups`. A check t
 mistakes, so this one shares nothing with it: plain bit counts and sparse products, every pair, no index, no sketches.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -33,7 +31,7 @@ class Side:
         if len(lengths) != 1 or self.phashes.shape[1:] != (32,):
             raise ValueError(f"columns differ in length or hashes are not [n, 32]: {lengths}, {self.phashes.shape}")
 
-    def rows(self, numbers: npt.NDArray[np.int64]) -> Side:
+    def rows(self, numbers: npt.NDArray[np.int64]) -> "Side":
         """The rows of these numbers."""
         return Side(
             [self.ids[number] for number in numbers],

@@ -1,7 +1,5 @@
 """Which row goes into which file of the dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

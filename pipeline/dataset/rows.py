@@ -1,7 +1,5 @@
 """Rows of finished folders without their media, as tables in memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +46,7 @@ def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], 
 
 def read_rows(
     folder: Path, stage: str, columns: list[str] | None = None, shard_column: str | None = None,
-    wanted: pd.Index[str] | None = None,
+    wanted: "pd.Index[str] | None" = None,
 ) -> pd.DataFrame:  # fmt: skip
     """The rows of a folder that `stage` has finished, of ids that are `wanted`; `shard_column` says where each is."""
     parts = []

@@ -5,8 +5,6 @@ sha256(salt, group) and the order is cut at shares of the stratum's *rows*. So t
 of rows nor the platform, and a new group moves few of the others.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,6 @@ Out  `<folder>/files/...`; `<folder>/unpacked.json`, written last: files, bytes,
 Never followed: links, devices, absolute names, names with `..`. A folder without its mark is unpacked again.
 """
 
-from __future__ import annotations
-
 import json
 import lzma
 import os

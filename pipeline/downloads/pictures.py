@@ -6,8 +6,6 @@ Out  `<folder>/fetched/<id>` for each picture that was got, and an `Outcome` for
 `<folder>/outcomes.jsonl` gains a line per address; what it settled is not asked for again, what may pass by itself is.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading

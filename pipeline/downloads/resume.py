@@ -6,8 +6,6 @@ Out  the file under its name, whole; until then `<name>.part`, and `<name>.versi
 A range is asked for under the condition that the file is still that version (If-Range), so that versions never mix.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

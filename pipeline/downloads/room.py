@@ -1,7 +1,5 @@
 """Room on the disk for what is downloaded and unpacked."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -5,8 +5,6 @@ Out  the root of the corpus, in place: of a local folder nothing is copied; what
      `SIER_DOWNLOADS` (default `.downloads`), which is no output of DVC's, so that it deletes nothing there
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -3,8 +3,6 @@
 `requests` does the talking: DVC needs it anyway, its types are published, and it tells hosts apart in redirects.
 """
 
-from __future__ import annotations
-
 import http.client
 import sys
 from collections.abc import Callable, Iterator, Mapping

@@ -3,8 +3,6 @@
 They are not parameters of a stage: no result depends on them.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,7 +35,7 @@ def engine_from_environment() -> Engine:
     return RayEngine(workers=workers, actors=actors, address=address, gpus=share, part=part)
 
 
-def store_from_environment() -> store.Folder | None:
+def store_from_environment() -> "store.Folder | None":
     """Where `SIER_WORK` wants shards committed: a folder, or the URL of a store; None for the project's own."""
     return _parsed("SIER_WORK", store.open_store)
 

@@ -7,8 +7,6 @@ not what a row becomes, and `shards.FORMAT` stands for the layout of files. So n
 better comment voids days of TTS.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

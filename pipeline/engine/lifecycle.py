@@ -4,8 +4,6 @@ After `kill -9` of `dvc repro` its child would live on, and two runs would write
 DVC started dies with DVC, workers die with their stage, and a lock keeps a second run out.
 """
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os

@@ -3,8 +3,6 @@
 Always `spawn`: a fork after onnxruntime has started its threads deadlocks.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -4,10 +4,9 @@ A part works on the shards whose number leaves the rest i when divided by n, of 
 never publishes: that is left to a run without `SIER_SHARD`, which finds all shards committed.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from pipeline.errors import UserError
 
@@ -22,13 +21,13 @@ class Part:
     index: int
     count: int
 
-    @staticmethod
-    def parse(text: str) -> Part:
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """`i/n` as a part; UserError if it is none."""
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
         if not match or int(match[1]) >= int(match[2]):
             raise UserError(f"{VARIABLE} = {text}: expected i/n with 0 <= i < n, such as 0/8")
-        return Part(int(match[1]), int(match[2]))
+        return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"

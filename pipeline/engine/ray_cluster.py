@@ -5,8 +5,6 @@ description of a worker, of tasks (which shard, where its rows lie) and markers 
 itself, so a driver that is lost loses no finished shard, and Ray may run a shard twice: its bytes are the same.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import signal

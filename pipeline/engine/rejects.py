@@ -1,7 +1,5 @@
 """Tables that every sharded stage has: what a column must be, and rejects with their reasons."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pyarrow as pa

@@ -6,8 +6,6 @@ are joined into `manifest.jsonl`: shard, rows, bytes, sha256, counts per status.
 only.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
@@ -71,7 +69,7 @@ class Marker:
     rejects: File
 
     @staticmethod
-    def from_json(value: object) -> Marker:
+    def from_json(value: object) -> "Marker":
         """The inverse of `dataclasses.asdict`; other keys beside are left out. ValueError if it is no marker."""
         return _MARKER.validate_python(value)
 

@@ -5,8 +5,6 @@ Out  .work/usage/<stage>.json: seconds, and the resident bytes of its largest pr
 Only the report reads it, where it is asked to: no output of a stage depends on it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import resource

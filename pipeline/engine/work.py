@@ -5,8 +5,6 @@ same place of the store that `SIER_WORK` names. The folders of other fingerprint
 until then a change of mind does not cost finished work.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass

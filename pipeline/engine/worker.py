@@ -1,7 +1,5 @@
 """What every engine does with a shard, wherever its processes are: load the model once, work, retry, commit."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

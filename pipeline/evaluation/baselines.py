@@ -7,8 +7,6 @@ Section 5.4 of the paper: whoever uses the teachers that made the labels gets 10
 copy of the surer one of both; a single teacher is right only where it decided or agrees.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

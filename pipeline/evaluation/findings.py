@@ -1,7 +1,5 @@
 """What reports/evaluate.json says of each network, and of answers that need no training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -6,8 +6,6 @@ Out  plain values for a metrics file: shares in [0, 1], kappa in [-1, 1]; None w
 Intervals hold 95 %. Rows count as independent, though some share a tweet or a picture: that makes them a little narrow.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

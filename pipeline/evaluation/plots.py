@@ -7,8 +7,6 @@ accuracy_by_agreement   test accuracy where the teachers agree or not, and by th
 curves                  losses and validation figures by epoch, of the networks that are kept
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any

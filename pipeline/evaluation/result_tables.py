@@ -6,8 +6,6 @@ In   the content of reports/evaluate.json: origin; rows by kind (train, test, ma
 Out  text: CSV holds shares in [0, 1], Markdown accuracies in percent as the paper prints them
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

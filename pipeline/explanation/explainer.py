@@ -4,8 +4,6 @@ In   a row of data/sier, a trained network
 Out  one row of `ROW`: its explanations (one per pair of baselines and method), curves, words, and the PNG if it has one
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

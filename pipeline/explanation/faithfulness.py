@@ -9,8 +9,6 @@ high). What both ends add to an area does not depend on the order, so that order
 orders are controls that know nothing of the network: a random one, and edges of a picture or loudness of speech.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

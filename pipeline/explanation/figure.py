@@ -8,8 +8,6 @@ the attribution is largest and blue where it is least; the words on the ground o
 frames below the percentile are silenced; the tweet. Colours of both maps can be told apart with any colour vision.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ In   a `Sample`, its players and explanation, the words of its speech
 Out  `FigureContent`: all that `pipeline.explanation.figure` draws
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

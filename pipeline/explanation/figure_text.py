@@ -4,8 +4,6 @@ In   any Unicode text, such as tweets; boxes of a width in inches
 Out  text that the font can draw; `Line`s of placed words; artists in a figure whose unit is the inch
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Sequence
 from functools import cache

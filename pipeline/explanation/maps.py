@@ -6,8 +6,6 @@ Out  values on a scale around zero; when each segment begins and ends; outlines 
 Orange speaks for the label, purple against it, and any colour vision tells them apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 

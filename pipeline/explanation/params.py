@@ -1,8 +1,6 @@
 """Section explain of params.yaml."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -42,7 +40,7 @@ class ExplainParams:
         return tuple(zip(self.image_baselines, self.speech_baselines, strict=True))
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ExplainParams:
+    def _fits_together(self) -> Self:
         if len(self.image_baselines) != len(self.speech_baselines):
             raise ValueError("as many image_baselines as speech_baselines")
         if len(set(self.baselines)) < len(self.baselines):

@@ -6,8 +6,6 @@ Out  `Sample`: the network's inputs; `Players`: the parts
 Shared by stage `explain` and its command for any pair, so that both explain in the same way.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -7,8 +7,6 @@ Labels take turns, and with them rows that the network gets right and wrong; wit
 their id. So a larger sample holds a smaller one, and no row is chosen for its looks.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

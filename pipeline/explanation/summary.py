@@ -9,8 +9,6 @@ Rows of a sample come label by label, so that means over all of them weigh label
 test split. Intervals hold 95 %; rows count as independent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ In   a `PairExplanation` and its players
 Out  the columns of `EXPLANATION` that hold its numbers; one record per explained row, pair of baselines and method
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path

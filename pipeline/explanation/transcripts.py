@@ -9,8 +9,6 @@ searched with one thread and without sampling, so that equal recordings give equ
 recording: recognisers invent words in audio with holes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 

@@ -1,7 +1,5 @@
 """How an acquired corpus lies in `data/corpora/<corpus>`; see `pipeline.acquire`, which puts it there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

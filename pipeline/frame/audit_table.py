@@ -1,7 +1,5 @@
 """The table of stage audit: its file, its columns, its reader."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Small files for `dvc metrics` and `dvc plots`: rounded, and without times, so that equal runs give equal bytes."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

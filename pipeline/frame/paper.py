@@ -9,8 +9,6 @@ Fig. 4   (section 5.1) is a picture of a confusion matrix. The text gives none o
          overall one, so there is no figure per class to compare with.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 # B-T4SA as published (Vadicamo et al. 2017); the paper does not say how many of these rows it used for Table 3.

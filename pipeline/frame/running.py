@@ -4,8 +4,6 @@
 `pipeline.engine.parts`); 130 and 143 stopped by Ctrl-C or SIGTERM, after which the same command goes on.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

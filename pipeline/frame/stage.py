@@ -1,7 +1,5 @@
 """What every stage has in common: arguments, parameters, paths, and one run at a time. How it ends: `frame.running`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
@@ -45,7 +43,7 @@ class Paths:
     """Where things lie below the project's folder."""
 
     root: Path
-    store: Folder | None = None  # where unfinished shards lie elsewhere
+    store: "Folder | None" = None  # where unfinished shards lie elsewhere
 
     @property
     def data(self) -> Path:

@@ -4,8 +4,6 @@ One row = one (tweet, image) pair; its `id` is `<tweet id>-<n>`, a string everyw
 Units are in the names. `reject` rows say why an input row has no output row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pyarrow as pa

@@ -9,8 +9,6 @@ agreement           what both teachers say of a row, before the rule (of many ro
 validity            label against B-T4SA's text sentiment, a row per kept row (of many, evenly chosen ones)
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Rows that both teachers scored, and what the teachers say of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

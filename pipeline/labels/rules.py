@@ -3,8 +3,6 @@
 Probabilities are float32 [rows, classes], one array per modality; the two teachers may know different classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Labels that describe a voice or a camera do not go with the sentiment; labels that describe feelings do.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

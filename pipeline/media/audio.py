@@ -3,8 +3,6 @@
 A waveform is float32 [samples], mono, in [-1, 1].
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Annotated

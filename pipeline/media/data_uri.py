@@ -1,7 +1,5 @@
 """Media inside a page, so that it needs no other file."""
 
-from __future__ import annotations
-
 import base64
 
 

@@ -3,8 +3,6 @@
 The header is judged before any pixel is decoded, so that a bomb costs nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import struct

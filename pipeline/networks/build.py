@@ -3,8 +3,6 @@
 Weights arrive after construction, since `transformers` initialises a new model at its end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal

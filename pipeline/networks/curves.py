@@ -5,8 +5,6 @@ training that went on and one that was never stopped leave the same files. The c
 serve: it logs times, which differ from run to run, gives each log entry a step of its own, and begins anew at a resume.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

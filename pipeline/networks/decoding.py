@@ -7,8 +7,6 @@ Pictures are squashed to a square: the paper feeds 128 x 128 pixels, and croppin
 Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,8 +8,6 @@ The protocol is that of section 4.2; validation rows decide when the learning ra
 epoch is kept, so their figures flatter. After a stop the same job goes on from its last whole epoch.
 """
 
-from __future__ import annotations
-
 import json
 import os
 

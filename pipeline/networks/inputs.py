@@ -8,8 +8,6 @@ An epoch then decodes no JPEG and no FLAC, and its memory does not grow with the
 by shard, and goes on from where it was stopped; later calls only open the files.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +68,7 @@ class Inputs:
         """float16 [n, n_mels, n_frames] in [0, 1], mapped from the file."""
         return _mapped(self.folder / MEDIA["spectrogram"])
 
-    def select(self, where: ArrayLike) -> InputRows:
+    def select(self, where: ArrayLike) -> "InputRows":
         """The rows where a mask [n] is true, or those with the given indices, in the given order."""
         chosen = np.asarray(where)
         if chosen.dtype == np.bool_:

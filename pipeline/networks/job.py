@@ -1,7 +1,5 @@
 """What one training of one network on one fold needs to know; imports no torch, so that stages can plan with it."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@
 trains in its own process. It is no parameter: the protocol's batch is divided among the processes.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import signal

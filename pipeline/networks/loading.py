@@ -4,8 +4,6 @@ In   config.json and model.safetensors, as `ParallelNet.save_pretrained` writes 
 Out  the network in evaluation mode, every tensor of it from the file; probabilities float32 [rows, classes]
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import asdict

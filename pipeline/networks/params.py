@@ -3,11 +3,9 @@
 Each network has one stage `train@<name>`, so that a further ablation is a further entry of params.yaml.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
@@ -44,7 +42,7 @@ class BackboneParams:
         return "hub" if self.weights == "hub" else Path(self.weights)
 
     @model_validator(mode="after")
-    def _weights_are_wanted(self) -> BackboneParams:
+    def _weights_are_wanted(self) -> Self:
         if self.weights is not None and not self.pretrained:
             raise ValueError("pretrained: true where weights are given")
         return self

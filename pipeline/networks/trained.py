@@ -4,8 +4,6 @@ In   training.json; out_of_fold.parquet: id, fold, label, p_<label> of the rows 
 Out  `Trained`
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Validation rows choose the epoch that is kept. After a stop a training goes on f
 of its callbacks, to the same weights.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -103,7 +101,7 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
     return epochs
 
 
-def quiet() -> warnings.catch_warnings[None]:
+def quiet() -> "warnings.catch_warnings[None]":
     """Hide what nobody could act on: warnings of a GPU's pinned memory, of schedulers and of the networks' own code."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 

@@ -4,8 +4,6 @@ A stage costs what it takes to start and so much by the unit; both follow from i
 stages that compare all rows is nearly even up to 470,586 rows (`make bench-scale`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

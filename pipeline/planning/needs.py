@@ -1,7 +1,5 @@
 """What a run lacks: files, log-ins, weights, a GPU, free disk."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Measured on noise in the shape of the inputs, with random weights; networks of o
 step is small (see `make bench`) and left out.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext

@@ -4,8 +4,6 @@ Two sizes tell what a stage costs by the row from what it costs to start. The st
 environment; only amounts (rows of the corpora, epochs, folds) are smaller.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os

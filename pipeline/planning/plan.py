@@ -4,8 +4,6 @@ In   a params file; a pilot of its stages, which is kept in `.work/plan`
 Out  values by the keys that `pipeline.planning.show` prints
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ Words are in the `*.md.j2` beside this file and in `pipeline.dataset`; every num
 measured cannot be named: an unknown name in a template is an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import reduce
 from operator import getitem

@@ -4,8 +4,6 @@ In   reports/*.json, data/labels/rule.json, params.yaml, data/sier without its m
 Out  `Facts`; a report that is missing or tells of other rows than data/sier holds is an error
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Large files are uploaded before the commit, each by its sha256: what the Hub has
 that was stopped goes on. The token comes from HF_TOKEN or the Hub's own log-in; no message holds it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,7 +95,7 @@ def upload(
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
 
 
-def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> _Hub:
+def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> "_Hub":
     if not sys.stderr.isatty():
         disable_progress_bars()
     logging.set_verbosity(ERROR)  # its warnings hold addresses that are secret for an hour
@@ -111,7 +109,7 @@ def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> _Hub:
     return hub
 
 
-def _compare(hub: _Hub, kind: Kind, oid: str, sums: Mapping[str, tuple[int, str]]) -> None:
+def _compare(hub: "_Hub", kind: Kind, oid: str, sums: Mapping[str, tuple[int, str]]) -> None:
     """Whether the Hub has what was sent, by the sizes and digests that it tells."""
     listed = hub.ask(
         "list", lambda: list(hub.api.list_repo_tree(hub.repo_id, repo_type=kind, revision=oid, recursive=True))

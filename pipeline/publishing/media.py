@@ -1,7 +1,5 @@
 """Pictures, recordings and texts of given rows, from data/clean and data/speech."""
 
-from __future__ import annotations
-
 import hashlib
 import html
 import re

@@ -1,7 +1,5 @@
 """All files of a repository, card included: of a dataset, or of a network."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

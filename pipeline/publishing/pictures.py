@@ -1,7 +1,5 @@
 """The picture of a dataset card: labels by who decided them, confidence, and labels against the texts' sentiment."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ The rater's name and the ticket of the task stand in the page and come back with
 killed and started again goes on where it was.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from functools import wraps

@@ -1,7 +1,5 @@
 """A file of ratings is begun with a draw of rows, and belongs to these very rows from then on."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

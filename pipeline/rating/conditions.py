@@ -1,7 +1,5 @@
 """The five ways in which people judge a row, and what the paper's people reached in each (section 3.1.1, Table 1)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal

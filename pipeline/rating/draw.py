@@ -1,7 +1,5 @@
 """Which rows people judge: as many of each label, drawn by the seed."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ rows hold partly right answers, and the interval is wider than it need be. Rater
 other people.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,13 +90,13 @@ def interval(accuracy: float, rows: float, level: float = LEVEL) -> tuple[float,
     return low, high
 
 
-def _weights(answered: pd.DataFrame) -> pd.Series[float]:
+def _weights(answered: pd.DataFrame) -> "pd.Series[float]":
     """Of each answer in the mean over raters of their shares; the index is that of `answered`, the sum 1."""
     per_rater = answered.groupby("rater")["rater"].transform("size")
     return 1 / (per_rater.astype(np.float64) * max(1, answered["rater"].nunique()))
 
 
-def _cell(answered: pd.DataFrame, weights: pd.Series[float]) -> Cell | None:
+def _cell(answered: pd.DataFrame, weights: "pd.Series[float]") -> Cell | None:
     if not len(weights):
         return None
     chosen = answered.loc[weights.index]

@@ -4,8 +4,6 @@ Ids of rows, file names and the like come from pages and are looked up, never jo
 a folder of the project's, which is emptied at every start, and hands out no other files.
 """
 
-from __future__ import annotations
-
 import errno
 import hmac
 import ipaddress

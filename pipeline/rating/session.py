@@ -4,13 +4,12 @@ A page sends back the `Ticket` of the task that it shows. So an answer belongs t
 was started anew in between or the rater has two pages open.
 """
 
-from __future__ import annotations
-
 import time
 import unicodedata
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -49,11 +48,11 @@ class Ticket:
         """As the page keeps it."""
         return TypeAdapter(Ticket).dump_json(self).decode()
 
-    @staticmethod
-    def load(text: str) -> Ticket:
+    @classmethod
+    def load(cls, text: str) -> Self:
         """What a page sent; pages are not to be believed, so it may be a RatingError."""
         with suppress(ValueError):
-            ticket = TypeAdapter(Ticket).validate_json(text)
+            ticket = TypeAdapter(cls).validate_json(text)
             if ticket.task.condition in BY_NAME:
                 return ticket
         raise RatingError("This page is out of date; load it again.")

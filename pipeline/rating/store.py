@@ -5,8 +5,6 @@ FULL). Any number of raters, threads and processes may use the file at once. Rec
 skip, times are UTC. Names of people are compared as they are; see `pipeline.rating.session.person`.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing

@@ -4,8 +4,6 @@ What is only seen or only heard comes before what is seen and heard, in a random
 judged picture and voice together would know the answer to either. Nobody judges a row whose text he has read aloud.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 

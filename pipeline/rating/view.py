@@ -4,8 +4,6 @@ Nothing in it tells the label, the row, or what the teachers said; and of what i
 there is no text.
 """
 
-from __future__ import annotations
-
 import html
 import io
 

@@ -6,8 +6,6 @@ Out  `Chart`: SVG text without width and height, and the same numbers as a table
 Series differ by colour, dashes and marks. Text stays text, so that it can be searched, read aloud and enlarged.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Mapping, Sequence

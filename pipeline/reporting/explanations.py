@@ -4,8 +4,6 @@ In   data/explanations/explanations.parquet; the recording of a row
 Out  `Explanation`: a PNG with transparency to lie over the picture, `Stretch`es of the waveform as SVG paths, words
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ In   `Reports`
 Out  charts by name, and `Matrix`es: counts with the share of each row that a cell holds
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ In   data/<stage>/rejects, data/labels (rows that are not kept), data/checkpoint
 Out  `Reason`s in the order of stages, the most frequent first
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,8 +6,6 @@ Out  HTML text: style, script, pictures and recordings inside; nothing is fetche
 Texts of tweets are hostile: every value is escaped by jinja2, and the page's own policy lets no script run but ours.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html

@@ -4,8 +4,6 @@ In   sections of params.yaml, installed packages, manifests in data/
 Out  tables of text; nothing of the machine or of the time, so that equal runs give equal pages
 """
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping

@@ -7,8 +7,6 @@ Which rows: first those that stage explain drew a figure of, then those it expla
 by turns, in a random order that follows from the seed; until `rows` are found or their media fill `MEDIA_CHARACTERS`.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, rep
 Out  `Reports`: nested mappings, and lists of records with numbers where a column holds numbers
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

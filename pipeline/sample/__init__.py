@@ -5,8 +5,6 @@ authored here, pictures are drawn, and utterances are acted by the Piper voice. 
 by constants in `wording`, `dialogues`, `speakers`, `tweets` and `pictures`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 # Imports inside: this package is to stay light to import.

@@ -3,8 +3,6 @@
 One split line per image; ids are strings of 18 digits; see `oddities` for what is wrong with some rows.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import tarfile

@@ -3,8 +3,6 @@
 Colours are RGB tuples of 0-255; positions and sizes are fractions of the picture unless they end in `_px`.
 """
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 

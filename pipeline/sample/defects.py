@@ -1,7 +1,5 @@
 """Damaged and odd image files as the real corpora contain them. Bytes in, bytes out; nothing random."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """Who says what in the sample's IEMOCAP: sessions, dialogues, turns and their emotion codes, before anyone speaks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

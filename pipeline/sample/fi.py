@@ -1,7 +1,5 @@
 """Write the sample's FI: `<root>/<emotion>/<emotion>_NNNN.jpg`, with dead-link placeholders and a broken file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ Wavs are 16 kHz, 16-bit, mono. The real release also holds each annotator's file
 shadow of many files; a reader has to leave both alone, so the sample has them too.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -3,8 +3,6 @@
 Each oddity is a tweet of its own beside the usable ones, so that the number of usable tweets stays what was asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

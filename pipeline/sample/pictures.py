@@ -4,8 +4,6 @@ Scene and look lean towards the class and overlap with others, as far as the con
 tweets' pictures come from the same hand, so that what an image teacher learns on one holds on the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 The darker ones are in `scenes_dark`; both are chosen from by `pictures`.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scenes of anger, disgust, fear and sadness. Each draws on a canvas in the canvas's own look; see `scenes`."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.sample.canvas import Canvas, Rng

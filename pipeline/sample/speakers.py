@@ -7,8 +7,6 @@ throat does, and the voice speaks slower or faster to make up for the changed du
 pitch movement over the utterance, a level, a brightness and the pauses between sentences.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Protocol

@@ -3,8 +3,6 @@
 Nothing here is damaged (see `oddities`), but everything needs cleaning: prefixes, links, entities, emoji, line breaks.
 """
 
-from __future__ import annotations
-
 import html
 import string
 from dataclasses import dataclass, replace

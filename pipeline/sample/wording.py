@@ -4,8 +4,6 @@ The speech teacher learns from acted dialogues and then hears tweets in one neut
 carry over. `SHARED_WORDING` sets how many emotional texts on either side contain one of `phrases.json`.
 """
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from importlib.resources import files

@@ -5,8 +5,6 @@ table of British spellings comes with no package, so "colour" heard as "color" c
 and names that the recogniser writes in another way.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass as plain_dataclass

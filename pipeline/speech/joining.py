@@ -1,7 +1,5 @@
 """Second pass of `synthesize`: a row of speech for each row of clean, unless its speech was not understood."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

@@ -7,8 +7,6 @@ mean word error rate: no padding 0.43, 2 s 0.17, 4 s 0.11, 8 s 0.09, up to 30 s 
 depends on its neighbours.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 

@@ -1,7 +1,5 @@
 """First pass of `synthesize`: the recording of each distinct utterance."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

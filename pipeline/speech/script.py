@@ -4,8 +4,6 @@ A speaker follows from the ids of a row alone, so that no choice depends on sent
 sentiment of the tweet; that is off by default, for what a label then hears is the sentiment.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass

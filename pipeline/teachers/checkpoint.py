@@ -4,8 +4,6 @@ Its figures are of all rows of the corpus, or of those that no temperature was f
 seen them is not known here; the metrics say so.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The teachers' corpora behind one shape: items with a label, and for speech a speaker and a session."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ image   80/5/15, stratified; the teacher that is kept is the one that was measur
 Everywhere a part of the rows (20 % of the speakers, 5 % of the pictures) chooses the epoch and fits the temperature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,8 +9,6 @@ epoch that is kept. After a stop the same fit goes on from its last whole epoch.
 like stay as they are, as their authors fine-tune them.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

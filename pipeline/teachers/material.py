@@ -1,12 +1,10 @@
 """What every kind of teacher is made from, and what its making gives."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +77,7 @@ class MeasuredTeacher:
         truth: Sequence[str],
         probabilities: NDArray[np.float32],
         **further: Any,
-    ) -> MeasuredTeacher:
+    ) -> Self:
         """With the figures of the likeliest class of each held-out row."""
         from models.teachers.evaluation import evaluate  # noqa: PLC0415 - scikit-learn takes a second
 

@@ -1,7 +1,5 @@
 """Sections `train_teacher.<modality>`, one dataclass for each `kind` of teacher, and `score.<modality>`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field

@@ -4,8 +4,6 @@ speech  leave one session out; the teacher that is kept is trained on all sessio
 image   80/5/15, stratified; the teacher that is kept is the one that was measured
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """How stage score asks a teacher: about the items of a modality, after the mean and deviation of each voice."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """What a network says of every item of a corpus, in shards, so that a stop loses little."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -6,8 +6,6 @@ Out  per row: group_id, and status and reason where the row is to be dropped (em
 Memory grows with the corpus, but by 32 bytes of hash and one text a row; no pixels are held.
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Collection

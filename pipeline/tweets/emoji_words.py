@@ -1,7 +1,5 @@
 """Emoji and emoticons to the words a person would say for them, or to nothing."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """First pass of clean: each row by itself, its text prepared for the voice and its picture decoded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow as pa

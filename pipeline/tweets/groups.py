@@ -7,8 +7,6 @@ Near hashes are exact. Similar texts are found by MinHash LSH (Broder 1997; band
 is missed with probability under `_MISS_PROBABILITY`) and confirmed by their exact Jaccard index.
 """
 
-from __future__ import annotations
-
 import functools
 from array import array
 from collections.abc import Iterator, Sequence

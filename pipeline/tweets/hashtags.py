@@ -4,8 +4,6 @@ In   the characters after the `#` of one hashtag (letters, digits, underscores)
 Out  the same characters, in the same case, with spaces where words meet
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from itertools import accumulate, pairwise

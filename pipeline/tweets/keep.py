@@ -1,7 +1,5 @@
 """Third pass of clean: the rows that stay, with their groups."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow.compute as pc

@@ -1,7 +1,5 @@
 """Section `clean` of params.yaml; texts and duplicates have their parameters beside the code that uses them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

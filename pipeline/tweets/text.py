@@ -7,8 +7,6 @@ Out  `spoken_text`: plain words and punctuation, read as a person would read the
 Both go through `_normalised`, which is repeated until nothing changes, so that both are idempotent.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

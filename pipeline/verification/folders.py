@@ -3,8 +3,6 @@
 Shards are read one by one. Of all rows together only what joins need is held, without pictures and recordings.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ Which rows a sample holds is decided by the sha256 of their ids, so that two loo
 smaller folder hold those of a larger one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterator

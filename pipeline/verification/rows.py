@@ -3,8 +3,6 @@
 Labels and joins are worked out anew by other code than that of the stages.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

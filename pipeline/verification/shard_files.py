@@ -3,8 +3,6 @@
 Every byte is read again: sizes, sha256, Parquet, columns, counts. Media are looked at by `media`.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable

@@ -4,8 +4,6 @@ An adapter is one module of this package named after its engine; it offers `load
 project never imports an engine, so an engine's licence and weight stay behind its own extra.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass

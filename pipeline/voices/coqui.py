@@ -6,8 +6,6 @@ for more than a speaker's name is refused. coqui-tts is imported only when this 
 extra `coqui`; models of phonemes need the program espeak-ng besides.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle

@@ -1,7 +1,5 @@
 """A VITS model's files: where they lie, what they lack, and their digest."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable
 from importlib.metadata import version

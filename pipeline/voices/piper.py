@@ -4,8 +4,6 @@ VITS draws noise for prosody and timbre; both noise scales are 0 here, so that a
 piper-tts is GPL-3.0: it is imported only when this voice is asked for, and installed by the extra `piper`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

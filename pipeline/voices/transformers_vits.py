@@ -3,8 +3,6 @@
 Weights are read from safetensors only, and no code of a repository is run. Speakers have numbers for names.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -7,8 +7,6 @@ Durations are found in full precision; the vocoder, which is most of the work, r
 by clip on a CPU, where a batch of clips outgrows the caches and is slower (see benchmarks/synthesis_batched.py).
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from abc import abstractmethod
