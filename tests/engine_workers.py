@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from pipeline.engine.shards import Output, Task
 from pipeline.errors import RetryableError, RowError, UserError
+from tests.patience import HANG_SECONDS
 
 
 def note(log: Path, name: str) -> int:
@@ -34,7 +35,7 @@ def calls(log: Path) -> dict[str, int]:
     return {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(log.glob("*"))}
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = HANG_SECONDS) -> None:
     """Look every 10 ms.
 
     Raises:
@@ -46,7 +47,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> No
         time.sleep(0.01)
 
 
-def until_gone(pids: Iterable[int], seconds: float = 30.0) -> bool:
+def until_gone(pids: Iterable[int], seconds: float = HANG_SECONDS) -> bool:
     """Whether all processes end within `seconds`; looks on only: to wait for them would take them from their parent."""
     deadline = time.monotonic() + seconds
     while alive := [pid for pid in pids if lives(pid)]:

@@ -11,16 +11,15 @@ import importlib
 import json
 import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError, UserError
+from tests import patience
 
 HERE = Path(__file__).resolve().parents[1]
-TIMEOUT_SECONDS = 120
 
 
 def in_little_memory(function: Callable[..., Any], *arguments: object, extra_mib: int) -> Any:
@@ -30,10 +29,7 @@ def in_little_memory(function: Callable[..., Any], *arguments: object, extra_mib
         AssertionError: it raised, was killed, or died of too little memory.
     """
     command = [sys.executable, "-m", "tests.hostile", function.__module__, function.__name__, str(extra_mib)]
-    done = subprocess.run(
-        [*command, *map(str, arguments)], cwd=HERE, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
-        text=True, check=False, timeout=TIMEOUT_SECONDS,
-    )  # fmt: skip
+    done = patience.run([*command, *map(str, arguments)], cwd=HERE, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -19,6 +19,8 @@ from typing import Any
 import psutil
 import yaml
 
+from tests import patience
+
 HERE = Path(__file__).resolve().parents[1]
 
 # Two small networks without pretrained weights, one for each kind of rows.
@@ -50,7 +52,6 @@ TINY: Mapping[str, Any] = {
     "report.rows": 6,
     "models": {"parallelnet": dict(TINY_MODEL), "parallelnet_sentiment": {**TINY_MODEL, "rows": "clean"}},
 }
-TIMEOUT_SECONDS = 600  # of a process; of use where one hangs
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,7 @@ class Project:
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """A finished process; arguments by name are environment variables."""
-        return subprocess.run(
-            command, cwd=self.root, env=self.variables(**more), capture_output=True, text=True, check=False,
-            timeout=TIMEOUT_SECONDS,
-        )  # fmt: skip
+        return patience.run(command, cwd=self.root, env=self.variables(**more))
 
     def stage(self, name: str, **more: str) -> subprocess.CompletedProcess[str]:
         """`clean`, or `acquire@fi`, without DVC."""

@@ -19,7 +19,9 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="the browser 
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
 
-expect.set_options(timeout=30_000)  # a machine may be busy; what is there is found at once
+from tests.patience import HANG_SECONDS  # noqa: E402
+
+expect.set_options(timeout=1000 * HANG_SECONDS)  # what is there is found at once
 
 CHROMIUM = os.environ.get("SIER_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # As root and without a screen; no look-ups or updates of the browser's own.

@@ -20,6 +20,7 @@ pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, accessibility_faults, faults, screenshot
 from tests.builders_sier import write_sier
+from tests.patience import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "correct horse battery"
@@ -59,10 +60,10 @@ class Server:
     def stop(self, how: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(timeout=30)
+        return self.process.wait(HANG_SECONDS)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(self.root / "ratings.sqlite", timeout=30)) as connection:
+        with closing(sqlite3.connect(self.root / "ratings.sqlite", timeout=HANG_SECONDS)) as connection:
             return list(connection.execute(query))
 
 
@@ -269,12 +270,12 @@ def look(page: Page, name: str, size: dict[str, int]) -> None:
 def test_others_get_in_with_the_secret_only(make_server: MakeServer, new_page: NewPage) -> None:
     server = make_server("--host", "0.0.0.0", SIER_RATE_SECRET=SECRET)
     for path in ("config", "gradio_api/info", "gradio_api/file=x", "gradio_api/queue/data?session_hash=x"):
-        assert requests.get(server.address + path, timeout=10).status_code == 401, path
+        assert requests.get(server.address + path, timeout=HANG_SECONDS).status_code == 401, path
     sent = {"files": ("a.wav", b"RIFF", "audio/wav")}
-    assert requests.post(server.address + "gradio_api/upload", files=sent, timeout=10).status_code == 401
+    assert requests.post(server.address + "gradio_api/upload", files=sent, timeout=HANG_SECONDS).status_code == 401
     joined = {"data": ["eve", "", ""], "fn_index": 1, "session_hash": "x"}
-    assert requests.post(server.address + "gradio_api/queue/join", json=joined, timeout=10).status_code == 401
-    wrong = requests.post(server.address + "login", data={"username": "ada", "password": "guess"}, timeout=10)
+    assert requests.post(server.address + "gradio_api/queue/join", json=joined, timeout=HANG_SECONDS).status_code == 401
+    wrong = requests.post(server.address + "login", data={"username": "ada", "password": "guess"}, timeout=HANG_SECONDS)
     assert wrong.status_code == 400
     page = new_page()
     page.goto(server.address)
@@ -294,12 +295,12 @@ def test_no_file_is_handed_out_and_no_large_one_taken(make_server: MakeServer) -
         for prefix in ("gradio_api/file=", "file=", "static/", "assets/", "gradio_api/file/"):
             asked = requests.Request("GET", server.address).prepare()
             asked.url = f"{server.address}{prefix}{name}"  # as it stands, with its dots
-            got = requests.Session().send(asked, timeout=10)
+            got = requests.Session().send(asked, timeout=HANG_SECONDS)
             assert got.status_code in {400, 403, 404, 405}, (asked.url, got.status_code)
     large = {"files": ("a.wav", b"\0" * (33 * 2**20), "audio/wav")}
-    assert requests.post(server.address + "gradio_api/upload", files=large, timeout=60).status_code == 413
+    assert requests.post(server.address + "gradio_api/upload", files=large, timeout=HANG_SECONDS).status_code == 413
     assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
-    elsewhere = requests.get(server.address, headers={"Host": "evil.example"}, timeout=10)
+    elsewhere = requests.get(server.address, headers={"Host": "evil.example"}, timeout=HANG_SECONDS)
     assert elsewhere.status_code == 400
-    got = requests.get(server.address, timeout=10)
+    got = requests.get(server.address, timeout=HANG_SECONDS)
     assert "connect-src 'self'" in got.headers["content-security-policy"]

@@ -16,11 +16,10 @@ import yaml
 
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
-from tests import failpoints
+from tests import failpoints, patience
 
 SHARDS = 6
 STAGES = ("numbers", "doubles")
-TIMEOUT_SECONDS = 120
 
 
 def stage(name: str = "numbers") -> tuple[str, ...]:
@@ -48,10 +47,7 @@ class Scene:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A finished process: the stage `numbers` unless told."""
-        return subprocess.run(
-            command or stage(), cwd=self.root, env=self.variables(environment), capture_output=True, text=True,
-            check=False, timeout=TIMEOUT_SECONDS,
-        )  # fmt: skip
+        return patience.run(command or stage(), cwd=self.root, env=self.variables(environment))
 
     @contextmanager
     def running(self, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:

@@ -13,6 +13,7 @@ import yaml
 
 from tests.engine_workers import until, until_gone
 from tests.faults.scene import Scene, session
+from tests.patience import finish
 
 Record = Callable[[str, str, str], None]
 
@@ -50,7 +51,7 @@ def kill_a_worker(scene: Scene, chosen: random.Random, seconds: float) -> str:
         if found:
             chosen.choice(found).kill()
         when = progress(scene)
-        _, err = process.communicate(timeout=60)
+        _, err = finish(process)
         assert (process.returncode, err) == (0, "")
         return when if found else "no worker was running"
 
@@ -159,7 +160,6 @@ def test_a_repro_killed_at_some_moment_goes_on(tmp_path: Path, undisturbed_both:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(1200)
 def test_repros_killed_at_random_moments(tmp_path: Path, undisturbed_both: Mapping[str, str], record: Record) -> None:
     chosen = random.Random(5)
     peaceful = dvc_scene(tmp_path / "peaceful")

@@ -15,7 +15,7 @@ from tests.project import Project, family, new_project
 
 Record = Callable[[str, str, str], None]
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.faults
 
 OUTPUTS = ("data", "reports")
 REPRO = ("python", "-m", "dvc", "repro", "clean")

@@ -15,6 +15,7 @@ import pytest
 from tests.engine_workers import calls, until, until_gone
 from tests.faults.scene import SHARDS, Scene, session, told
 from tests.faults.test_kills import PAUSE_SECONDS, REPRO, dvc_scene, finish_under_dvc
+from tests.patience import finish
 
 Record = Callable[[str, str, str], None]
 
@@ -31,7 +32,7 @@ def stop_twice(scene: Scene, workers: str, after: float, between: float) -> None
         time.sleep(between)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = finish(process)
         assert (process.returncode, out, told(err)) == (130, "", STOPPED)
         assert until_gone(member.pid for member in members)
 
@@ -61,7 +62,7 @@ def test_runs_at_once_do_each_shard_once(tmp_path: Path, undisturbed: Mapping[st
     scene = Scene(tmp_path, 0.02)
     with ExitStack() as stack:
         processes = [stack.enter_context(scene.running()) for _ in range(3)]
-        ends = [process.communicate(timeout=60) for process in processes]
+        ends = [finish(process) for process in processes]
         assert [(process.returncode, err) for process, (_, err) in zip(processes, ends, strict=True)] == [(0, "")] * 3
     assert scene.outputs() == undisturbed
     assert calls(scene.root / "log") == {
@@ -78,7 +79,7 @@ def test_repros_at_once_do_each_shard_once(tmp_path: Path, undisturbed_both: Map
     with ExitStack() as stack:
         processes = [stack.enter_context(scene.running(*REPRO)) for _ in range(2)]
         for process in processes:
-            process.communicate(timeout=120)
+            finish(process)
     finish_under_dvc(scene, undisturbed_both, None)
     assert calls(scene.root / "log")["count-0"] == 1
     record("two runs at once", "dvc repro", "each shard done once")

@@ -17,13 +17,8 @@ LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that several test processes end together.
-
-    The first test of a file waits for a whole build, which takes minutes where others use the machine too.
-    """
+    """The longest files first, so that several test processes end together."""
     ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    for item in ours:
-        item.add_marker(pytest.mark.timeout(900))
     ours.sort(key=lambda item: LONGEST_FIRST.index(item.path.name) if item.path.name in LONGEST_FIRST else len(items))
     items[:] = [*ours, *(item for item in items if item not in set(ours))]
 

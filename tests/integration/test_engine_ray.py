@@ -27,6 +27,7 @@ from pipeline.engine.work import Work, run_shards
 from pipeline.errors import RowError, UserError
 from tests.engine_workers import Squares, Waiting, calls, failing, tasks, unloadable, until, until_gone
 from tests.orders import Reordered
+from tests.patience import HANG_SECONDS, finish
 from tests.project import Project
 from tests.slow_stage import PARAMS
 
@@ -268,11 +269,11 @@ def test_a_lost_driver_takes_its_actors_with_it_and_the_next_run_goes_on(
         "the slow shards",
     )
     driver.send_signal(told)
-    assert (driver.wait(timeout=60), driver.communicate()) == (code, ("", says))
+    assert (driver.wait(HANG_SECONDS), driver.communicate()) == (code, ("", says))
     assert until_gone(loaders(log))
     (tmp_path / "release").touch()
     again = start()
-    out, err = again.communicate(timeout=120)
+    out, err = finish(again)
     assert (again.returncode, out, err) == (0, DONE, "slow: 2 of 6 shards were finished by an earlier run\n")
     assert runs(log) == [1] * SHARDS
     markers = shards.read_manifest(tmp_path / "data" / "slow", "slow_stage")

@@ -21,6 +21,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import RetryableError, UserError
+from tests import patience
 from tests.engine_workers import Squares, calls, tasks, unloadable, until
 from tests.project import Project
 from tests.slow_stage import PARAMS
@@ -172,7 +173,7 @@ def test_a_killed_stage_goes_on_from_the_store(credentials: dict[str, str], tmp_
         stage.communicate()
     (tmp_path / "release").touch()
     with run() as stage:
-        out, err = stage.communicate(timeout=60)
+        out, err = patience.finish(stage)
     assert (stage.returncode, out) == (0, "slow_stage: 30 rows in, 25 out, 5 rejected (multiple_of_seven 5)\n")
     assert err == "slow: 2 of 6 shards were finished by an earlier run\n"
     assert shard_calls(log)[:2] == [1, 1]

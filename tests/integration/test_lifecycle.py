@@ -16,6 +16,7 @@ import pytest
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from tests.engine_workers import calls, until, until_gone
+from tests.patience import HANG_SECONDS, finish
 from tests.slow_stage import PARAMS
 
 COMMAND = (sys.executable, "-m", "tests.slow_stage")
@@ -75,7 +76,7 @@ class Folder:
         before = self.runs()
         (self.root / "release").touch()
         again = self.start()
-        out, err = again.communicate(timeout=60)
+        out, err = finish(again)
         assert (again.returncode, out) == (0, DONE)
         assert err == f"slow: {len(already)} of 6 shards were finished by an earlier run\n" if already else err == ""
         assert self.runs() == {index: before[index] + (index not in already) for index in range(SHARDS)}
@@ -110,7 +111,7 @@ def test_a_stage_told_to_stop_ends_its_workers_and_can_go_on(folder: Folder, tol
     stage = folder.start()
     folder.until_slow()
     stage.send_signal(told)
-    out, err = stage.communicate(timeout=30)
+    out, err = finish(stage)
     assert (stage.returncode, out, err) == (code, "", STOPPED)
     assert until_gone(folder.workers())
     assert folder.committed() == [0, 1]
@@ -122,7 +123,7 @@ def test_ctrl_c_reaches_the_whole_group_and_is_told_once(folder: Folder) -> None
     stage = folder.start()
     folder.until_slow()
     os.killpg(stage.pid, signal.SIGINT)
-    out, err = stage.communicate(timeout=30)
+    out, err = finish(stage)
     assert (stage.returncode, out, err) == (130, "", STOPPED)
     assert until_gone(folder.workers())
 
@@ -133,7 +134,7 @@ def test_sigterm_that_comes_again_and_again_is_told_once(folder: Folder) -> None
     while stage.poll() is None:
         stage.send_signal(signal.SIGTERM)
         time.sleep(0.002)
-    out, err = stage.communicate(timeout=30)
+    out, err = finish(stage)
     assert (stage.returncode, out, err) == (143, "", STOPPED)
     assert until_gone(folder.workers())
     folder.resume(0, 1)
@@ -143,7 +144,7 @@ def test_a_stage_with_one_worker_stops_within_a_shard(folder: Folder) -> None:
     stage = folder.start(SIER_WORKERS="1")
     until(lambda: SLOW in folder.begun(), "the slow shard")
     stage.send_signal(signal.SIGTERM)
-    out, err = stage.communicate(timeout=30)
+    out, err = finish(stage)
     assert (stage.returncode, out, err) == (143, "", STOPPED)
     folder.resume(0, 1)
 
@@ -152,7 +153,7 @@ def test_workers_of_a_killed_stage_die_with_it(folder: Folder) -> None:
     stage = folder.start()
     folder.until_slow()
     stage.kill()
-    stage.wait(timeout=30)
+    stage.wait(HANG_SECONDS)
     assert until_gone(folder.workers())
     folder.resume(0, 1)
 
@@ -164,7 +165,7 @@ def test_a_killed_worker_is_replaced(folder: Folder) -> None:
     os.kill(victim, signal.SIGKILL)
     until(lambda: len(folder.workers()) == 4, "a new pool")
     (folder.root / "release").touch()
-    out, err = stage.communicate(timeout=60)
+    out, err = finish(stage)
     assert (stage.returncode, out, err) == (0, DONE, "")
     assert folder.runs() == dict.fromkeys(range(SHARDS), 1)
 
@@ -219,7 +220,7 @@ def test_a_second_run_names_the_first_one_when_it_has_waited_long_enough(folder:
     first = folder.start()
     folder.until_slow()
     second = folder.start(TEST_LOCK_WAIT_SECONDS="0.2")
-    out, err = second.communicate(timeout=60)
+    out, err = finish(second)
     assert (second.returncode, out) == (1, "")
     assert err == (
         "slow_stage: error: .work/slow_stage.lock is held by another run "
@@ -227,7 +228,7 @@ def test_a_second_run_names_the_first_one_when_it_has_waited_long_enough(folder:
     )
     assert first.poll() is None
     (folder.root / "release").touch()
-    assert first.communicate(timeout=60) == (DONE, "")
+    assert finish(first) == (DONE, "")
     assert first.returncode == 0
 
 
@@ -238,8 +239,8 @@ def test_a_second_run_that_waits_finds_the_work_done(folder: Folder) -> None:
     until(lambda: (folder.root / ".work" / "slow_stage.lock").stat().st_size > 0, "the lock")
     until(lambda: holds_open(second.pid, folder.root / ".work" / "slow_stage.lock"), "the second run to wait")
     (folder.root / "release").touch()
-    assert first.communicate(timeout=60) == (DONE, "")
-    assert second.communicate(timeout=60) == (DONE, "")
+    assert finish(first) == (DONE, "")
+    assert finish(second) == (DONE, "")
     assert (first.returncode, second.returncode) == (0, 0)
     assert folder.runs() == dict.fromkeys(range(SHARDS), 1)
 
@@ -248,11 +249,11 @@ def test_the_lock_of_a_killed_run_holds_nobody_up(folder: Folder) -> None:
     first = folder.start()
     folder.until_slow()
     first.kill()
-    first.wait(timeout=30)
+    first.wait(HANG_SECONDS)
     assert folder.holder() == first.pid
     (folder.root / "release").touch()
     second = folder.start(TEST_LOCK_WAIT_SECONDS="10")
-    assert second.communicate(timeout=60)[0] == DONE
+    assert finish(second)[0] == DONE
 
 
 def holds_open(pid: int, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Killed with signal 9 in the middle of `synthesize`: the next run goes on, and its result cannot be told apart."""
+"""What is finished is not done again: after signal 9 in the middle of `synthesize`, and where nothing is left to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from tests.engine_workers import until
-from tests.project import TIMEOUT_SECONDS, Project, family
+from tests.patience import HANG_SECONDS
+from tests.project import Project, family
 
 OUTPUTS = ("data/speech", "reports/synthesize.json")
 
@@ -38,11 +39,11 @@ def identities(markers: list[Path]) -> dict[Path, tuple[int, int]]:
 def kill_after_two_shards(project: Project, *command: str) -> tuple[dict[Path, tuple[int, int]], list[psutil.Process]]:
     """Start `command`, kill its process alone; returns the shards that were finished, and its orphans."""
     with project.running(*command) as process:
-        until(lambda: len(finished(project)) >= 2 or process.poll() is not None, "two finished shards", TIMEOUT_SECONDS)
+        until(lambda: len(finished(project)) >= 2 or process.poll() is not None, "two finished shards")
         orphans = family(process)
         process.kill()
         process.wait()
-        until(lambda: not any(alive(orphan) for orphan in orphans), "orphans to end", seconds=10)
+        until(lambda: not any(alive(orphan) for orphan in orphans), "orphans to end")
         total = len((project.root / "data" / "clean" / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
         markers = finished(project)
         assert 2 <= len(markers) < total, "killed too late to leave work undone"
@@ -60,11 +61,11 @@ def test_a_stage_killed_and_then_told_to_stop_goes_on_where_it_was(tiny_build: P
     assert orphans, "no worker was running"
     with unspoken.running(*command) as process:
         more = len(killed) // 2 + 1
-        until(lambda: len(finished(unspoken)) >= more or process.poll() is not None, "a shard more", TIMEOUT_SECONDS)
+        until(lambda: len(finished(unspoken)) >= more or process.poll() is not None, "a shard more")
         orphans = family(process)
         process.terminate()
-        assert process.wait(timeout=20) == 143
-        until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end", seconds=10)
+        assert process.wait(HANG_SECONDS) == 143
+        until(lambda: not any(alive(orphan) for orphan in orphans), "workers to end")
     done = identities(finished(unspoken))
     assert done.items() > killed.items()
     again = unspoken.run(*command)
@@ -85,3 +86,15 @@ def test_a_killed_repro_takes_its_stage_with_it_and_the_next_one_completes(
     assert identities(list(dict.fromkeys(file.with_suffix(".json") for file in done))) == done
     assert unspoken.digests("data", "reports") == tiny_build.digests("data", "reports")
     assert unspoken.lock() == tiny_build.lock()
+
+
+def test_clean_whose_shards_are_all_committed_reads_no_picture(tiny_build: Project, tiny_copy: Project) -> None:
+    outputs = ("data/clean", "reports/clean.json")
+    (tar,) = (tiny_copy.root / "data" / "corpora" / "b_t4sa").rglob("*.tar")
+    tar.chmod(0o644)
+    tar.write_bytes(b"")
+    done = tiny_copy.stage("clean")
+    assert done.returncode == 0, done.stderr
+    assert tiny_copy.digests(*outputs) == tiny_build.digests(*outputs)
+    shutil.rmtree(tiny_copy.root / ".work" / "clean")  # so the pictures were needed, had nothing been committed
+    assert tiny_copy.stage("clean").returncode == 1

@@ -18,6 +18,7 @@ from pipeline.commands.command import COMMANDS, main
 from pipeline.engine import lifecycle
 from pipeline.errors import RetryableError, UserError
 from pipeline.frame.running import exit_code, printable, say
+from tests.patience import finish
 
 PROJECT = Path(__file__).resolve().parents[3]
 each_command = pytest.mark.parametrize("name", COMMANDS)
@@ -161,7 +162,7 @@ def test_a_stop_by_signal_is_one_line(name: str, number: signal.Signals, code: i
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    _, messages = process.communicate(timeout=60)
+    _, messages = finish(process)
     assert process.returncode == code
     assert messages == f"{name}: error: stopped; run the same command to go on\n"
 

@@ -27,6 +27,7 @@ from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.frame.params import read_params, section
 from pipeline.frame.stage import BaseParams, Context, Paths, Report
+from tests import patience
 from tests.builders import build_fi, build_iemocap
 from tests.builders_pictures import jpeg
 from tests.http_server import Fault, WebServer, serve
@@ -53,10 +54,7 @@ class Place:
         return {**kept, "PYTHONPATH": str(PROJECT), "NO_PROXY": "*", "SIER_WORKERS": "1", **more}
 
     def acquire(self, corpus: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(corpus), cwd=self.root, env=self.environment(environment), capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
+        return patience.run(self.command(corpus), cwd=self.root, env=self.environment(environment))
 
     def run(self, corpus: str) -> Report:
         """The same within this process, which is quicker."""

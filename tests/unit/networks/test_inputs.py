@@ -24,6 +24,7 @@ from pipeline.networks import decoding, inputs
 from pipeline.networks.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier
 from tests.orders import Reordered
+from tests.patience import finish
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -107,7 +108,7 @@ def test_after_a_kill_between_two_parts_only_the_missing_ones_are_decoded(
 ) -> None:
     write_sier(tmp_path)
     with open_elsewhere(tmp_path, kill_at=2) as process:
-        output, _ = process.communicate(timeout=120)
+        output, _ = finish(process)
     assert (process.returncode, output.split("\n")) == (-signal.SIGKILL, ["part 0", "part 1", ""])
     found = open_inputs("sier_train", INPUTS, context_at(tmp_path))
     assert decoded == [2, 3]
@@ -120,7 +121,7 @@ def test_after_a_kill_between_two_parts_only_the_missing_ones_are_decoded(
 def test_two_processes_at_once_decode_each_part_once(tmp_path: Path) -> None:
     write_sier(tmp_path)
     with open_elsewhere(tmp_path, processes=2) as one, open_elsewhere(tmp_path, processes=2) as other:
-        outputs = [process.communicate(timeout=120)[0].splitlines() for process in (one, other)]
+        outputs = [finish(process)[0].splitlines() for process in (one, other)]
     assert (one.returncode, other.returncode) == (0, 0)
     assert sorted(outputs[0] + outputs[1]) == ["12 rows", "12 rows", "part 0", "part 1", "part 2", "part 3"]
 
