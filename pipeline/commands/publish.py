@@ -23,11 +23,12 @@ from pipeline.engine import lifecycle
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.running import say
-from pipeline.frame.stage import BaseParams, Paths
+from pipeline.frame.stage import Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
 from pipeline.publishing.columns import MODES
-from pipeline.verification.folders import STAGES, Verification
+from pipeline.verification.folders import STAGES
+from pipeline.verification.project import look_at
 
 if TYPE_CHECKING:
     from pipeline.publishing.hub import Kind, Receipt
@@ -99,9 +100,8 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
 
 def _verify(paths: Paths) -> None:
     """Raises UserError, which names the first fault, if something is not as it should be."""
-    labels = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams).labels
     names = [name for name in STAGES if (paths.data / name).is_dir()]
-    faults = list(Verification(paths, labels, names, "sample").faults())
+    faults = look_at(paths, names, "sample", whole=True).faults
     if faults:
         raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: sier verify")
 

@@ -6,10 +6,12 @@
 
 Checked are, in data/{clean,speech,scores/*,labels,sier}: size and sha256 of every file, Parquet and columns, counts,
 reasons of rejects, pictures and recordings, ids, joins between stages, probabilities, labels (worked out anew from the
-scores), the dataset's values, and that no group is torn between splits or folds. A fault hides no other: what is whole
-is looked at, and joins say nothing of rows that may have stood in a damaged shard. A line per fault on stdout; nothing
-is changed. With --repair damaged shards are removed, so that `dvc repro` makes just those anew. Exit code 1 if there is
-a fault, 0 if there is none.
+scores), the dataset's values, and that no group is torn between splits or folds. Where no folder is named, also all
+other outputs: their bytes against dvc.lock, networks against what training noted, the rows that they held out, their
+predictions (some worked out anew), the sums of explanations, the rows that card and report count. A fault hides no
+other: what is whole is looked at, and joins say nothing of rows that may have stood in a damaged shard. A line per
+fault on stdout; nothing is changed. With --repair damaged files are removed, so that `dvc repro` makes just those anew.
+Exit code 1 if there is a fault, 0 if there is none.
 """
 
 import argparse
@@ -20,10 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.running import say
-from pipeline.frame.stage import BaseParams, Paths
-from pipeline.verification.folders import STAGES, Verification
+from pipeline.frame.stage import Paths
+from pipeline.verification.folders import STAGES
+from pipeline.verification.project import look_at, stages_of_outputs
 from pipeline.verification.repair import repair
 from pipeline.verification.shard_files import Fault
 
@@ -41,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verify; returns 1 if there is a fault."""
     paths = Paths(Path())
-    base = section(read_params(paths.root / PARAMS_FILE), "base", BaseParams)
     names = _chosen(options.folders, paths.data)
-    verification = Verification(paths, base.labels, names, options.media)
-    faults = list(verification.faults())
-    done = list(repair(faults, paths, STAGES)) if options.repair else []
-    looked = f"{verification.shards} shards with {verification.rows} rows in {', '.join(names)}"
+    look = look_at(paths, names, options.media, whole=not options.folders)
+    faults = look.faults
+    done = list(repair(faults, paths, stages_of_outputs(paths))) if options.repair else []
+    looked = f"{look.shards} shards with {look.rows} rows in {', '.join(names)}"
+    if not options.folders:
+        looked += f", and {look.others} other outputs" if look.others else "; no dvc.lock to compare other outputs with"
     if options.json:
         _print_json(faults, done, looked)
     else:

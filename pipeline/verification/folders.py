@@ -73,6 +73,13 @@ class Verification:
                 yield from self._look(name, checked)
         yield from self._joins()
 
+    def dataset(self) -> pd.DataFrame | None:
+        """id, split, fold and label (by name) of data/sier, once `faults` has read it whole."""
+        if "sier" not in self._whole:
+            return None
+        rows = self._frames["sier"][["id", "split", "fold", "label"]]
+        return rows.assign(label=rows["label"].map(dict(enumerate(self.labels))))
+
     def _schema(self, name: str) -> pa.Schema | None:
         fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.LABELS}
         if name in fixed:

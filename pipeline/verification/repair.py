@@ -8,7 +8,6 @@ that was made wrong is removed where its bytes are those that verify has read; o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -24,11 +23,15 @@ if TYPE_CHECKING:
     from pipeline.frame.stage import Paths
 
 
-def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[str, str]) -> Iterator[str]:
-    """Remove what is damaged; yields what was done, a line each. `stages`: folder of data/ -> stage in dvc.yaml."""
+def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[Path, str]) -> Iterator[str]:
+    """Remove what is damaged; yields what was done, a line each. `stages`: output -> stage in dvc.yaml."""
     rerun: set[str] = set()
-    for name, stage in stages.items():
-        folder = paths.data / name
+    for folder, stage in stages.items():
+        if folder.is_file() and any(fault.where == folder and fault.file for fault in faults):
+            folder.unlink()
+            yield f"removed {folder}"
+            rerun.add(stage)
+            continue
         damaged = sorted({fault.file for fault in faults if fault.file and fault.where.is_relative_to(folder)})
         if not damaged:
             continue
@@ -54,7 +57,7 @@ def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[str, str]) -> 
             "was made, and if they stay the code that made it is at fault"
         )
     if rerun:
-        yield f"run: dvc repro (it makes the removed shards of {', '.join(sorted(rerun))} anew)"
+        yield f"run: dvc repro (it makes what was removed of {', '.join(sorted(rerun))} anew)"
 
 
 def _damaged_in(work: Path, wrong: Container[str]) -> Iterator[Path]:
@@ -99,9 +102,4 @@ def _key(name: str, sha256: str) -> str:
 
 def _is_wrong(path: Path, md5: str, read: Path) -> bool:
     """Whether a cached file is damaged, or holds the bytes of a file that was found wrong."""
-    return path.is_file() and (_md5_of(path) != md5 or (read.is_file() and _md5_of(read) == md5))
-
-
-def _md5_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return path.is_file() and (files.md5_of(path) != md5 or (read.is_file() and files.md5_of(read) == md5))

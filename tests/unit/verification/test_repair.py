@@ -46,7 +46,7 @@ def fault(paths: Paths, file: str) -> Fault:
 
 @pytest.mark.parametrize("file", ["part-00001.parquet", "rejects/part-00001.parquet"])
 def test_a_shard_that_was_made_wrong_is_made_anew_and_no_other(paths: Paths, file: str) -> None:
-    done = list(repair([fault(paths, file)], paths, {"clean": "clean"}))
+    done = list(repair([fault(paths, file)], paths, {paths.data / "clean": "clean"}))
     assert left(paths) == [0, 2, 3]
     assert not (paths.data / "clean" / shards.MANIFEST).exists()
     assert done[0] == f"removed data/clean/{file}"
@@ -57,14 +57,14 @@ def test_a_whole_shard_in_work_outlives_the_damage_of_its_published_copy(paths: 
     part = paths.data / "clean" / "part-00001.parquet"
     part.unlink()
     part.write_bytes(b"torn")
-    list(repair([fault(paths, part.name)], paths, {"clean": "clean"}))
+    list(repair([fault(paths, part.name)], paths, {paths.data / "clean": "clean"}))
     assert left(paths) == [0, 1, 2, 3]
     assert not part.exists()
 
 
 def test_faults_of_no_file_are_told_and_change_nothing(paths: Paths) -> None:
     before = sorted(paths.data.rglob("*"))
-    (line,) = repair([Fault(paths.data / "clean", "join", "rows are lost")], paths, {"clean": "clean"})
+    (line,) = repair([Fault(paths.data / "clean", "join", "rows are lost")], paths, {paths.data / "clean": "clean"})
     assert line.startswith("1 faults lie in no single file and were left; dvc repro brings back")
     assert sorted(paths.data.rglob("*")) == before
     assert left(paths) == [0, 1, 2, 3]
