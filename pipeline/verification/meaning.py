@@ -165,8 +165,7 @@ def check_counts(paths: Paths, sier: pd.DataFrame) -> Iterator[Fault]:
     card, report = paths.data / "sier" / "README.md", paths.reports / "assemble.json"
     for path, read in ((card, _rows_of_card), (report, _rows_of_report)):
         if not path.is_file():
-            yield Fault(path, "counts", "missing; run: dvc repro assemble")
-            continue
+            continue  # not built, or told by the check of files
         try:
             told = read(path)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, yaml.YAMLError):

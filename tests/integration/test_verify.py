@@ -20,6 +20,7 @@ import pytest
 from pipeline.commands.command import run_command
 from pipeline.engine import shards
 from pipeline.verification.folders import STAGES
+from tests.damage import Damage, empty, flip_bit
 from tests.project import Project
 
 Change = Callable[[pa.Table], pa.Table]
@@ -98,18 +99,12 @@ def test_a_whole_build_has_no_faults(built: Project, verify: Verify) -> None:
     assert summary.endswith("in clean, speech, scores/speech, scores/image, labels, sier: no faults")
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize(
     ("name", "damage", "kind", "said"),
     [
-        ("clean/part-00001.parquet", flip, "sha256", "manifest.jsonl says"),
-        ("scores/image/rejects/part-00000.parquet", flip, "sha256", "manifest.jsonl says"),
-        ("sier/data/train-00000-of-", flip, "sha256", "manifest.jsonl says"),
+        ("clean/part-00001.parquet", flip_bit, "sha256", "manifest.jsonl says"),
+        ("scores/image/rejects/part-00000.parquet", flip_bit, "sha256", "manifest.jsonl says"),
+        ("sier/data/train-00000-of-", flip_bit, "sha256", "manifest.jsonl says"),
         ("speech/part-00000.parquet", lambda path: os.truncate(path, 100), "size", "100 bytes, manifest.jsonl says"),
         ("labels/part-00000.parquet", Path.unlink, "missing", "missing, manifest.jsonl lists it"),
         ("labels/rule.json", lambda path: os.truncate(path, 20), "rule", "missing or damaged"),
@@ -238,7 +233,7 @@ def test_rejects_need_reasons_and_counts(built: Project, verify: Verify) -> None
 
 
 def test_a_fault_does_not_hide_those_of_other_folders_and_json_lists_all(built: Project, verify: Verify) -> None:
-    flip(built.root / "data" / "clean" / "part-00000.parquet")
+    flip_bit(built.root / "data" / "clean" / "part-00000.parquet")
     rewrite(built, "scores/image", put("p_anger", 7.0))
     _, lines, _ = verify(built, "--json")
     found = json.loads("\n".join(lines))
@@ -247,7 +242,7 @@ def test_a_fault_does_not_hide_those_of_other_folders_and_json_lists_all(built: 
 
 
 def test_only_the_folders_asked_for_are_looked_at(built: Project, verify: Verify) -> None:
-    flip(built.root / "data" / "clean" / "part-00000.parquet")
+    flip_bit(built.root / "data" / "clean" / "part-00000.parquet")
     code, lines, summary = verify(built, "data/speech", "data/labels")
     assert (code, lines) == (0, [])
     assert "in speech, labels: no faults" in summary
@@ -257,7 +252,7 @@ def test_a_damaged_shard_hides_no_fault_of_another_and_makes_none_up(built: Proj
     rewrite(built, "clean", put("tweet_id", "1"), shard=1)
     rewrite(built, "sier", put("text", "other words"))
     for name in ("clean/part-00000.parquet", "scores/image/part-00000.parquet", "speech/part-00000.parquet"):
-        flip(built.root / "data" / name)
+        flip_bit(built.root / "data" / name)
     _, lines, summary = verify(built)
     assert "faults (sha256 3, ids 1" in summary
     assert sum("manifest.jsonl says" in line for line in lines) == 3
@@ -292,7 +287,7 @@ def test_repair_lets_dvc_make_the_damaged_shard_again_and_no_other(tiny_copy: Pr
     for path in copies:
         times = path.stat().st_atime_ns, path.stat().st_mtime_ns
         path.chmod(0o644)
-        flip(path)
+        flip_bit(path)
         os.utime(path, ns=times)
 
     code, lines, _ = verify(tiny_copy, "--repair")
@@ -310,3 +305,105 @@ def test_repair_lets_dvc_make_the_damaged_shard_again_and_no_other(tiny_copy: Pr
     assert "Stage 'synthesize' didn't change, skipping" in said.stdout
     assert tiny_copy.digests("data/clean", "data/speech", "data/sier") == before
     assert verify(tiny_copy)[0] == 0
+
+
+def test_a_whole_project_has_no_faults(tiny_build: Project, verify: Verify) -> None:
+    code, lines, summary = verify(tiny_build)
+    assert (code, lines) == (0, [])
+    named = len({out["path"] for stage in tiny_build.lock()["stages"].values() for out in stage["outs"]})
+    assert summary.endswith(f", and {named - len(STAGES)} other outputs: no faults")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("data/checkpoints/parallelnet/model.safetensors", flip_bit),
+        ("data/checkpoints/parallelnet/model.safetensors", empty),
+        ("data/checkpoints/parallelnet_sentiment/out_of_fold.parquet", flip_bit),
+        ("data/checkpoints/parallelnet/parallelnet.py", flip_bit),
+        ("data/checkpoints/ser/*.safetensors", flip_bit),
+        ("data/checkpoints/ier/rejects.csv", Path.unlink),
+        ("data/predictions/parallelnet.parquet", flip_bit),
+        ("data/audit/*.parquet", empty),
+        ("data/explanations/explanations.parquet", flip_bit),
+        ("data/explanations/figures/*.png", flip_bit),
+        ("data/sier/README.md", flip_bit),
+        ("data/clean/grouping.json", Path.unlink),
+        ("data/scores/speech/voice_statistics.parquet", flip_bit),
+        ("reports/index.html", flip_bit),
+        ("reports/table_2.md", empty),
+        ("reports/evaluate.json", flip_bit),
+        ("reports/curves/parallelnet/fold-0/metrics.json", flip_bit),
+    ],
+)
+def test_damage_to_any_output_is_told_with_its_name(
+    tiny_copy: Project, verify: Verify, name: str, damage: Damage
+) -> None:
+    (path,) = list(tiny_copy.root.glob(name))[:1]
+    damage(path)
+    code, lines, _ = verify(tiny_copy)
+    assert code == 1
+    told = [line for line in lines if line.startswith(f"{path.relative_to(tiny_copy.root)}: ")]
+    assert told, lines
+    assert all("dvc.lock says; run: dvc repro --single-item --force " in line for line in told[:1])
+
+
+def change(path: Path, column: str, value: Callable[[Any], Any]) -> None:
+    path.chmod(0o644)
+    pq.write_table(put(column, value)(pq.read_table(path, partitioning=None)), path)
+
+
+def test_values_that_contradict_each_other_are_told_without_dvc(tiny_copy: Project, verify: Verify) -> None:
+    (tiny_copy.root / "dvc.lock").unlink()
+    assert verify(tiny_copy)[:2] == (0, [])
+    data, network = tiny_copy.root / "data", tiny_copy.root / "data" / "checkpoints" / "parallelnet"
+    change(data / "predictions" / "parallelnet_sentiment.parquet", "label", lambda label: label)  # no change
+    assert verify(tiny_copy)[:2] == (0, [])
+    predictions = data / "predictions" / "parallelnet.parquet"
+    table = pq.read_table(predictions)
+    first, second = (table[name] for name in ("p_anger", "p_sad"))
+    swapped = table.set_column(2, "p_anger", second).set_column(table.column_names.index("p_sad"), "p_sad", first)
+    predictions.chmod(0o644)
+    pq.write_table(swapped, predictions)
+    change(data / "explanations" / "explanations.parquet", "image_value", lambda value: value + 0.1)
+    change(network / "out_of_fold.parquet", "id", lambda _: "1-1")
+    training = json.loads((network / "training.json").read_bytes())
+    training["sha256"]["out_of_fold.parquet"] = hashlib.sha256(
+        (network / "out_of_fold.parquet").read_bytes()
+    ).hexdigest()
+    (network / "training.json").chmod(0o644)
+    (network / "training.json").write_text(json.dumps(training))
+    report = json.loads((tiny_copy.root / "reports" / "assemble.json").read_bytes())
+    report["splits"]["test"]["rows"] += 1
+    (tiny_copy.root / "reports" / "assemble.json").write_text(json.dumps(report))
+    code, lines, summary = verify(tiny_copy)
+    assert code == 1
+    for said in (
+        "data/predictions/parallelnet.parquet: row ", "explanations.parquet: row ", "its values do not sum",
+        "out_of_fold.parquet: 1 rows are not those of the dataset", "reports/assemble.json: tells of {",
+    ):  # fmt: skip
+        assert any(said in line for line in lines), (said, lines)
+    assert "no dvc.lock to compare other outputs with" in summary
+
+
+def test_a_damaged_network_is_repaired_to_the_same_bytes(tiny_copy: Project, verify: Verify) -> None:
+    before = tiny_copy.digests("data", "reports")
+    weights = tiny_copy.root / "data" / "checkpoints" / "parallelnet" / "model.safetensors"
+    content = weights.read_bytes()
+    copies = [
+        path
+        for folder in ("data", ".work", ".dvc/cache")
+        for path in (tiny_copy.root / folder).rglob("*")
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+    ]
+    assert len(copies) >= 3
+    for inode in {path.stat().st_ino: path for path in copies}.values():
+        times = inode.stat().st_atime_ns, inode.stat().st_mtime_ns
+        flip_bit(inode)
+        os.utime(inode, ns=times)
+    code, lines, _ = verify(tiny_copy, "--repair")
+    assert code == 1
+    assert f"removed {weights.relative_to(tiny_copy.root)}" in lines
+    tiny_copy.dvc("repro", "train@parallelnet")
+    assert verify(tiny_copy)[0] == 0
+    assert tiny_copy.digests("data", "reports") == before
