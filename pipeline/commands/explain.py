@@ -4,10 +4,15 @@
 
 Prints the label and its probability, the share of each modality and the words that speak most for the label, and draws
 a picture in the manner of the paper's Fig. 5. A network of one modality takes one file. Inputs are decoded as by
-`sier predict`, so that both give the same answer. Nothing is downloaded.
+`sier predict`, so that both give the same answer. Nothing is downloaded. A picture of an earlier call is replaced, any
+other file only with --force.
 """
 
 import argparse
+import hashlib
+import struct
+import zlib
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +21,7 @@ from tqdm import tqdm
 from models.pair.explain import explain
 from models.pair.explanation import InexactError
 from models.pair.game import PairGame
-from pipeline.commands import given_files
+from pipeline.commands import given_files, output_files
 from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair
 from pipeline.engine import files
 from pipeline.errors import RowError, UserError
@@ -30,19 +35,37 @@ DEFAULT_OUT = Path("explanation.png")
 TIMES = 3  # 8 cells and 8 segments
 PERCENTILE = 30.0
 TOP_WORDS = 5
+PNG_HEADER_BYTES = 33  # signature and IHDR
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given."""
     given_files.add_file_arguments(parser)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="PNG to write (default: %(default)s)")
+    output_files.add_force(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Explain, draw, and print the explanation."""
+    inputs = [path for path in (options.image, options.speech, options.model) if path is not None]
+    target = partial(output_files.target, options.out, inputs, is_marked, force=options.force)
+    target()
     content = explain_files(options.image, options.speech, options.model)
-    files.write_bytes(options.out, png(content))
+    files.write_bytes(target(), marked(png(content)))
     say(_text(content, options.out))
+
+
+def marked(picture: bytes) -> bytes:
+    """A PNG with a note of who made it and the sha256 of all the rest, by which it is known again."""
+    note = b"tEXtSoftware\0sier explain " + hashlib.sha256(picture).hexdigest().encode()
+    chunk = struct.pack(">I", len(note) - 4) + note + struct.pack(">I", zlib.crc32(note))
+    return picture[:PNG_HEADER_BYTES] + chunk + picture[PNG_HEADER_BYTES:]
+
+
+def is_marked(data: bytes) -> bool:
+    """Whether these bytes are a picture as `marked` left it."""
+    note_bytes = len(marked(b""))
+    return data == marked(data[:PNG_HEADER_BYTES] + data[PNG_HEADER_BYTES + note_bytes :])
 
 
 def explain_files(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL) -> FigureContent:

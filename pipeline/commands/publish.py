@@ -1,12 +1,14 @@
 """Put the dataset, or a network, on the Hugging Face Hub.
 
-    sier publish --repo-id NAME --dry-run         what would be sent, and the card
+    sier publish --repo-id NAME --dry-run         what would be sent and deleted, and the card
     sier publish --repo-id NAME                   ids, labels and scores; --mode full: with media
     sier publish --repo-id NAME --model
 
 Nothing is sent before `verify` has found no fault. One commit makes the repository hold these files and no others; a
-publish that was stopped goes on, files that the Hub has are not sent again. The token comes from HF_TOKEN or the Hub's
-own log-in, and is in no message. reports/publish.json says what was published.
+publish that was stopped goes on, files that the Hub has are not sent again. A repository is refused without --replace
+unless it is empty, or holds what the same account published there by this command, the same mode or network, untouched
+since then. The token comes from HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says what
+was published.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +24,12 @@ from pipeline.engine import files as storage
 from pipeline.engine import lifecycle
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params, section
-from pipeline.frame.running import say
+from pipeline.frame.running import printable, say
 from pipeline.frame.stage import Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
 from pipeline.publishing.columns import MODES
+from pipeline.publishing.ownership import CARD
 from pipeline.verification.folders import STAGES
 from pipeline.verification.project import look_at
 
@@ -49,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"publish a network instead of the dataset (default: {DEFAULT_MODEL})",
     )  # fmt: skip
     parser.add_argument("--private", action="store_true", help="a repository that only its owner sees")
-    parser.add_argument("--dry-run", action="store_true", help="list files and show the card; send nothing")
+    parser.add_argument("--dry-run", action="store_true", help="list files and show the card; change nothing")
+    parser.add_argument("--replace", action="store_true", help="delete what is in the repository, whoever put it there")
     parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
     parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
 
@@ -72,13 +76,23 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
     # Not before: huggingface_hub, transformers and mlcroissant take seconds.
     from pipeline.publishing import hub, packages  # noqa: PLC0415
 
-    repo_id = options.repo_id if options.dry_run else hub.full_name(options.repo_id)
+    kind: Kind = "model" if options.model else "dataset"
+    what = options.model or options.mode
+    repo_id, unseen, found = options.repo_id, "", None
+    try:
+        found = hub.look(options.repo_id, kind, what)
+        repo_id = found.repo_id
+    except UserError as error:
+        if not options.dry_run:
+            raise
+        unseen = str(error)
+    if found and not (options.replace or options.dry_run):
+        found.expect_ours()
     _verify(paths)
 
     folder = paths.work / "publish"
     storage.remove_tree(folder)  # what a stopped run has left
     folder.mkdir(parents=True)
-    kind: Kind = "model" if options.model else "dataset"
     if options.model:
         contents = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
     else:
@@ -87,12 +101,15 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
             facts, paths.data, folder, options.mode, repo_id, inputs, keep_personal=options.keep_mentions
         )
     if options.dry_run:
-        _show(contents, packages.CARD)
+        _show(contents, found.gone(contents) if found else [])
+        if found is None:
+            print(f"publish: what would be deleted is not known: {printable(unseen)}", file=sys.stderr)
+        elif found.objection and not options.replace:
+            print(f"publish: {printable(f'{repo_id} {found.objection}')}: needs --replace", file=sys.stderr)
         if sample and not options.allow_sample:
             print(f"publish: made of the embedded sample ({', '.join(sample)}): needs --allow-sample", file=sys.stderr)
     else:
-        what = options.model or f"{len(facts.rows)} rows, {options.mode}"
-        receipt = hub.upload(contents, repo_id, kind, private=options.private, message=f"Publish {what}")
+        receipt = hub.upload(contents, repo_id, kind, what, private=options.private, replace=options.replace)
         _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
         print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
     storage.remove_tree(folder)
@@ -106,12 +123,15 @@ def _verify(paths: Paths) -> None:
         raise UserError(f"verify finds {len(faults)} faults, first: {faults[0]}; run: sier verify")
 
 
-def _show(contents: Mapping[str, Path | bytes], card: str) -> None:
+def _show(contents: Mapping[str, Path | bytes], gone: Sequence[str]) -> None:
     sizes = {path: len(value) if isinstance(value, bytes) else value.stat().st_size for path, value in contents.items()}
     for path, size in sorted(sizes.items()):
         say(f"{size:>14,}  {path}")
-    print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files\n")
-    text = contents[card]
+    print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files")
+    for path in gone:
+        say(f"{'deleted there':>14}  {path}")
+    print()
+    text = contents[CARD]
     say(text.decode() if isinstance(text, bytes) else "")
 
 
@@ -121,6 +141,7 @@ def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
         value = {}
+    value = value if isinstance(value, dict) else {}
     value[receipt.kind] = {
         "repo_id": receipt.repo_id, "endpoint": receipt.endpoint, "commit": receipt.commit,
         "files": {name: {"bytes": size, "sha256": digest} for name, (size, digest) in receipt.files.items()},

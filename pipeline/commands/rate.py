@@ -5,7 +5,8 @@
     sier rate --export FILE.csv     every answer as a row
 
 What people said is data of its own, kept in ratings.sqlite, and no run deletes it. Who serves
-others than this machine must give SIER_RATE_SECRET a value; raters log in with it.
+others than this machine must give SIER_RATE_SECRET a value; raters log in with it. An export
+replaces an earlier one whose rows it all has, any other file only with --force.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipeline.commands import output_files
 from pipeline.commands.command import UsageError
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
+from pipeline.frame.metrics_files import csv_bytes
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.rating import store
@@ -40,12 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--results", action="store_true", help="print Table 1")
     what.add_argument("--export", type=Path, metavar="FILE", help="write every answer to a CSV file")
     parser.add_argument("--json", action="store_true", help="with --results: one JSON object")
+    output_files.add_force(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Serve the page, print Table 1, or write the answers."""
     if options.json and not options.results:
         raise UsageError("--json goes with --results")
+    if options.force and not options.export:
+        raise UsageError("--force goes with --export")
     if options.per_class is not None and not 1 <= options.per_class <= PER_CLASS_MAX:
         raise UsageError(f"--per-class {options.per_class}: expected 1 to {PER_CLASS_MAX}")
     if not 0 <= options.port <= 65_535:
@@ -53,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     if options.results:
         _print_results(options.ratings, options.json)
     elif options.export:
-        _export(options.ratings, options.export)
+        _export(options.ratings, options.export, force=options.force)
     else:
         _serve(options, Paths(Path()))
 
@@ -99,7 +105,14 @@ def _print_results(path: Path, as_json: bool) -> None:
         print(results.render(columns, labels))
 
 
-def _export(path: Path, target: Path) -> None:
+def _export(path: Path, out: Path, *, force: bool) -> None:
     answers = store.open_store(path).ratings()
-    files.write_bytes(target, answers.to_csv(index=False).encode())
-    print(f"rate: {len(answers)} answers in {target}")
+    table = csv_bytes(list(answers.columns), answers.itertuples(index=False))
+    lines = set(table.splitlines())
+
+    def nothing_is_lost(earlier: bytes) -> bool:
+        return lines.issuperset(earlier.splitlines())
+
+    database = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+    files.write_bytes(output_files.target(out, database, nothing_is_lost, force=force), table)
+    print(f"rate: {len(answers)} answers in {out}")

@@ -14,6 +14,7 @@ differ in the last bit between kinds of processors.
 import argparse
 from pathlib import Path
 
+from pipeline.commands import output_files
 from pipeline.commands.command import UsageError
 from pipeline.frame.running import say
 from pipeline.frame.stage import Paths
@@ -23,7 +24,7 @@ from pipeline.publishing.rebuilding import rebuild
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given."""
     parser.add_argument("--source", required=True, help="a repository of the Hub, or a folder with its files")
-    parser.add_argument("--out", required=True, type=Path, help="a new folder")
+    parser.add_argument("--out", required=True, type=Path, help="a new folder, in one that is there")
     parser.add_argument("--rows-per-file", type=int, default=1_000, help="default: %(default)s")
     parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
 
@@ -33,5 +34,6 @@ def run(options: argparse.Namespace) -> None:
     if options.rows_per_file < 1:
         raise UsageError("--rows-per-file: expected a number from 1")
     data = Paths(Path()).data
-    counts = rebuild(options.source, data, options.out, options.rows_per_file, keep_personal=options.keep_mentions)
+    out = output_files.new(options.out, [data, Path(options.source)])
+    counts = rebuild(options.source, data, out, options.rows_per_file, keep_personal=options.keep_mentions)
     say(f"rebuild: {options.out}: " + ", ".join(f"{status} {count}" for status, count in counts.items()))

@@ -1,14 +1,15 @@
-"""Put files into a repository of the Hugging Face Hub, in one commit that can be tried again.
+"""Put files into a repository of the Hugging Face Hub that is ours, in one commit that can be tried again.
 
 Large files are uploaded before the commit, each by its sha256: what the Hub has is not sent again, so that an upload
 that was stopped goes on. The token comes from HF_TOKEN or the Hub's own log-in; no message holds it.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from logging import ERROR
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
 import httpx2
@@ -20,9 +21,9 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline.errors import UserError, first_line
+from pipeline.publishing.ownership import CARD, CARD_BYTES_MAX, KEPT, marked, objection
 
 Kind = Literal["dataset", "model"]
-KEPT = {".gitattributes"}  # the Hub's own
 ATTEMPTS = 3
 LONGEST_WAIT_SECONDS = 60.0
 PASSING = {429, 500, 502, 503, 504}  # may be well at the next attempt
@@ -51,41 +52,72 @@ class Receipt:
     files: dict[str, tuple[int, str]]
 
 
-def full_name(repo_id: str, *, endpoint: str | None = None, pause_seconds: float = 2.0) -> str:
-    """`owner/name` of a repository; to be asked before hours of work whose result could not be sent."""
-    return _log_in(repo_id, endpoint, pause_seconds).repo_id
+@dataclass(frozen=True)
+class Found:
+    """What a repository holds at one commit: bytes by path. Without a commit there is no such repository yet."""
+
+    repo_id: str  # owner/name
+    commit: str | None
+    sizes: Mapping[str, int]
+    objection: str | None  # why it is not ours to replace
+
+    def gone(self, files: Collection[str]) -> list[str]:
+        """What is deleted where these files, and no others, are to be there."""
+        return sorted(self.sizes.keys() - set(files) - KEPT)
+
+    def expect_ours(self) -> None:
+        """UserError, which says what to do, if it is not ours to replace."""
+        if self.objection:
+            raise UserError(
+                f"{self.repo_id} {self.objection}; check --repo-id, or see with --dry-run what would be deleted there, "
+                "then say --replace"
+            )
+
+
+def look(
+    repo_id: str, kind: Kind, what: str, *, endpoint: str | None = None, pause_seconds: float = 2.0
+) -> Found:  # fmt: skip
+    """The repository as it is; to be asked before hours of work whose result could not be sent. Changes nothing."""
+    hub = _log_in(repo_id, endpoint, pause_seconds)
+    return hub.ask("look at", lambda: _look(hub, kind, what))
 
 
 def upload(
-    files: Mapping[str, Path | bytes], repo_id: str, kind: Kind, *, private: bool, message: str,
+    files: Mapping[str, Path | bytes], repo_id: str, kind: Kind, what: str, *, private: bool, replace: bool = False,
     endpoint: str | None = None, pause_seconds: float = 2.0,
 ) -> Receipt:  # fmt: skip
-    """Make the repository hold these files, by their path, and no others, by one commit.
+    """Make the repository hold these files, by their path, and no others, by one commit; the card gets its mark.
 
-    A public repository that should be `private` is refused, not hidden. The endpoint is by default HF_ENDPOINT or the
+    One that is not ours to replace by `what` (see `pipeline.publishing.ownership`) is refused unless `replace`. A
+    public repository that should be `private` is refused, not hidden. The endpoint is by default HF_ENDPOINT or the
     public Hub; the pause is that before a second attempt, doubled before each further one.
 
     Raises:
-        UserError: no token, no right, or a failure that did not pass; one line that says what to do.
+        UserError: no token, no right, not ours, or a failure that did not pass; one line that says what to do.
     """
     hub = _log_in(repo_id, endpoint, pause_seconds)
     api, repo_id = hub.api, hub.repo_id
+    sizes = {path: len(given) if isinstance(given, bytes) else given.stat().st_size for path, given in files.items()}
+    if isinstance(card := files.get(CARD), bytes):
+        files = {**files, CARD: marked(card, sizes, hub.account, what)}
     hub.ask("create", lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True))
     info = hub.ask("look at", lambda: api.repo_info(repo_id, repo_type=kind))
     if private and not info.private:
         raise UserError(f"{repo_id} is public already; --private cannot hide it, make it private on the Hub first")
-    there = hub.ask("list", lambda: api.list_repo_files(repo_id, repo_type=kind))
-    gone = [CommitOperationDelete(path) for path in sorted(set(there) - set(files) - KEPT)]
 
     # Not `HfApi.upload_folder`: it makes several commits of a large folder.
     def commit() -> tuple[str, dict[str, tuple[int, str]]]:
         # Anew for each attempt: operations remember what has become of them. One that was committed although its
-        # answer was lost finds nothing to change.
+        # answer was lost finds nothing to change. What was looked at is what is changed, or the Hub refuses (412).
+        found = _look(hub, kind, what)
+        if not replace:
+            found.expect_ours()
         added = {path: CommitOperationAdd(path, files[path]) for path in sorted(files)}
-        current = api.repo_info(repo_id, repo_type=kind).sha
+        gone = [CommitOperationDelete(path) for path in found.gone(files)]
         done = api.create_commit(
-            repo_id, [*added.values(), *gone], repo_type=kind, commit_message=message, parent_commit=current
-        )
+            repo_id, [*added.values(), *gone], repo_type=kind, commit_message=f"Publish {what}",
+            parent_commit=found.commit,
+        )  # fmt: skip
         return str(done.oid), {
             path: (add.upload_info.size, add.upload_info.sha256.hex()) for path, add in added.items()
         }
@@ -93,6 +125,30 @@ def upload(
     oid, sums = hub.ask("publish to", commit)
     _compare(hub, kind, oid, sums)
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
+
+
+def _look(hub: "_Hub", kind: Kind, what: str) -> Found:
+    try:
+        commit = hub.api.repo_info(hub.repo_id, repo_type=kind).sha
+    except RepositoryNotFoundError:
+        return Found(hub.repo_id, None, {}, None)
+    sizes = {path: entry.size for path, entry in _tree(hub, kind, str(commit)).items()}
+    card = None
+    if CARD in sizes:
+        card = b"too long for a card"
+        if sizes[CARD] <= CARD_BYTES_MAX:
+            with TemporaryDirectory() as folder:  # nothing stays in the Hub's cache
+                path = hub.api.hf_hub_download(
+                    hub.repo_id, CARD, repo_type=kind, revision=str(commit), cache_dir=folder
+                )
+                card = Path(path).read_bytes()
+    return Found(hub.repo_id, commit, sizes, objection(card, sizes, hub.account, what))
+
+
+def _tree(hub: "_Hub", kind: Kind, commit: str) -> dict[str, RepoFile]:
+    """All files at a commit, by path."""
+    listed = hub.api.list_repo_tree(hub.repo_id, repo_type=kind, revision=commit, recursive=True)
+    return {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
 
 
 def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> "_Hub":
@@ -104,17 +160,14 @@ def _log_in(repo_id: str, endpoint: str | None, pause_seconds: float) -> "_Hub":
         raise UserError("no token for the Hugging Face Hub; set HF_TOKEN, or run: hf auth login")
     api = HfApi(endpoint=endpoint, token=token)
     hub = _Hub(api, repo_id, token, pause_seconds)
-    owner = str(hub.ask("who am I", api.whoami)["name"])
-    hub.repo_id = repo_id if "/" in repo_id else f"{owner}/{repo_id}"
+    hub.account = str(hub.ask("who am I", api.whoami)["name"])
+    hub.repo_id = repo_id if "/" in repo_id else f"{hub.account}/{repo_id}"
     return hub
 
 
 def _compare(hub: "_Hub", kind: Kind, oid: str, sums: Mapping[str, tuple[int, str]]) -> None:
     """Whether the Hub has what was sent, by the sizes and digests that it tells."""
-    listed = hub.ask(
-        "list", lambda: list(hub.api.list_repo_tree(hub.repo_id, repo_type=kind, revision=oid, recursive=True))
-    )
-    found = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
+    found = hub.ask("list", lambda: _tree(hub, kind, oid))
     for path, (size, digest) in sums.items():
         entry = found.get(path)
         if entry is None or entry.size != size or (entry.lfs is not None and entry.lfs.sha256 != digest):
@@ -129,6 +182,7 @@ class _Hub:
     repo_id: str
     token: str
     pause_seconds: float
+    account: str = ""  # whose token it is
 
     def ask(self, what: str, question: Callable[[], T]) -> T:
         def seconds(state: RetryCallState) -> float:

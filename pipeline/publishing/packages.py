@@ -10,8 +10,8 @@ from pipeline.publishing import cards, croissant, pictures
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.export import export
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.ownership import CARD
 
-CARD = "README.md"
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
 

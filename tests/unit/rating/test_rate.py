@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.commands.command import run_command
+from pipeline.frame.metrics_files import cell_value
 from pipeline.frame.stage import BaseParams
 from pipeline.rating.beginning import prepare
 from pipeline.rating.server import SECRET_VARIABLE
@@ -67,9 +68,44 @@ def test_an_export_holds_every_answer(ratings: Store, project: Path, capsys: pyt
     assert list(frame.columns) == [
         "rater", "id", "condition", "label", "answer", "reader", "response_seconds", "rated_at"
     ]  # fmt: skip
-    assert sorted(frame["rater"]) == ["=eve", *["ada"] * 8]
+    assert sorted(frame["rater"]) == ["'=eve", *["ada"] * 8]  # text, which no spreadsheet runs
+    assert sorted(frame["rater"].map(cell_value)) == ["=eve", *["ada"] * 8]
     assert frame["answer"].notna().sum() == 8
     pd.to_datetime(frame["rated_at"], utc=True)
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(
+    ratings: Store, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = project / "answers.csv"
+    assert run_command("rate", ["--export", "answers.csv"]) == 0
+    first = out.read_bytes()
+    item = ratings.items()[1].id
+    ratings.add_rating(Rating("eve", item, "image", "sad", None, 2.0))
+    assert run_command("rate", ["--export", "answers.csv"]) == 0
+    assert set(first.splitlines()) < set(out.read_bytes().splitlines())
+    capsys.readouterr()
+    for content in (first.replace(b"ada", b"Ada", 1), first + b"a note\n", b"something else"):
+        out.write_bytes(content)
+        assert "--force" in failing(capsys, "--export", "answers.csv")
+        assert out.read_bytes() == content
+    assert run_command("rate", ["--export", "answers.csv", "--force"]) == 0
+    ratings.take_back("eve")  # the export has an answer that is nowhere else
+    capsys.readouterr()
+    assert "--force" in failing(capsys, "--export", "answers.csv")
+
+
+@pytest.mark.parametrize("name", ["ratings.sqlite", "./ratings.sqlite", "link", "hard", "ratings.sqlite-wal"])
+def test_an_export_never_replaces_the_ratings(
+    ratings: Store, project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (project / "link").symlink_to("ratings.sqlite")
+    (project / "hard").hardlink_to(ratings.path)
+    with sqlite3.connect(ratings.path) as connection:  # as a server has it: with answers in the log
+        connection.execute("UPDATE ratings SET response_seconds = 1.5")
+        assert "which this command reads" in failing(capsys, "--export", name, "--force")
+    connection.close()
+    assert len(ratings.ratings()) == 9
 
 
 def test_mistakes_cost_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +157,7 @@ def test_a_folder_that_is_not_there_is_named(project: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize(
     "arguments", [["--json"], ["--per-class", "0"], ["--per-class", "9999"], ["--port", "70000"],
-                  ["--results", "--export", "a.csv"]],
+                  ["--results", "--export", "a.csv"], ["--force"], ["--results", "--force"]],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
