@@ -20,6 +20,7 @@ help: ## this list
 	@touch $@
 
 repro: .venv/installed ## build the dataset and everything about it
+	@git rev-parse --git-dir >/dev/null 2>&1 || test -e .git || dvc config --local core.no_scm true # a download without .git
 	sier check
 	dvc repro
 	@sier summary

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import psutil
 
@@ -198,5 +199,5 @@ def as_json(targets: Sequence[Target]) -> dict[str, Any]:
 
 
 def cores() -> int:
-    """Of this machine."""
-    return os.cpu_count() or 1
+    """Of this machine, as far as this process may use them."""
+    return int(joblib.cpu_count())

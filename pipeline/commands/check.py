@@ -1,6 +1,6 @@
-"""Read every section of params.yaml before DVC deletes anything.
+"""Read every section of params.yaml, and look at the folders of outputs, before DVC deletes anything.
 
-    sier check                      params.yaml of this folder, and the SIER_* variables
+    sier check                      params.yaml of this folder, the SIER_* variables, data/, reports/, DVC and git
     sier check params.paper.yaml    another params file
 
 DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here.
@@ -16,6 +16,7 @@ from pipeline.engine import environment
 from pipeline.errors import UserError
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.explanation.params import ExplainParams
+from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.labels.rules import LabelParams
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Check; quiet where all is well."""
     check(options.params)
+    places.expect_repository()
+    places.expect_folders()
     environment.engine_from_environment()
     environment.store_from_environment()
     environment.device_from_environment()

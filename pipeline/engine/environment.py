@@ -41,7 +41,7 @@ def store_from_environment() -> "store.Folder | None":
 
 
 def threads_from_environment() -> int:
-    """Threads for training a network on the cpu, by `SIER_THREADS`; by default one per core."""
+    """Threads for training a network on the cpu, by `SIER_THREADS`; by default one per core that may be used."""
     return _number("SIER_THREADS", "threads")
 
 
@@ -51,8 +51,12 @@ def device_from_environment() -> str:
 
 
 def _number(variable: str, what: str) -> int:
-    """By default one per core."""
-    text = os.environ.get(variable, str(os.cpu_count() or 1))
+    """By default one per core that this process may use: a container or a Slurm job often has fewer than the host."""
+    text = os.environ.get(variable)
+    if text is None:
+        from joblib import cpu_count  # noqa: PLC0415 - a tenth of a second, which a given number spares
+
+        return int(cpu_count())
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{variable} = {text}: expected a number of {what}, 1 or more")
     return int(text)

@@ -109,8 +109,11 @@ def replacing(target: Path) -> Iterator[Path]:
 def replace_folder(new: Path, target: Path) -> None:
     """Put the folder `new` in the place of `target`, which keeps its old content until the last moment.
 
-    After a power cut, too, it is one or the other, with all that is in it.
+    After a power cut, too, it is one or the other, with all that is in it. A link in that place goes, what it points to
+    stays; for a file there NotADirectoryError is raised.
     """
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
     retired = target.with_name(f".{target.name}.old")
     remove_tree(retired)  # of a run that was killed in here
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,12 +124,12 @@ def replace_folder(new: Path, target: Path) -> None:
     for path in beside.rglob("*"):
         if not path.is_symlink():
             sync(path)
-    if target.exists():
+    if os.path.lexists(target):
         target.rename(retired)
     try:
         beside.rename(target)
     except OSError:
-        if retired.exists():
+        if os.path.lexists(retired):
             retired.rename(target)
         raise
     sync(target.parent)
@@ -155,8 +158,10 @@ def _move_folder(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder, also where DVC has made files in it read-only; a missing folder is fine."""
-    if folder.exists():
+    """Delete a folder, also where DVC has made files in it read-only, or a link to one; a missing folder is fine."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
         for inner in (folder, *folder.rglob("*")):
             if inner.is_dir() and not inner.is_symlink():
                 inner.chmod(inner.stat().st_mode | stat.S_IRWXU)

@@ -6,19 +6,27 @@ Always `spawn`: a fork after onnxruntime has started its threads deadlocks.
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 
+import psutil
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from pipeline.engine import lifecycle, shards
 from pipeline.engine.parts import Part
 from pipeline.engine.worker import ONE_THREAD, STARTS, Job, Worker, work
 from pipeline.errors import UserError
+
+STOPPED_SECONDS = 60.0  # of a worker, before it is spoken of
+LOOKS = 6  # in that time
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,10 @@ class LocalEngine:
         try:
             with _environment(ONE_THREAD):  # spawned processes are all started by the first task
                 futures: list[Future[shards.Marker]] = [pool.submit(_work, task) for task in tasks]
-            for future in as_completed(futures):
-                yield future.result()
-            pool.shutdown()
+            with _watched(multiprocessing.active_children()):
+                for future in as_completed(futures):
+                    yield future.result()
+                pool.shutdown()
         except BaseException:
             # Without this, leaving by Ctrl-C or an error would wait for the shards under way.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -89,6 +98,29 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
         for name in values:
             del os.environ[name]
         os.environ.update(before)
+
+
+@contextmanager
+def _watched(workers: Sequence[BaseProcess]) -> Iterator[None]:
+    """Say of each worker that a signal has stopped that it is waited for."""
+    ended = threading.Event()
+    threading.Thread(target=_watch, args=([worker.pid for worker in workers], ended), daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _watch(pids: list[int], ended: threading.Event) -> None:
+    looks = dict.fromkeys(pids, 0)  # that found it stopped; no clock, which runs on while Ctrl-Z stops all of us
+    while not ended.wait(STOPPED_SECONDS / LOOKS):
+        for pid in pids:
+            with suppress(psutil.Error):
+                stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+                looks[pid] = looks[pid] + 1 if stopped else 0
+                if looks[pid] == LOOKS:
+                    for_long = f"has been stopped for {STOPPED_SECONDS:.0f} s and is waited for"
+                    tqdm.write(f"worker process {pid} {for_long}; let it go on: kill -CONT {pid}", file=sys.stderr)
 
 
 # One worker per process; an exception of make_worker is kept and raised with the first task, because the pool

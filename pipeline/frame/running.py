@@ -20,6 +20,7 @@ HINTS = {
     errno.EDQUOT: FULL,
     errno.EACCES: "check who may write there",
     errno.EROFS: "the file system is read-only",
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR), "move away what lies there"),
     errno.ENOMEM: "memory ran out; close other programs, or set SIER_WORKERS lower",
 }
 # A write does not say which file it was for; so say which disk is full.

@@ -18,6 +18,7 @@ from pipeline.engine.environment import engine_from_environment, store_from_envi
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine
 from pipeline.errors import UserError
+from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
 from pipeline.frame.running import exit_code, say
 
@@ -58,7 +59,7 @@ class Paths:
     @property
     def work(self) -> Path:
         """Unfinished work and locks; neither git nor DVC sees it."""
-        return self.root / ".work"
+        return self.root / places.WORK
 
     @property
     def shards(self) -> Folder:
@@ -129,6 +130,7 @@ def stage_main(
         params = section(sections, where, params_kind)
         if items and item not in section(sections, items, dict[str, Any]):
             raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
+        places.expect_folders()
         started = time.monotonic()
         with closing(engine_from_environment()) as engine:
             if engine.part is not None and not sharded:

@@ -44,10 +44,9 @@ def measure_checkpoint(params: CheckpointParams, material: Material) -> Measured
             )
     make = partial(_representer, params.checkpoint, modality, params.batch_size)
     facts = [network.digest, params.batch_size]
-    vectors = vectors_of(material, make, code=code_version(__file__), facts=facts)
-    items = material.usable(vectors)
+    logits: NDArray[np.floating]
+    items, logits = vectors_of(material, make, code=code_version(__file__), facts=facts)
     labels = np.array([material.label(item) for item in items])
-    logits: NDArray[np.floating] = np.stack([vectors[item.id] for item in items])
     if params.normalise == "voice":
         logits = standardise_by_group(logits, [item.speaker for item in items])
     validation = np.zeros(len(items), dtype=bool)

@@ -104,11 +104,10 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     except ModelError as error:
         raise UserError(f"{material.section}.checkpoint: {error}") from None
     untrained = ReadyNetwork(network, preprocessor, modality)
-    sizes = vectors_of(material, _sizes, code=code_version(__file__), facts="sizes")
     items = []
-    for item in material.usable(sizes):
+    for item, (size,) in zip(*vectors_of(material, _sizes, code=code_version(__file__), facts="sizes"), strict=True):
         try:
-            untrained.check_samples(int(sizes[item.id][0]))
+            untrained.check_samples(int(size))
         except ItemError as error:
             material.rejects.append((item.id, error.status, error.reason))
         else:

@@ -47,10 +47,9 @@ def train_probe(params: ProbeParams, material: Material) -> MeasuredTeacher:
     except ModelError as error:
         raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None
     make = partial(_representer, params.encoder)
-    vectors = vectors_of(material, make, code=code_version(__file__), facts=params.encoder)
-    items = material.usable(vectors)
+    items, vectors = vectors_of(material, make, code=code_version(__file__), facts=params.encoder)
     labels = [material.label(item) for item in items]
-    examples = Examples(encoder, np.stack([vectors[item.id] for item in items]), items, labels, material.classes)
+    examples = Examples(encoder, vectors, items, labels, material.classes)
     train = _train_speech if material.modality == "speech" else _train_image
     return train(examples, params, material.seed)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.errors import ItemError
@@ -42,16 +43,13 @@ class Embedder:
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `VECTORS`, and a reject for each item that cannot be decoded or represented."""
-        rows: list[dict[str, Any]] = []
         rejects: list[Reject] = []
         size = self.representer.batch_size
-        for start in range(0, len(task.payload), size):
-            rows += self._rows(task.payload[start : start + size], rejects)
-        return shards.Output(pa.Table.from_pylist(rows, schema=VECTORS), rejects)
+        batches = (task.payload[start : start + size] for start in range(0, len(task.payload), size))
+        return shards.Output(pa.concat_tables([self._rows(batch, rejects) for batch in batches]), rejects)
 
-    def _rows(self, items: list[corpora.Item], rejects: list[Reject]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        contents = []
+    def _rows(self, items: list[corpora.Item], rejects: list[Reject]) -> pa.Table:
+        ids, sums, contents = [], [], []
         for item in items:
             try:
                 content, sha256 = self.decode(item.path)
@@ -59,19 +57,22 @@ class Embedder:
             except ItemError as error:
                 rejects.append((item.id, error.status, error.reason))
             else:
-                rows.append({"id": item.id, "content_sha256": sha256})
+                ids.append(item.id)
+                sums.append(sha256)
                 contents.append(content)
-        if not contents:
-            return []
-        vectors = self.representer.represent(contents)
-        return [{**row, "vector": vector} for row, vector in zip(rows, vectors, strict=True)]
+        vectors = self.representer.represent(contents) if contents else np.empty((0, 1), dtype=np.float32)
+        n, dimensions = vectors.shape
+        offsets = pa.array(np.arange(n + 1, dtype=np.int32) * dimensions)
+        lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel(), pa.float32()))
+        return pa.table([ids, sums, lists], schema=VECTORS)
 
 
 def vectors_of(
     material: Material, make: Callable[[], Representer], *, code: str, facts: Any
-) -> dict[str, NDArray[np.float32]]:
-    """Vectors by id; extends the material's rejects by items that cannot be used or repeat another.
+) -> tuple[list[corpora.Item], NDArray[np.float32]]:
+    """The items that can be used, in the order of the corpus, and their vectors float32 [n, d].
 
+    Extends the material's rejects by items that cannot be used or repeat another; UserError if none is left.
     `make` builds in the worker, and so can be pickled, what gives vectors; `code` is its version; `facts`, JSON values,
     are everything besides items and code that decides the vectors.
     """
@@ -86,12 +87,16 @@ def vectors_of(
     worker = partial(Embedder, modality, make)
     markers = run_shards(context.engine, Work(f"train_teacher {modality}: encode", work, mark, worker, tasks))
     finish(work)
-    rows = [row for marker in markers for row in shards.read_part(work, marker, VECTORS).to_pylist()]
+    # In Arrow's memory to the end: as Python's numbers vectors take eight times their bytes.
+    rows = shards.read_parts(work, markers, VECTORS)
+    sha256_of = dict(zip(rows["id"].to_pylist(), rows["content_sha256"].to_pylist(), strict=True))
     material.rejects.extend(shards.read_rejects(work, markers))
     if modality == "image":
         label_of = {item.id: item.label for item in items}
-        repeated = corpora.repeated_pictures({row["id"]: row["content_sha256"] for row in rows}, label_of)
+        repeated = corpora.repeated_pictures(sha256_of, label_of)
         material.rejects.extend(repeated)
-        dropped = {identity for identity, _, _ in repeated}
-        rows = [row for row in rows if row["id"] not in dropped]
-    return {row["id"]: np.array(row["vector"], dtype=np.float32) for row in rows}
+        for identity, _, _ in repeated:
+            del sha256_of[identity]
+    usable = material.usable(sha256_of)
+    rows = rows.filter(pc.is_in(rows["id"], pa.array(list(sha256_of))))
+    return usable, pc.list_flatten(rows["vector"]).to_numpy().reshape(len(usable), -1)

@@ -65,6 +65,7 @@ ENDINGS: list[tuple[Callable[[], BaseException], int, str]] = [
     (KeyboardInterrupt, 130, "x: error: stopped"),
     (lifecycle.Stopped, 143, "x: error: stopped"),
     (lambda: OSError(errno.EACCES, "?", "a/b"), 1, "x: error: a/b: Permission denied; check who may write"),
+    (lambda: OSError(errno.ENOTDIR, "?", "a/b"), 1, "x: error: a/b: Not a directory; move away what lies there"),
     (lambda: OSError(errno.ENOSPC, "?"), 1, "No space left on device; free some space"),
     (MemoryError, 1, "x: error: memory ran out"),
     (lambda: RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 1, "x: error: memory ran out"),

@@ -146,6 +146,55 @@ def test_a_tree_goes_also_where_folders_are_read_only_and_links_are_not_followed
     files.remove_tree(tree)  # a missing one is fine
 
 
+def behind(folder: Path) -> Path:
+    """A folder of somebody else's, whose modes must not change either."""
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "kept").write_text("a corpus")
+    (folder / "inner").chmod(0o555)
+    return folder
+
+
+@pytest.mark.parametrize("place", ["target", ".target.new", ".target.old"])
+@pytest.mark.parametrize("to", ["folder", "nothing", "itself"])
+def test_a_link_in_the_place_of_a_folder_goes_and_what_it_points_to_stays(tmp_path: Path, place: str, to: str) -> None:
+    outside = behind(tmp_path / "outside")
+    (tmp_path / "out").mkdir()
+    link = tmp_path / "out" / place
+    link.symlink_to({"folder": outside, "nothing": tmp_path / "nothing", "itself": link}[to])
+    for number in range(2):
+        new = tmp_path / "new"
+        new.mkdir()
+        (new / "a").write_text(str(number))
+        files.replace_folder(new, tmp_path / "out" / "target")
+        assert names(tmp_path / "out") == ["target"]
+        assert not (tmp_path / "out" / "target").is_symlink()
+        assert (tmp_path / "out" / "target" / "a").read_text() == str(number)
+    assert (outside / "inner" / "kept").read_text() == "a corpus"
+    assert (outside / "inner").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_file_in_the_place_of_a_folder_stays(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("notes")
+    (tmp_path / "new").mkdir()
+    with pytest.raises(NotADirectoryError, match="target"):
+        files.replace_folder(tmp_path / "new", target)
+    with pytest.raises(NotADirectoryError, match="target"), files.replacing(target):
+        pass
+    with pytest.raises(NotADirectoryError):
+        files.remove_tree(target)
+    assert target.read_text() == "notes"
+
+
+def test_a_tree_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    outside = behind(tmp_path / "outside")
+    (tmp_path / "tree").symlink_to(outside)
+    files.remove_tree(tmp_path / "tree")
+    assert names(tmp_path) == ["outside"]
+    assert (outside / "inner").stat().st_mode & 0o777 == 0o555
+    assert (outside / "inner" / "kept").exists()
+
+
 def test_a_folder_comes_from_another_file_system_whole(tmp_path: Path) -> None:
     elsewhere = Path("/dev/shm")
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pipeline.engine import shards, work, worker
+from pipeline.engine import local, shards, work, worker
 from pipeline.engine.environment import engine_from_environment
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
@@ -24,7 +28,7 @@ from pipeline.engine.ray_cluster import RayEngine, _check_reachable
 from pipeline.engine.work import Work, is_finished, run_shards, work_folder
 from pipeline.engine.worker import Engine, Job, MakeWorker
 from pipeline.errors import RetryableError, RowError, UserError
-from tests.engine_workers import Losing, Squares, calls, failing, tasks, unloadable, until_gone
+from tests.engine_workers import Losing, Squares, Waiting, calls, failing, tasks, unloadable, until, until_gone
 from tests.orders import Reordered
 
 SHARDS = 6
@@ -236,6 +240,39 @@ def test_leaving_early_ends_the_workers(tmp_path: Path, log: Path) -> None:
     assert until_gone(loaders)
 
 
+def test_a_worker_that_a_signal_has_stopped_is_named_once_and_goes_on(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local, "STOPPED_SECONDS", 0.3)
+    told: list[str] = []
+    named: list[int] = []
+
+    def has_told() -> bool:
+        told.append(capfd.readouterr().err)
+        return "".join(told) != ""
+
+    def stop_and_wait() -> None:
+        until((log / "began-1").exists, "the second shard")
+        (pid,) = map(int, (log / "began-1").read_text().split())
+        os.kill(pid, signal.SIGSTOP)
+        (tmp_path / "release").touch()
+        try:
+            until(has_told, "a word about it")
+            time.sleep(1)  # in which it might be said again
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        named.append(pid)
+
+    helper = threading.Thread(target=stop_and_wait)
+    helper.start()
+    markers = run_shards(TWO, squares(tmp_path / "work", log, partial(Waiting, log, 0)))
+    helper.join()
+    assert len(markers) == SHARDS
+    said = "".join(told) + capfd.readouterr().err
+    (pid,) = named
+    assert said == f"worker process {pid} has been stopped for 0 s and is waited for; let it go on: kill -CONT {pid}\n"
+
+
 def test_finish_removes_the_folders_of_other_fingerprints_only(tmp_path: Path) -> None:
     mine = work_folder(tmp_path, "clean", "a" * 64)
     assert mine == tmp_path / "clean" / ("a" * 16)
@@ -290,17 +327,18 @@ def test_threads_are_given_back_after_an_error_too(tmp_path: Path, log: Path) ->
         assert threads() == before
 
 
-RAY = RayEngine(workers=os.cpu_count() or 1, actors=os.cpu_count() or 1)
+CORES = joblib.cpu_count()
+RAY = RayEngine(workers=CORES, actors=CORES)
 FULL_RAY = {"SIER_RAY_ADDRESS": "head:6379", "SIER_RAY_GPUS": "0.25", "SIER_DEVICE": "cuda", "SIER_SHARD": "2/3"}
 
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, LocalEngine(os.cpu_count() or 1)),
+        ({}, LocalEngine(CORES)),
         ({"SIER_ENGINE": "local", "SIER_WORKERS": "3"}, LocalEngine(3)),
         ({"SIER_SHARD": "1/2", "SIER_WORKERS": "1"}, LocalEngine(1, part=Part(1, 2))),
-        ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(os.cpu_count() or 1)),
+        ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(CORES)),
         ({"SIER_ENGINE": "ray"}, RAY),
         ({"SIER_ENGINE": "ray", "SIER_WORKERS": "7"}, RayEngine(workers=7, actors=7)),
         (
@@ -341,6 +379,18 @@ def test_a_variable_that_asks_for_the_impossible_is_refused_in_one_line(
         environment.setenv(name, value)
     with pytest.raises(UserError, match=re.escape(message)):
         engine_from_environment()
+
+
+def test_processes_and_threads_are_as_many_as_the_cores_that_may_be_used(environment: pytest.MonkeyPatch) -> None:
+    """As in a container, or in a job of Slurm, on a host with more of them."""
+    script = (
+        "import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])\n"
+        "from pipeline.engine import environment\n"
+        "print(environment.engine_from_environment().workers, environment.threads_from_environment())"
+    )
+    environment.setenv("PYTHONPATH", str(PROJECT))
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
+    assert done.stdout == "1 1\n"
 
 
 @pytest.fixture
