@@ -1,22 +1,26 @@
-# Everything needs Python 3.11 or newer and make; the rest is installed into .venv by the first call.
+# Everything needs Linux, Python 3.11 to 3.14 and make; the rest is installed into .venv by the first call.
 
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# torch and torchvision must match each other, and so are installed first and pinned.
-TORCH := $(shell sed -n -E '/^torch(vision)?==/p' constraints.txt)
+EXTRAS := piper coqui rate ray dev
+PIP := $(BIN)/pip --quiet --disable-pip-version-check install
 
-.PHONY: help repro test test-faults bench bench-scale lint format clean
+.PHONY: help repro test test-faults bench bench-scale lint format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.11"'
+# Every file that pip takes from elsewhere must have a sha256 of the lock. The build backend comes first and nothing is
+# built in isolation: for a package that comes as source, pip would fetch a backend that nobody pinned.
+.venv/installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 15) and sys.platform == "linux" or \
+	  sys.exit("Linux and Python 3.11 to 3.14 are needed, found %s and %s: make PYTHON=python3.11" % (sys.platform, sys.version.split()[0]))'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[piper,coqui,rate,ray,dev]'
+	sed -n '/^setuptools==/,/[^\]$$/p' requirements.lock | $(PIP) --require-hashes --only-binary :all: --requirement /dev/stdin
+	$(PIP) --require-hashes --no-build-isolation --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 repro: .venv/installed ## build the dataset and everything about it
@@ -58,6 +62,14 @@ lint: .venv/installed ## ruff, mypy and the layers of the house
 format: .venv/installed ## let ruff mend what it can
 	ruff check --fix
 	ruff format
+
+# A version stays what constraints.txt says: change or delete its line there, then call this.
+lock: .venv/installed ## write requirements.lock and constraints.txt anew; asks the package registry
+	uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' --constraint constraints.txt $(EXTRAS:%=--extra %) \
+	  --output-file requirements.lock pyproject.toml
+	(sed -n '/^#/p' constraints.txt; sed -n -E 's/^([^ ]+==[^ ]+).*/\1/p' requirements.lock) > .venv/constraints.txt
+	mv .venv/constraints.txt constraints.txt
 
 clean: ## remove outputs, caches and unfinished work; keeps .venv
 	rm -rf .work .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/index.html

@@ -73,8 +73,9 @@ def tasks_of(folder: Path) -> list[shards.Task]:
 def worker(share: float, folder: Path) -> partial[recordings.Recorder]:
     """A worker of that pass, which listens to a share of the recordings."""
     chosen = params(share)
+    places = folder / "places.parquet"
     return partial(
-        recordings.Recorder, chosen.voice, chosen.limits, share, folder / "clean", SCRIPT, folder / "places.parquet"
+        recordings.Recorder, chosen.voice, chosen.limits, chosen.recognition, folder / "clean", SCRIPT, places
     )
 
 

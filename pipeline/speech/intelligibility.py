@@ -8,6 +8,7 @@ and names that the recogniser writes in another way.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from functools import cache
 from typing import Annotated, Any
 
@@ -31,12 +32,14 @@ BINS = np.round(np.arange(0.0, 1.06, 0.05), 2)  # lower edges 0 to 1, and the up
 class RecognitionParams:
     """Section `synthesize.recognition`.
 
-    A `share` of the distinct texts, chosen by the sha256 of the text, is transcribed and may be rejected.
+    A `share` of the distinct texts, chosen by the sha256 of the text, is transcribed and may be rejected. `model`: a
+    folder with an English Whisper model in CTranslate2's format; null takes the packaged tiny.en.
     """
 
     share: Annotated[float, Field(ge=0, le=1)]
     max_word_error_rate: Annotated[float, Field(ge=0)]  # 1 and more is possible: insertions count
     max_missing_end_words: Annotated[int, Field(ge=0)]  # with more of them the speech was cut off
+    model: Annotated[str, Field(min_length=1)] | None = field(default=None)
 
 
 @plain_dataclass(frozen=True)

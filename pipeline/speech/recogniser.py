@@ -1,5 +1,7 @@
 """The words of a recording as text, as fast as one core can: Whisper tiny.en, greedy, 8-bit weights, no word times.
 
+`synthesize.recognition.model` can name another English Whisper in CTranslate2's format; what follows is of tiny.en.
+
 Whisper was trained on clips padded with silence to 30 s. Without padding it does not find the end and repeats itself;
 all 30 s cost 2.4 times as much as 8 s of silence after the speech, and hear hardly better (100 texts of the sample,
 mean word error rate: no padding 0.43, 2 s 0.17, 4 s 0.11, 8 s 0.09, up to 30 s 0.08). 8-bit weights hear as well as
@@ -9,6 +11,7 @@ depends on its neighbours.
 
 import hashlib
 import math
+from pathlib import Path
 
 import ctranslate2
 import numpy as np
@@ -16,6 +19,8 @@ from faster_whisper import WhisperModel
 from threadpoolctl import ThreadpoolController
 
 from models.weights.whisper_weights import MAX_SECONDS, MODEL_FILE
+from pipeline.engine.files import sha256_of
+from pipeline.errors import UserError, first_line
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 
 SILENCE_SECONDS = 8
@@ -27,22 +32,56 @@ TOKENS_AT_LEAST = 10
 
 # Changed by hand whenever the way from waveform to text changes, so that old word error rates are not taken for new.
 _RECIPE = f"int8; greedy, {SILENCE_SECONDS} s of silence; thorough: beam {THOROUGH_BEAM}, 30 s; version 1"
-DIGEST = hashlib.sha256(f"{MODEL_FILE.sha256} {_RECIPE}".encode()).hexdigest()
+
+# What is read of a model's folder. Where the tokenizer is missing, faster-whisper would download one.
+_NEEDED = ("config.json", "model.bin", "tokenizer.json")
+_READ = (*_NEEDED, "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
+
+
+def digest_of(model: str | None) -> str:
+    """Of all that decides what is heard; a folder with the packaged files has their digest. UserError: no model."""
+    weights = MODEL_FILE.sha256
+    if model is not None:
+        try:
+            found = {name: sha256_of(file) for name in _READ if (file := Path(model) / name).is_file()}
+        except OSError as error:
+            raise _model_error(model, f"cannot read it: {error.strerror}") from None
+        if missing := sorted({*_NEEDED} - {*found}):
+            expected = "expected a folder with an English Whisper model in CTranslate2's format, or null"
+            raise _model_error(model, f"{', '.join(missing)} not found; {expected}")
+        weights = weights if found == MODEL_FILE.digests else str(sorted(found.items()))
+    return hashlib.sha256(f"{weights} {_RECIPE}".encode()).hexdigest()
+
+
+def _model_error(model: str, problem: str) -> UserError:
+    return UserError(f"synthesize.recognition.model = {model}: {problem}")
 
 
 class Recogniser:
-    """Speech to text on the CPU, one thread; ModelError if the package with the weights is missing or holds others."""
+    """Speech to text on the CPU, one thread, by the packaged weights or those in the folder `model`.
 
-    def __init__(self) -> None:
-        folder = str(MODEL_FILE.path().parent)
-        whisper = WhisperModel(
-            folder, device="cpu", compute_type="int8", cpu_threads=1, num_workers=1, local_files_only=True
-        )
-        self._model = whisper.model
-        self._features = whisper.feature_extractor
-        self._tokens = whisper.hf_tokenizer
-        self._prompt = [self._tokens.token_to_id(token) for token in PROMPT]
-        self._blas = ThreadpoolController()
+    Raises ModelError: the package with the weights is missing or holds others; UserError: `model` cannot be used.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        folder = model or str(MODEL_FILE.path().parent)
+        try:
+            whisper = WhisperModel(
+                folder, device="cpu", compute_type="int8", cpu_threads=1, num_workers=1, local_files_only=True
+            )
+            self._model = whisper.model
+            self._features = whisper.feature_extractor
+            self._tokens = whisper.hf_tokenizer
+            self._blas = ThreadpoolController()
+            self._prompt = [self._tokens.token_to_id(token) for token in PROMPT]
+            if model:  # files that do not fit each other fail at first use
+                self.text(np.full(SAMPLING_RATE_HZ, 0.01, dtype=np.float32))
+        except Exception as error:  # tokenizers raises nothing more special
+            if model is None:
+                raise
+            raise _model_error(model, f"not a Whisper model of CTranslate2: {first_line(error)}") from None
+        if model and self._model.is_multilingual:
+            raise _model_error(model, "a model of many languages; expected an English one, such as base.en")
 
     def text(self, waveform: Waveform, *, thorough: bool = False) -> str:
         """What is said in a recording, of which the first 30 s are heard; empty where it is digital silence.

@@ -15,6 +15,7 @@ from pipeline.engine.rejects import required
 from pipeline.errors import RowError
 from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
+from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.script import Script, Utterance, utterances_of
 from pipeline.voices import Request, Spoken, VoiceParams, load_voice
 
@@ -51,12 +52,13 @@ class Recorder:
     """Worker: speaks the utterances that stand first in its shard, and listens to a share of them."""
 
     def __init__(
-        self, voice: VoiceParams, limits: audio.SpeechLimits, share: float, clean: Path, script: Script, places: Path
-    ) -> None:
+        self, voice: VoiceParams, limits: audio.SpeechLimits, recognition: RecognitionParams, clean: Path,
+        script: Script, places: Path,
+    ) -> None:  # fmt: skip
         self.voice = load_voice(voice)
         self.limits = limits
-        self.share = share
-        self.recogniser = recogniser.Recogniser() if share else None
+        self.share = recognition.share
+        self.recogniser = recogniser.Recogniser(recognition.model) if self.share else None
         self.clean = clean
         self.script = script
         self.places = places

@@ -186,6 +186,10 @@ FAULTS = [
         "no_such_voice", "synthesize", set_param("synthesize.voice.model", "voices/ann.onnx"),
         ("synthesize.voice.model", "voices/ann.onnx", "en_US-joe-medium"),
     ),
+    Fault(
+        "no_such_recogniser", "synthesize", set_param("synthesize.recognition.model", "models/whisper"),
+        ("synthesize.recognition.model = models/whisper", "model.bin", "not found"),
+    ),
     Fault("too_small_a_sample", "acquire@b_t4sa", set_param("acquire.b_t4sa.sample_size", 5), ("5", "12")),
     # What an earlier stage should have left
     Fault("no_corpus", "clean", remove("data/corpora/b_t4sa"), ("data/corpora/b_t4sa", "acquire@b_t4sa")),

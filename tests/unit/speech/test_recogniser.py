@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import ctranslate2
 import numpy as np
 import pytest
 
+from models.weights.whisper_weights import MODEL_FILE
+from pipeline.errors import UserError
 from pipeline.media import audio
 from pipeline.speech.intelligibility import compare
-from pipeline.speech.recogniser import Recogniser
+from pipeline.speech.recogniser import Recogniser, digest_of
 from tests import voice
 
 pytestmark = voice.needs_piper
@@ -54,3 +59,58 @@ def test_of_a_long_recording_the_first_half_minute_is_heard(recogniser: Recognis
     limit = 30 * 16_000
     long = np.concatenate([spoken, np.zeros(limit, dtype=np.float32)])
     assert recogniser.text(np.concatenate([long[:limit], spoken])) == recogniser.text(long[:limit])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The packaged model as a folder of one's own, whose files can be replaced."""
+    for name in MODEL_FILE.digests:
+        (tmp_path / name).symlink_to(MODEL_FILE.path().with_name(name))
+    return tmp_path
+
+
+def test_the_same_files_elsewhere_hear_the_same_and_make_nothing_stale(
+    recogniser: Recogniser, spoken: audio.Waveform, folder: Path
+) -> None:
+    assert digest_of(str(folder)) == digest_of(None)
+    assert Recogniser(str(folder)).text(spoken) == recogniser.text(spoken)
+
+
+@pytest.mark.parametrize("name", list(MODEL_FILE.digests))
+def test_another_file_gives_another_digest(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).write_bytes(b"other")
+    first = digest_of(str(folder))
+    (folder / name).write_bytes(b"another")
+    assert len({digest_of(None), first, digest_of(str(folder))}) == 3
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.bin", "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_refused_before_any_work(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=rf"^synthesize\.recognition\.model = .*: {name} not found; expected a folder"):
+        digest_of(str(folder))
+
+
+@pytest.mark.parametrize("model", ["missing", "config.json", "\0", "x" * 5_000])
+def test_what_is_no_folder_is_refused(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=r"config\.json, model\.bin, tokenizer\.json not found|name too long") as caught:
+        digest_of(model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.bin", "tokenizer.json", "vocabulary.txt"])
+@pytest.mark.parametrize("content", [b"", b"no model", b"\xff\xfe{", b"[]"])
+def test_files_that_are_no_model_are_one_line(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"^synthesize\.recognition\.model = .*: not a Whisper model") as caught:
+        Recogniser(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_many_languages_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctranslate2.models.Whisper, "is_multilingual", True)
+    with pytest.raises(UserError, match="of many languages; expected an English one"):
+        Recogniser(str(folder))

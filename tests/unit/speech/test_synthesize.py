@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from models.weights.whisper_weights import MODEL_FILE
 from pipeline import synthesize
 from pipeline.engine import shards
+from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits, decode
 from pipeline.speech import recogniser, recordings
@@ -139,6 +141,19 @@ def test_without_a_share_nobody_listens(tmp_path: Path, monkeypatch: pytest.Monk
     synthesize.run(replace(PARAMS, recognition=silent), context_at(tmp_path))
     assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [None] * 3
     assert report_of(tmp_path) == {"transcribed_texts": 0, "rejected_texts": {}}
+
+
+def test_the_same_recogniser_from_a_folder_hears_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clean(tmp_path)
+    synthesize.run(PARAMS, context_at(tmp_path))
+    before = recorded(tmp_path)
+    folder = replace(PARAMS.recognition, model=str(MODEL_FILE.path().parent))
+    with monkeypatch.context() as patched:
+        patched.setattr(recogniser, "Recogniser", None)  # calling it would fail
+        synthesize.run(replace(PARAMS, recognition=folder), context_at(tmp_path))
+    assert recorded(tmp_path) == before != {}
+    with pytest.raises(UserError, match=r"^synthesize\.recognition\.model = absent: .* not found"):
+        synthesize.run(replace(PARAMS, recognition=replace(folder, model="absent")), context_at(tmp_path))
 
 
 def test_prosody_by_sentiment_is_heard_and_recorded(tmp_path: Path) -> None:
