@@ -10,6 +10,7 @@ teacher that is kept is the one that was measured.
 """
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers import corpora
 from pipeline.teachers.material import Material, MeasuredTeacher, Reject
-from pipeline.teachers.params import SECTION, FinetuneParams, ProbeParams, TeacherParams
+from pipeline.teachers.params import SECTION, TeacherParams
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
 RELIABILITY_BINS = 10
@@ -85,18 +86,10 @@ def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tupl
 
 
 def _train(params: TeacherParams, material: Material) -> MeasuredTeacher:
-    # Each kind needs libraries that take seconds to import.
-    if isinstance(params, ProbeParams):
-        from pipeline.teachers.probe import train_probe  # noqa: PLC0415
-
-        return train_probe(params, material)
-    if isinstance(params, FinetuneParams):
-        from pipeline.teachers.finetune import finetune  # noqa: PLC0415
-
-        return finetune(params, material)
-    from pipeline.teachers.checkpoint import measure_checkpoint  # noqa: PLC0415
-
-    return measure_checkpoint(params, material)
+    # Each kind is a module, and needs libraries that take seconds to import.
+    kind = import_module(f"pipeline.teachers.{params.kind}")
+    trained: MeasuredTeacher = kind.train(params, material)
+    return trained
 
 
 def _save(teacher: Teacher, rejects: list[Reject], target: Path) -> None:

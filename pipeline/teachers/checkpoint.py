@@ -27,7 +27,7 @@ from pipeline.teachers.vectors import Representer, vectors_of
 PROTOCOL = "not trained here; whoever trained the checkpoint may have seen these rows"
 
 
-def measure_checkpoint(params: CheckpointParams, material: Material) -> MeasuredTeacher:
+def train(params: CheckpointParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if there is no such checkpoint, or a class that it does not know."""
     modality: Modality = "speech" if material.modality == "speech" else "image"
     try:

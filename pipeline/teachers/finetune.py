@@ -67,7 +67,7 @@ class Split:
     test: Mask
 
 
-def finetune(params: FinetuneParams, material: Material) -> MeasuredTeacher:
+def train(params: FinetuneParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if there is no such checkpoint, or it cannot be trained."""
     if material.modality == "image" and params.held_out_sessions is not None:
         where = f"{material.section}.held_out_sessions = {params.held_out_sessions}"

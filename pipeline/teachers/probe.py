@@ -40,7 +40,7 @@ class Examples:
     classes: tuple[str, ...]  # all of them, in order; some may have no rows
 
 
-def train_probe(params: ProbeParams, material: Material) -> MeasuredTeacher:
+def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if there is no such encoder, ModelError if the corpus is too small."""
     try:
         encoder = create_encoder(params.encoder)

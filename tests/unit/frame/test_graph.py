@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -18,10 +18,13 @@ from dvc.repo import Repo
 from pipeline.commands.check import SECTIONS
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.reporting import stage_reports
+from pipeline.teachers.params import TeacherParams
 from tests.imports import imported_modules
 
 DVC_TEMPLATES = {"bar_horizontal", "linear", "confusion", "simple", "scatter"}
 OWN_TEMPLATES = sorted((PROJECT / ".dvc" / "plots").glob("*.json"))
+# Of teachers, from the types of their parameters.
+KINDS = [get_args(kind.__dataclass_fields__["kind"].type)[0] for kind in get_args(get_args(TeacherParams)[0])]
 WITHOUT_TORCH = ("acquire", "clean", "synthesize", "label", "assemble")
 
 
@@ -89,6 +92,8 @@ def inside(name: str, folders: set[str]) -> bool:
 
 def adapters(stage: Stage) -> set[str]:
     """Modules that params name, which no import statement shows."""
+    if stage.module == "train_teacher":  # of any kind: the package is listed as a whole
+        return {f"pipeline/teachers/{kind}.py" for kind in KINDS}
     return {f"pipeline/voices/{PARAMS['synthesize']['voice']['engine']}.py"} if stage.module == "synthesize" else set()
 
 
