@@ -37,7 +37,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
 def remove_left_behind(folder: Path) -> None:
@@ -56,9 +56,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
-def sync(path: Path) -> None:
-    """Make the content of a file, or the names in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -83,7 +83,8 @@ def link_or_copy(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
     if not target.is_symlink():
-        sync(target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 @contextmanager
@@ -101,10 +102,7 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`, which keeps its old content until the last moment.
-
-    After a power cut, too, it is one or the other, with all that is in it.
-    """
+    """Put the folder `new` in the place of `target`, which keeps its old content until the last moment."""
     retired = target.with_name(f".{target.name}.old")
     remove_tree(retired)  # of a run that was killed in here
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,9 +110,6 @@ def replace_folder(new: Path, target: Path) -> None:
     if new != beside:
         remove_tree(beside)
         _move_folder(new, beside)
-    for path in beside.rglob("*"):
-        if not path.is_symlink():
-            sync(path)
     if target.exists():
         target.rename(retired)
     try:
@@ -123,7 +118,7 @@ def replace_folder(new: Path, target: Path) -> None:
         if retired.exists():
             retired.rename(target)
         raise
-    sync(target.parent)
+    sync_folder(target.parent)
     remove_tree(retired)
 
 
