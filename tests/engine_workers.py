@@ -35,21 +35,21 @@ def calls(log: Path) -> dict[str, int]:
     return {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in sorted(log.glob("*"))}
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = HANG_SECONDS) -> None:
+def until(condition: Callable[[], bool], what: str) -> None:
     """Look every 10 ms.
 
     Raises:
         AssertionError: it did not come true in time.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        assert time.monotonic() < deadline, f"waited {HANG_SECONDS:.0f} s for {what}"
         time.sleep(0.01)
 
 
-def until_gone(pids: Iterable[int], seconds: float = HANG_SECONDS) -> bool:
-    """Whether all processes end within `seconds`; looks on only: to wait for them would take them from their parent."""
-    deadline = time.monotonic() + seconds
+def until_gone(pids: Iterable[int]) -> bool:
+    """Whether all processes end in time; looks on only: to wait for them would take them from their parent."""
+    deadline = time.monotonic() + HANG_SECONDS
     while alive := [pid for pid in pids if lives(pid)]:
         if time.monotonic() > deadline:
             return not alive

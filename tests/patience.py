@@ -53,11 +53,19 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
             if now != used:
                 used, since = now, time.monotonic()
             elif time.monotonic() - since > HANG_SECONDS:
-                for member in psutil.Process(process.pid).children(recursive=True):
+                for member in family(psutil.Process(process.pid)):
                     member.kill()
                 process.kill()
                 out, err = process.communicate()
                 raise AssertionError(f"hung for {HANG_SECONDS:.0f} s: {process.args!r}\n{out}\n{err}") from None
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """All living descendants."""
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
 
 
 def cpu_seconds(pid: int) -> float:
@@ -65,7 +73,7 @@ def cpu_seconds(pid: int) -> float:
     total = 0.0
     try:
         process = psutil.Process(pid)
-        for member in [process, *process.children(recursive=True)]:
+        for member in [process, *family(process)]:
             total += sum(member.cpu_times()[:4])
     except psutil.NoSuchProcess:
         pass

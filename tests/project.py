@@ -108,7 +108,7 @@ class Project:
             try:
                 yield process
             finally:
-                for member in [*family(process), process]:
+                for member in [*patience.family(process), process]:
                     if member.is_running():
                         member.kill()
                 process.wait()
@@ -174,14 +174,6 @@ def new_project(root: Path, changes: Mapping[str, Any] | None = None, **environm
         done = project.run("git", *command)
         assert done.returncode == 0, done.stderr
     return project
-
-
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """All living descendants."""
-    try:
-        return list(process.children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
 
 
 def one_error_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 from tests import failpoints
 from tests.engine_workers import until, until_gone
-from tests.project import Project, family, new_project
+from tests.patience import family
+from tests.project import Project, new_project
 
 Record = Callable[[str, str, str], None]
 

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests.engine_workers import until
-from tests.patience import HANG_SECONDS
-from tests.project import Project, family
+from tests.patience import HANG_SECONDS, family
+from tests.project import Project
 
 OUTPUTS = ("data/speech", "reports/synthesize.json")
 

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipeline.frame.stage import BaseParams, Context, Paths, Report
 from tests import patience
 from tests.builders import build_fi, build_iemocap
 from tests.builders_pictures import jpeg
+from tests.engine_workers import until
 from tests.http_server import Fault, WebServer, serve
 
 LOGIN = {"T4SA_USER": "someone", "T4SA_PASSWORD": "pass:word"}
@@ -163,14 +164,11 @@ def test_a_run_that_was_killed_goes_on(place: Place, tweets: Path, tmp_path: Pat
         server.bytes_per_second = len(server.files[tar]) / 2
         environment = place.environment({"SIER_DOWNLOADS": str(tmp_path / "elsewhere")})
         with subprocess.Popen(place.command("b_t4sa"), cwd=place.root, env=environment) as process:
-            parts: list[Path] = []
-            deadline = time.monotonic() + 60
-            while not parts or parts[0].stat().st_size < 2**16:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-                parts = list((tmp_path / "elsewhere").glob(f"b_t4sa/*/{b_t4sa.TAR}.part"))
+            parts = partial((tmp_path / "elsewhere").glob, f"b_t4sa/*/{b_t4sa.TAR}.part")
+            until(lambda: any(part.stat().st_size >= 2**16 for part in parts()), "a piece")
             process.kill()
-        kept = parts[0].stat().st_size
+        (part,) = parts()
+        kept = part.stat().st_size
         server.bytes_per_second = None
         before = len(server.requests)
         ok(place.acquire("b_t4sa", SIER_DOWNLOADS=str(tmp_path / "elsewhere")))

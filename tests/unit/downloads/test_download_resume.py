@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pipeline.downloads.resume import CHUNK_BYTES, download
 from pipeline.downloads.web import Login, Policy
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
+from tests.engine_workers import until
 from tests.http_server import HTML, Fault, WebServer, serve
 
 POLICY = Policy(attempts=3, first_wait_seconds=0.001, max_wait_seconds=0.01, read_timeout_seconds=0.3)
@@ -323,10 +323,7 @@ def test_kill_9_costs_at_most_a_piece(tmp_path: Path) -> None:
         part = tmp_path / "corpus.bin.part"
         command = [sys.executable, "-c", SCRIPT, server.url + FILE, str(tmp_path / "corpus.bin")]
         with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}) as process:
-            deadline = time.monotonic() + 60
-            while not part.exists() or part.stat().st_size < CHUNK_BYTES:
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
+            until(lambda: part.exists() and part.stat().st_size >= CHUNK_BYTES, "a piece")
             process.kill()
         kept = part.stat().st_size
         assert 0 < kept < len(OLD)
