@@ -10,7 +10,6 @@ picture and recording.
 
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -57,7 +56,7 @@ def run(params: ExplainParams, context: Context) -> Report:
         libraries=library_versions(LIBRARIES),
         data=files.sha256_of(data / "sier" / shards.MANIFEST),
         predictions=files.sha256_of(data / "predictions" / f"{params.model}.parquet"),
-        network=[_digest(left.folder / name, f"train@{params.model}") for name in ("config.json", "model.safetensors")],
+        network=[left.training["sha256"][name] for name in ("config.json", "model.safetensors")],
     )  # fmt: skip
     worker = partial(RowExplainer, data / "sier", left, params, inputs, device_from_environment(), context.base.seed)
     work = Work("explain", work_folder(context.paths.shards, "explain", mark), mark, worker, tasks)
@@ -76,13 +75,6 @@ def run(params: ExplainParams, context: Context) -> Report:
     notes = report_on(explanations, params, scale, context.base.seed, context.paths.reports)
     finish(work.folder)
     return Report(len(tasks), len(tasks) - len(rejects), rejected, tuple(notes))
-
-
-def _digest(path: Path, stage: str) -> str:
-    try:
-        return files.sha256_of(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; run: dvc repro {stage}") from None
 
 
 if __name__ == "__main__":

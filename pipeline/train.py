@@ -2,7 +2,8 @@
 
 In   data/sier (train split only), or data/clean and data/speech for the texts' own sentiment
 Out  data/checkpoints/<model>: the network of fold 0 (config, safetensors, code), out_of_fold.parquet (id, fold, label,
-     p_<label>), training.json (rows and the curve of each fold); reports/curves/<model>/fold-<n>: dvclive's files
+     p_<label>), training.json (rows and the curve of each fold, sha256 of the other files);
+     reports/curves/<model>/fold-<n>: dvclive's files
 
 The test split is not read here. Folds are trained one after the other; a finished fold is not trained again.
 """
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine import files, shards
+from pipeline.engine import files, sealed, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import finish, work_folder
@@ -26,7 +27,7 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import launch
-from pipeline.networks.job import CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
+from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
 from pipeline.networks.params import ModelParams, TrainParams, read_models
 
 LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
@@ -74,14 +75,13 @@ def _train(job: Job, context: Context) -> dict[str, Any]:
     from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, wrong names should not
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
 
-    path = job.folder / RESULT_FILE
-    if not path.is_file():
+    if not sealed.is_whole(job.folder, without=CHECKPOINTS_FOLDER):
         inputs = open_inputs(job.source, job.train.inputs, context)
         if launch.wanted():
             launch.launch(job)
         else:
             train_fold(job, inputs)
-    result: dict[str, Any] = json.loads(path.read_bytes())
+    result: dict[str, Any] = json.loads((job.folder / RESULT_FILE).read_bytes())
     return result
 
 
@@ -100,6 +100,7 @@ def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, 
         "labels": tables.score_classes(probabilities),
         "parameters": results[0]["parameters"],
         "folds": [{key: value for key, value in result.items() if key != "parameters"} for result in results],
+        "sha256": {path.name: files.sha256_of(path) for path in sorted(new.iterdir())},
     }
     write_metrics(new / tables.TRAINING_FILE, facts)
     curves = new.with_name("curves")

@@ -59,7 +59,7 @@ def install() -> None:
     _after(store, "fetch", "link", lambda source, *_: source.parent.name != "rejects")
     _before(Path, "rename", "replace", lambda folder, _: folder.suffix == ".new")
     _after(Path, "rename", "", _note_replaced)
-    _after(files, "sync_folder", "retire", _was_replaced)
+    _after(files, "sync", "retire", _was_replaced)
     _after(Path, "replace", "rename", lambda path, _: path.suffix == ".tmp")
 
 

@@ -215,4 +215,4 @@ class _Download:
             advice = "correct params.yaml, or delete the file and run again to download it anew"
             raise UserError(f"{self.part}: sha256 is {sha256}, expected {self.sha256}; {advice}")
         self.part.replace(self.target)
-        files.sync_folder(self.target.parent)
+        files.sync(self.target.parent)

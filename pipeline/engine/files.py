@@ -37,7 +37,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def remove_left_behind(folder: Path) -> None:
@@ -56,13 +56,19 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the content of a file, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def md5_of(path: Path) -> str:
+    """Hex md5 of a file's content, by which DVC knows it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def sha256_of(path: Path | UPath) -> str:
@@ -83,8 +89,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
     if not target.is_symlink():
-        with target.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(target)
 
 
 @contextmanager
@@ -102,7 +107,13 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`, which keeps its old content until the last moment."""
+    """Put the folder `new` in the place of `target`, which keeps its old content until the last moment.
+
+    After a power cut, too, it is one or the other, with all that is in it. A link in that place goes, what it points to
+    stays; for a file there NotADirectoryError is raised.
+    """
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target))
     retired = target.with_name(f".{target.name}.old")
     remove_tree(retired)  # of a run that was killed in here
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,15 +121,18 @@ def replace_folder(new: Path, target: Path) -> None:
     if new != beside:
         remove_tree(beside)
         _move_folder(new, beside)
-    if target.exists():
+    for path in beside.rglob("*"):
+        if not path.is_symlink():
+            sync(path)
+    if os.path.lexists(target):
         target.rename(retired)
     try:
         beside.rename(target)
     except OSError:
-        if retired.exists():
+        if os.path.lexists(retired):
             retired.rename(target)
         raise
-    sync_folder(target.parent)
+    sync(target.parent)
     remove_tree(retired)
 
 
@@ -144,8 +158,10 @@ def _move_folder(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder, also where DVC has made files in it read-only; a missing folder is fine."""
-    if folder.exists():
+    """Delete a folder, also where DVC has made files in it read-only, or a link to one; a missing folder is fine."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
         for inner in (folder, *folder.rglob("*")):
             if inner.is_dir() and not inner.is_symlink():
                 inner.chmod(inner.stat().st_mode | stat.S_IRWXU)

@@ -2,7 +2,7 @@
 
 In   a `Job`; the memory-mapped rows of `pipeline.networks.inputs`
 Out  `<job.folder>/net` (config, weights and code; fold 0 only), out_of_fold.parquet (id, fold, label, p_<label> of the
-     rows held out), fold.json (rows, epochs and the curve of each epoch), curves/ (dvclive); fold.json is written last
+     rows held out), fold.json (rows, epochs and the curve of each epoch), curves/ (dvclive); their seal is written last
 
 The protocol is that of section 4.2; validation rows decide when the learning rate falls, when training stops and which
 epoch is kept, so their figures flatter. After a stop the same job goes on from its last whole epoch.
@@ -22,14 +22,14 @@ from transformers import EarlyStoppingCallback, EvalPrediction, TrainingArgument
 
 from models.parallelnet.losses import CombinedLoss
 from models.parallelnet.parallelnet import ParallelNet
-from pipeline.engine import files
+from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.networks import trainers
 from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback
 from pipeline.networks.inputs import Inputs, collate
-from pipeline.networks.job import CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
+from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
 from pipeline.networks.trainers import BalancedSampler, LossTrainer, best_epoch, class_weights, training_arguments
 
 
@@ -134,4 +134,5 @@ def _save(job: Job, net: ParallelNet, inputs: Inputs, logits: np.ndarray, epochs
         "history": epochs,
     }
     files.write_bytes(job.folder / RESULT_FILE, (json.dumps(result, indent=2) + "\n").encode())
-    files.remove_tree(job.folder / trainers.CHECKPOINTS_FOLDER)
+    sealed.seal(job.folder, without=CHECKPOINTS_FOLDER)
+    files.remove_tree(job.folder / CHECKPOINTS_FOLDER)

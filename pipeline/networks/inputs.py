@@ -2,13 +2,12 @@
 
 In   data/sier (train or test files only), or data/clean joined by id with data/speech; see `pipeline.networks.decoding`
 Out  `.work/inputs.<source>/<fingerprint>/`: images.npy uint8 [n, 3, size, size]; spectrograms.npy float16
-     [n, n_mels, n_frames]; rows.parquet (see `Inputs.rows`); done.json, written last
+     [n, n_mels, n_frames]; rows.parquet (see `Inputs.rows`); their seal, written last
 
 An epoch then decodes no JPEG and no FLAC, and its memory does not grow with the dataset. The first call decodes, shard
-by shard, and goes on from where it was stopped; later calls only open the files.
+by shard, and goes on from where it was stopped; later calls check the files against their seal and open them.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline.engine import files, lifecycle, shards
+from pipeline.engine import files, lifecycle, sealed, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.work import Work, finish, run_shards, work_folder
@@ -39,7 +38,6 @@ __all__ = ["InputRows", "Inputs", "Source", "collate", "image_array", "open_inpu
 Item = dict[str, Any]
 
 LIBRARIES = ("numpy", "pillow", "soundfile", "soxr", "torch")
-DONE = "done.json"
 ROWS = "rows.parquet"
 PARTS = "parts"
 FEW_ROWS = 1_000  # up to here processes, which first import torch, take longer to start than to decode
@@ -133,9 +131,9 @@ def open_inputs(source: Source, params: InputParams, context: Context) -> Inputs
         inputs=[files.sha256_of(data / name / shards.MANIFEST) for name in decoding.FOLDERS[source]],
     )  # fmt: skip
     folder = work_folder(context.paths.work, f"inputs.{source}", mark)
-    if not _is_done(folder):
+    if not sealed.is_whole(folder, without=PARTS):
         with lifecycle.only_run(context.paths.work / f"inputs.{source}.lock"):
-            if not _is_done(folder):  # else another process has just decoded it
+            if not sealed.is_whole(folder, without=PARTS):  # else another process has just decoded it
                 rows, tasks = decoding.plan_rows(source, data, labels)
                 worker = partial(decoding.Decoder, source, data, params)
                 work = Work(f"inputs {source}", folder / PARTS, mark, worker, tasks)
@@ -157,8 +155,7 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, params
         files.write_atomically(folder / MEDIA[column], write)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     files.write_atomically(folder / ROWS, partial(pq.write_table, table))
-    sizes = {name: (folder / name).stat().st_size for name in (*MEDIA.values(), ROWS)}
-    files.write_bytes(folder / DONE, json.dumps(sizes).encode())
+    sealed.seal(folder, without=PARTS)
     files.remove_tree(parts)
 
 
@@ -170,14 +167,6 @@ def _write_array(
         np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
         for marker in markers:
             file.writelines(shards.read_part(parts, marker, columns=[column])[column].to_pylist())
-
-
-def _is_done(folder: Path) -> bool:
-    try:
-        sizes = json.loads((folder / DONE).read_bytes())
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
-        return False
 
 
 def _mapped(path: Path) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from pipeline.frame.stage import BaseParams
 from pipeline.networks.params import ModelParams, TrainParams
 
 # In the folder of a job.
+CHECKPOINTS_FOLDER = "checkpoints"  # until it is done
 RESULT_FILE = "fold.json"
 NET_FOLDER = "net"
 CURVES_FOLDER = "curves"

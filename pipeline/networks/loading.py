@@ -18,17 +18,18 @@ from transformers.utils import logging
 
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.errors import UserError, first_line
+from pipeline.frame import tables
 from pipeline.frame.metrics_files import DIGITS
 from pipeline.media import audio
 from pipeline.networks.inputs import InputRows, collate
 from pipeline.networks.params import InputParams
-from pipeline.networks.trained import Trained
+from pipeline.networks.trained import Trained, expect_whole
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
 def expect_checkpoint(folder: Path) -> None:
-    """Raises UserError, before anything slow is done, if `folder` holds no network; says what is missing."""
+    """Raises UserError, before anything slow is done, if `folder` holds no network, or not the one that was trained."""
     wanted = (CONFIG_FILE, WEIGHTS_FILE)
     expected = f"expected a folder with {' and '.join(wanted)} of a ParallelNet, as dvc repro train@<model> makes it"
     missing = [name for name in wanted if not (folder / name).is_file()]
@@ -40,6 +41,8 @@ def expect_checkpoint(folder: Path) -> None:
         kind = "damaged"
     if kind != "parallelnet":
         raise UserError(f"{folder}: {expected}; found a {CONFIG_FILE} of kind {kind}")
+    if (folder / tables.TRAINING_FILE).is_file():  # not in what came from elsewhere
+        expect_whole(folder)
 
 
 def load_network(folder: Path, device: str) -> ParallelNet:

@@ -1,6 +1,7 @@
 """What training left in `data/checkpoints/<model>`, without the network itself (`pipeline.networks.loading`).
 
-In   training.json; out_of_fold.parquet: id, fold, label, p_<label> of the rows that each fold held out
+In   training.json, with the sha256 of the other files; out_of_fold.parquet: id, fold, label, p_<label> of the rows that
+     each fold held out
 Out  `Trained`
 """
 
@@ -15,7 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from pipeline.engine import files
 from pipeline.errors import UserError
 from pipeline.frame import tables
 
@@ -46,6 +49,23 @@ def predictions_schema(labels: Sequence[str], *, fold: bool) -> pa.Schema:
     return pa.schema([("id", pa.string()), *folds, ("label", pa.string()), *probabilities])
 
 
+def expect_whole(folder: Path) -> None:
+    """Raises UserError unless each file of the folder is the one that training left, by training.json."""
+    path = folder / tables.TRAINING_FILE
+    hint = f"run: dvc repro --single-item --force train@{folder.name}"
+    try:
+        stated = TypeAdapter(dict[str, str]).validate_python(json.loads(path.read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: missing or damaged; {hint}") from None
+    for name, sha256 in stated.items():
+        try:
+            found = files.sha256_of(folder / name)
+        except OSError:
+            found = "missing"
+        if found != sha256:
+            raise UserError(f"{folder / name}: {found}, expected the sha256 {sha256} of {tables.TRAINING_FILE}; {hint}")
+
+
 def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trained:
     """What training left of the network `name`.
 
@@ -67,6 +87,7 @@ def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trai
             f"{path}: trained on rows of {trained_on[0]} with the labels {', '.join(trained_on[1])}; expected rows of "
             f"{rows} with {', '.join(labels)}; {hint}"
         )
+    expect_whole(path.parent)
     path = path.with_name(tables.OUT_OF_FOLD_FILE)
     schema = predictions_schema(labels, fold=True)
     try:

@@ -20,14 +20,14 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
 
-from pipeline.engine import files
+from pipeline.engine import files, sealed
 from pipeline.engine.environment import threads_from_environment
 from pipeline.errors import UserError
 from pipeline.networks.curves import history
-
-CHECKPOINTS_FOLDER = "checkpoints"  # in the folder of a training, until it is done
+from pipeline.networks.job import CHECKPOINTS_FOLDER
 
 
 class LossTrainer(Trainer):  # type: ignore[misc]
@@ -49,6 +49,15 @@ class LossTrainer(Trainer):  # type: ignore[misc]
         loss = self.loss(logits, inputs["labels"])
         return (loss, {"logits": logits}) if return_outputs else loss
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # each process adds the state of its random numbers
+        if self.is_world_process_zero():
+            folder, best = str(self.args.output_dir), self.state.best_model_checkpoint
+            sealed.seal(Path(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+            # Not by the argument save_total_limit, which removes the one before while this one has no seal.
+            rotate_checkpoints(folder, save_total_limit=1, best_model_checkpoint=best, use_mtime=True)
+
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Any:
         return self.sampler or super()._get_train_sampler(train_dataset)
 
@@ -68,7 +77,6 @@ def training_arguments(
         output_dir=str(folder / CHECKPOINTS_FOLDER),
         eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch",
         load_best_model_at_end=True, metric_for_best_model="loss", greater_is_better=False,
-        save_total_limit=1,  # besides the best
         restore_callback_states_from_checkpoint=True,  # or early stopping counts anew after a resume
         seed=seed, data_seed=seed,
         per_device_train_batch_size=batch_size, per_device_eval_batch_size=batch_size, remove_unused_columns=False,
@@ -107,16 +115,20 @@ def quiet() -> "warnings.catch_warnings[None]":
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; torn ones, which lack the file that Trainer writes last, are removed."""
-    if not folder.is_dir():
-        return None
-    for checkpoint in folder.glob("checkpoint-*"):
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_bytes())
-        except (OSError, ValueError):
+    """The newest checkpoint that can be believed; others are removed.
+
+    Those are torn or damaged, or have lost the checkpoint of their best epoch: Trainer would end with the last one's
+    weights instead, and not say so.
+    """
+    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if not sealed.is_whole(checkpoint):
             files.remove_tree(checkpoint)
-    checkpoint_path: str | None = get_last_checkpoint(str(folder))
-    return checkpoint_path
+    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        best = json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())["best_model_checkpoint"]
+        if best is not None and not Path(best).is_dir():
+            files.remove_tree(checkpoint)
+    newest: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    return newest
 
 
 def class_weights(labels: NDArray[np.int64], classes: int | None = None) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipeline.corpora import b_t4sa, counts, iemocap
-from pipeline.engine import files
+from pipeline.engine import files, sealed
 from pipeline.engine.environment import device_from_environment, engine_from_environment
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
@@ -85,8 +85,8 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
 
 def _measured(sections: Mapping[str, Any], wanted: Wanted, root: Path) -> Measured:
     path = kept_path(sections, wanted.pilot_tweets, root)
-    if path.is_file() and not wanted.again:
-        with suppress(ValueError):  # it is damaged
+    if not wanted.again and sealed.is_whole(path.parent):
+        with suppress(ValueError):  # of other code
             return _MEASURED.validate_json(path.read_bytes())
     print(f"plan: a pilot of every stage with {wanted.pilot_tweets} tweets runs first", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="sier-plan-") as folder:
@@ -104,12 +104,13 @@ def kept_path(sections: Mapping[str, Any], tweets: int, root: Path) -> Path:
     facts = [pilot.pilot_sections(sections, tweets), sections["models"], tweets]
     facts += [{name: os.environ.get(name) for name in ENVIRONMENT}, *map(files.sha256_of, sources)]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return root / FOLDER / f"{key[:16]}.json"
+    return root / FOLDER / key[:16] / "pilot.json"
 
 
 def keep(measured: Measured, path: Path) -> None:
     """Write what was measured for the plans to come."""
     files.write_bytes(path, _MEASURED.dump_json(measured))
+    sealed.seal(path.parent)
 
 
 def _amounts(sections: Mapping[str, Any], results: pilot.Pilot, wanted: Wanted, root: Path) -> estimate.Amounts:

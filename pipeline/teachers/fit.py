@@ -2,7 +2,7 @@
 
 In   a `Fit`
 Out  `<fit.folder>/logits.safetensors`: logits float32 of the validation and of the test rows; fit.json: rows of each
-     kind and losses by epoch; `net`: network and preprocessor, where they are kept; logits.safetensors is written last
+     kind and losses by epoch; `net`: network and preprocessor, where they are kept; their seal is written last
 
 Adam with weight decay; the rate rises over the first tenth of the steps and falls to 0. Validation rows choose the
 epoch that is kept. After a stop the same fit goes on from its last whole epoch. The convolutions of wav2vec2 and its
@@ -25,9 +25,10 @@ from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from models.teachers.ready_network import Modality, ReadyNetwork, features, load_pretrained
-from pipeline.engine import files
+from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.networks import trainers
+from pipeline.networks.job import CHECKPOINTS_FOLDER
 from pipeline.networks.trainers import LossTrainer, best_epoch, class_weights, training_arguments
 from pipeline.teachers import corpora
 from pipeline.teachers.params import FinetuneParams
@@ -69,7 +70,7 @@ class Fitted:
 
 def fit(job: Fit) -> Fitted:
     """Train, or read what an earlier run has finished; UserError if rows are missing or the loss is no number."""
-    if not (job.folder / LOGITS_FILE).is_file():
+    if not sealed.is_whole(job.folder, without=CHECKPOINTS_FOLDER):
         _fit(job)
     logits = load_file(job.folder / LOGITS_FILE)
     return Fitted(logits["validation"], logits["test"], json.loads((job.folder / FIT_FILE).read_bytes()))
@@ -116,7 +117,8 @@ def _fit(job: Fit) -> None:
     }
     files.write_bytes(job.folder / FIT_FILE, (json.dumps(figures, indent=2) + "\n").encode())
     files.write_atomically(job.folder / LOGITS_FILE, lambda temporary: save_file(logits, temporary))
-    files.remove_tree(job.folder / trainers.CHECKPOINTS_FOLDER)
+    sealed.seal(job.folder, without=CHECKPOINTS_FOLDER)
+    files.remove_tree(job.folder / CHECKPOINTS_FOLDER)
 
 
 class _Decoded(Dataset[dict[str, Any]]):

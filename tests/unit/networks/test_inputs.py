@@ -23,6 +23,7 @@ from pipeline.errors import UserError
 from pipeline.networks import decoding, inputs
 from pipeline.networks.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier
+from tests.damage import flip_bit
 from tests.orders import Reordered
 from tests.patience import finish
 
@@ -52,7 +53,7 @@ def test_a_second_call_decodes_nothing_and_maps_the_same_files(tmp_path: Path, d
     first = open_inputs("sier_train", INPUTS, context_at(tmp_path))
     assert decoded == [0, 1, 2, 3]
     before = content(first.folder)
-    assert sorted(before) == ["done.json", "images.npy", "rows.parquet", "spectrograms.npy"]
+    assert sorted(before) == ["images.npy", "rows.parquet", "seal.json", "spectrograms.npy"]
     second = open_inputs("sier_train", INPUTS, context_at(tmp_path))
     assert len(decoded) == 4
     assert content(second.folder) == before
@@ -130,12 +131,22 @@ def test_torn_or_missing_files_are_made_again(tmp_path: Path) -> None:
     write_sier(tmp_path)
     folder = open_inputs("sier_train", INPUTS, context_at(tmp_path)).folder
     whole = content(folder)
-    for name, left in (("images.npy", -5), ("spectrograms.npy", None), ("rows.parquet", 10), ("done.json", 10)):
+    for name, left in (("images.npy", -5), ("spectrograms.npy", None), ("rows.parquet", 10), ("seal.json", 10)):
         (folder / name).unlink()
         if left is not None:
             (folder / name).write_bytes(whole[name][:left])
         open_inputs("sier_train", INPUTS, context_at(tmp_path))
         assert content(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["images.npy", "spectrograms.npy", "rows.parquet"])
+def test_a_flipped_bit_is_made_good(name: str, tmp_path: Path) -> None:
+    write_sier(tmp_path)
+    folder = open_inputs("sier_train", INPUTS, context_at(tmp_path)).folder
+    whole = content(folder)
+    flip_bit(folder / name)
+    open_inputs("sier_train", INPUTS, context_at(tmp_path))
+    assert content(folder) == whole
 
 
 def test_a_changed_parameter_makes_another_folder_and_removes_the_old(tmp_path: Path) -> None:

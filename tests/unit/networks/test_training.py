@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,19 +25,22 @@ from transformers import EarlyStoppingCallback
 from models.parallelnet.losses import CombinedLoss
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline import train
+from pipeline.engine import sealed
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
-from pipeline.networks import launch
+from pipeline.networks import launch, trained
 from pipeline.networks.build import build
 from pipeline.networks.fold import fold_masks, make_trainer, train_fold
 from pipeline.networks.inputs import Inputs, collate, open_inputs
 from pipeline.networks.job import Job
+from pipeline.networks.loading import expect_checkpoint
 from pipeline.networks.params import TrainParams, read_models
-from pipeline.networks.trainers import BalancedSampler, class_weights
+from pipeline.networks.trainers import BalancedSampler, class_weights, last_checkpoint
 from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
+from tests.damage import Damage, empty, flip_bit
 from tests.patience import HANG_SECONDS
 
 
@@ -131,6 +135,75 @@ def test_a_further_fold_keeps_the_finished_ones(planted: Path, five_folds: Path)
     assert len(before) == 5
     train.run(params, context(planted, found))
     assert {path: path.stat().st_mtime_ns for path in results} == before
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    folders = (root / "data/checkpoints/net", root / "reports/curves/net")
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [(empty, "net/model.safetensors"), (flip_bit, "net/model.safetensors"), (flip_bit, "out_of_fold.parquet"),
+     (flip_bit, "fold.json")],
+)  # fmt: skip
+def test_a_damaged_fold_is_trained_again_to_the_same_bytes(trained_once: Path, damage: Damage, name: str) -> None:
+    before = outputs(trained_once)
+    (damaged,) = (trained_once / ".work" / "train.net").glob(f"*/fold-0/{name}")
+    damage(damaged)
+    found = sections({"epochs": 1})
+    train.run(section(found, "train", TrainParams), context(trained_once, found))
+    assert outputs(trained_once) == before
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("once")
+    write_planted(root)
+    found = sections({"epochs": 1})
+    train.run(section(found, "train", TrainParams), context(root, found))
+    return root
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "out_of_fold.parquet", "config.json"])
+def test_what_training_left_is_refused_if_it_has_changed(trained_once: Path, tmp_path: Path, name: str) -> None:
+    checkpoints = shutil.copytree(trained_once / "data" / "checkpoints", tmp_path / "checkpoints")
+    assert trained.read(checkpoints, "net", "sier", LABELS).ids
+    flip_bit(checkpoints / "net" / name)
+    with pytest.raises(UserError, match=rf"{name}: .*, expected the sha256 .*; run: dvc repro --single-item --force"):
+        trained.read(checkpoints, "net", "sier", LABELS)
+    with pytest.raises(UserError, match="expected"):
+        expect_checkpoint(checkpoints / "net")
+
+
+def checkpoint(folder: Path, step: int, best: int) -> Path:
+    written = folder / f"checkpoint-{step}"
+    written.mkdir(parents=True)
+    state = {"best_model_checkpoint": str(folder / f"checkpoint-{best}")}
+    (written / "trainer_state.json").write_text(json.dumps(state))
+    (written / "optimizer.pt").write_bytes(bytes(100))
+    sealed.seal(written)
+    return written
+
+
+@pytest.mark.parametrize(("damaged", "left"), [(None, 12), (8, 12), (12, 4), (4, None)])
+def test_training_goes_on_from_a_checkpoint_that_is_whole_and_has_its_best_epoch(
+    damaged: int | None, left: int | None, tmp_path: Path
+) -> None:
+    for step in (4, 8, 12):
+        checkpoint(tmp_path, step, best=4)
+    (tmp_path / "checkpoint-16").mkdir()  # torn
+    if damaged:
+        flip_bit(tmp_path / f"checkpoint-{damaged}" / "optimizer.pt")
+    if damaged == 12:
+        empty(tmp_path / "checkpoint-8" / "optimizer.pt")
+    assert last_checkpoint(tmp_path) == (None if left is None else str(tmp_path / f"checkpoint-{left}"))
+    assert not (tmp_path / "checkpoint-16").exists()
 
 
 def test_a_net_reads_each_of_its_modalities(five_folds: Path, inputs: Inputs) -> None:
@@ -271,15 +344,6 @@ def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
     assert process.wait() == -signal.SIGKILL
     assert not (killed / "data/checkpoints").exists()
     assert stage(killed).wait() == 0
-
-    def outputs(root: Path) -> dict[str, bytes]:
-        folders = (root / "data/checkpoints/net", root / "reports/curves/net")
-        return {
-            path.relative_to(root).as_posix(): path.read_bytes()
-            for folder in folders
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
 
     assert outputs(killed) == outputs(tmp_path / "calm")
     assert len(outputs(killed)) > 8
