@@ -50,8 +50,9 @@ bench: .venv/installed ## measure against peers, side by side; needs the data of
 	python -m benchmarks.shapley
 	python -m benchmarks.shapley_error
 
-bench-scale: .venv/installed ## time, memory and growth at B-T4SA's 470,586 rows, made up
+bench-scale: .venv/installed ## time, memory and growth at B-T4SA's 470,586 rows, made up, and at 50,000 with media
 	python -m benchmarks.scale
+	python -m benchmarks.memory
 
 lint: .venv/installed ## ruff, mypy and the layers of the house
 	ruff check

@@ -41,7 +41,9 @@ class Statistics:
         """Standardised rows, float64 [n, d]."""
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ValueError(f"expected [n, {len(self.mean)}], found {list(rows.shape)}")
-        standardised: NDArray[np.float64] = (rows.astype(np.float64) - self.mean) / self.std
+        standardised = rows.astype(np.float64)  # a copy, then changed in place: corpora are large
+        standardised -= self.mean
+        standardised /= self.std
         return standardised
 
     @property
