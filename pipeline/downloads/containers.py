@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ from pipeline.corpora._files import reading
 from pipeline.corpora._tar_members import Source, is_tar_header, tar_members
 
 CHUNK_BYTES = 2**20
-DAMAGED = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# Of zipfile, the latter three: a kind of member that it does not know, or an entry that is cut.
+DAMAGED = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, IndexError, struct.error)
 ZIP_DIRECTORY_BYTES_MAX = 2**26  # read as a whole; in memory it takes ten times as much
 XZ_MEMORY_BYTES_MAX = 2**27  # `xz -9` takes half of it
 _ZIP_HEADER_BYTES = 30
