@@ -153,4 +153,4 @@ def _describe(path: Path, root: Path) -> dict[str, str | int]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("acquire", dict.fromkeys(CHECKS, AcquireParams), run))
+    raise SystemExit(stage_main("acquire", dict.fromkeys(CHECKS, AcquireParams), run, kept="downloads are kept"))

@@ -151,4 +151,4 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("audit", AuditParams, run))
+    raise SystemExit(stage_main("audit", AuditParams, run, kept=""))

@@ -122,4 +122,4 @@ def _write_reports(
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("evaluate", EvaluateParams, run))
+    raise SystemExit(stage_main("evaluate", EvaluateParams, run, kept=""))

@@ -96,4 +96,4 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("label", LabelParams, run))
+    raise SystemExit(stage_main("label", LabelParams, run, kept=""))

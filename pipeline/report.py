@@ -96,4 +96,4 @@ def _flow(reports: Reports) -> list[tuple[str, int, int]]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("report", ReportParams, run))
+    raise SystemExit(stage_main("report", ReportParams, run, kept=""))

@@ -124,4 +124,4 @@ def _notes(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train", TrainParams, run, items="models"))
+    raise SystemExit(stage_main("train", TrainParams, run, items="models", kept="finished folds and epochs are kept"))

@@ -2,7 +2,7 @@
 
 In   a function of a test module, arguments as text, and the memory that it may take beyond the module's imports and
      its `warm_up()`, if it has one
-Out  what it returns, as JSON; a process that crashes, or runs out of memory, fails the test
+Out  what it returns, as JSON; a process that crashes, runs out of memory, or runs in circles, fails the test
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.errors import RowError, UserError
 from tests import patience
 
 HERE = Path(__file__).resolve().parents[1]
+CPU_SECONDS = int(120 * patience.slowness())  # of its own: how busy the machine is does not count
 
 
 def in_little_memory(function: Callable[..., Any], *arguments: object, extra_mib: int) -> Any:
@@ -55,6 +56,7 @@ def _main(module: str, function: str, extra_mib: str, *arguments: str) -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     limit_bytes = pages * resource.getpagesize() + int(extra_mib) * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     print(json.dumps(call(*arguments)))
 
 

@@ -17,10 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 
 HTML = b"<!DOCTYPE html>\n<html><body>Please log in.</body></html>\n"
 _DATES = ("Mon, 02 Jan 2017 10:00:00 GMT", "Tue, 03 Jan 2017 10:00:00 GMT")
 _BLOCK_BYTES = 4096
+DRIP_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Fault:
         body: instead of the file's bytes.
         replace_with: from this request on the file has these bytes.
         break_after: close the connection after this many bytes of the body.
+        drip_after: send single bytes after this many, five a second, until the client gives up.
+        drip_head: send the status line and the headers in that way too.
         stall_after: send nothing more after this many bytes, until the client gives up.
         ignore_range: always send the whole file.
         ignore_condition: send the range that is asked for, whatever If-Range says.
@@ -46,6 +50,8 @@ class Fault:
     body: bytes | None = None
     replace_with: bytes | None = None
     break_after: int | None = None
+    drip_after: int | None = None
+    drip_head: bool = False
     stall_after: int | None = None
     ignore_range: bool = False
     ignore_condition: bool = False
@@ -196,18 +202,30 @@ class _Handler(QuietHandler):
         length = {"Content-Length": str(len(body) + fault.longer_bytes)}
         if fault.chunked or fault.no_length:
             length = {"Transfer-Encoding": "chunked"} if fault.chunked else {"Connection": "close"}
+        whole_file = self.wfile
+        if fault.drip_head:
+            self.wfile = _Dripping(whole_file, self.web.closing)
         self.send_response(status)
         for name, value in {**headers, **length, **fault.headers}.items():
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
-        end = min([len(body), *(stop for stop in (fault.break_after, fault.stall_after) if stop is not None)])
+        end = min(
+            [
+                len(body),
+                *(stop for stop in (fault.break_after, fault.stall_after, fault.drip_after) if stop is not None),
+            ]
+        )
         for start in range(0, end, _BLOCK_BYTES):
             block = body[start : min(start + _BLOCK_BYTES, end)]
             self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if fault.chunked else block)
             request.sent_bytes += len(block)
             if self.web.bytes_per_second:
                 time.sleep(len(block) / self.web.bytes_per_second)
+        if fault.drip_after is not None:
+            rest = body[end:]
+            self.wfile = _Dripping(whole_file, self.web.closing)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(rest), rest) if fault.chunked else rest)
         if fault.stall_after is not None:
             self.wfile.flush()
             self.web.closing.wait(5)
@@ -215,6 +233,19 @@ class _Handler(QuietHandler):
             self.close_connection = True
         elif fault.chunked:
             self.wfile.write(b"0\r\n\r\n")
+
+
+class _Dripping(BufferedIOBase):
+    def __init__(self, file: BufferedIOBase, closing: threading.Event) -> None:
+        self._file = file
+        self._closing = closing
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # of any buffer
+        for place in range(len(data)):
+            self._file.write(data[place : place + 1])
+            if self._closing.wait(DRIP_SECONDS):
+                raise ConnectionError("the test is over")
+        return len(data)
 
 
 def _basic(user: str, password: str) -> str:

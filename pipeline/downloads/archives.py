@@ -6,35 +6,35 @@ Out  `<folder>/files/...`; `<folder>/unpacked.json`, written last: files, bytes,
 Never followed: links, devices, absolute names, names with `..`. A folder without its mark is unpacked again.
 """
 
+import errno
 import json
-import lzma
 import os
-import shutil
-import stat
-import tarfile
-import zipfile
-import zlib
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
-from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]  # EOFHeaderError has no stub
-from typing import IO, Self
 
 from tqdm import tqdm
 
 from pipeline.corpora._files import is_utf8, reading
+from pipeline.downloads import containers
+from pipeline.downloads.containers import Member, UnfitError
 from pipeline.downloads.room import require_room
 from pipeline.engine import files
 from pipeline.errors import UserError
 
 FILES, MARK = "files", "unpacked.json"
-CHUNK_BYTES = 2**20
-DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError,
-    RecursionError, NotImplementedError,  # the latter of zipfile: a kind of packing that it does not know
-)  # fmt: skip
+FOLDERS_MAX = 32  # around a file
+# Names that this disk cannot hold, or that another member has taken: a file `a` beside `a/b`, or `A` beside `a`.
+BAD_NAMES = {
+    errno.ENAMETOOLONG: "name_too_long",
+    errno.EEXIST: "name_taken",
+    errno.EISDIR: "name_taken",
+    errno.ENOTDIR: "name_taken",
+    errno.EILSEQ: "bad_file_name",
+    errno.EINVAL: "bad_file_name",
+}
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,6 @@ class Unpacked:
     left_out: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    size_bytes: int
-    is_plain: bool
-    open: Callable[[], IO[bytes] | None]
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or a tar, by its content."""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: Limits | None = None) -> Unpacked:
     """Unpack the members whose names satisfy `wanted` into `folder`; nothing is done if that was finished before.
 
@@ -83,7 +70,9 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: L
             packed_bytes = archive.stat().st_size
             archive.open("rb").close()
         unpacked = _Unpacking(archive, folder / FILES, limits or Limits(), packed_bytes).run(wanted)
-    except DAMAGED as error:
+    except UnfitError as error:
+        raise UserError(f"{archive}: {error}; unpack it yourself and give the folder") from None
+    except containers.DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{archive}: cannot be unpacked ({reason}); copy or download it again") from None
     os.sync()  # the mark must not outlive the files that it stands for
@@ -108,79 +97,54 @@ class _Unpacking:
         self.left_out: Counter[str] = Counter()
 
     def run(self, wanted: Callable[[str], bool]) -> Unpacked:
-        members = _zip_members if zipfile.is_zipfile(self.archive) else _tar_members
         with tqdm(desc=f"unpack {self.archive.name}", unit="B", unit_scale=True, disable=None) as bar:
-            for member in members(self.archive):
+            for count, member in enumerate(containers.members(self.archive, self.max_bytes), 1):
+                if count > self.limits.files:
+                    raise UnfitError(f"holds more than {self.limits.files:,} files, which no corpus does")
                 path = PurePosixPath(member.name)
                 if path.name.startswith(".") or "__MACOSX" in path.parts or not wanted(member.name):
                     continue
-                if reason := self._reason(member):
+                reason = self._reason(member, path) or self._write(member, self.target.joinpath(*path.parts))
+                if reason:
                     self.left_out[reason] += 1
                 else:
-                    self._write(member, self.target.joinpath(*path.parts))
                     bar.update(member.size_bytes)
         if not self.sizes:
             why = f" ({', '.join(self.left_out)})" if self.left_out else ""
             raise UserError(f"{self.archive}: no file of the corpus can be used{why}; give the archive as published")
         return Unpacked(len(self.sizes), sum(self.sizes.values()), dict(sorted(self.left_out.items())))
 
-    def _reason(self, member: _Member) -> str | None:
-        path = PurePosixPath(member.name)
+    def _reason(self, member: Member, path: PurePosixPath) -> str | None:
+        """Why a member is left out, as far as its header tells."""
         if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
             return "unsafe_name"
-        if not is_utf8(member.name):
+        if not is_utf8(member.name) or any(unicodedata.category(char) == "Cc" for char in member.name):
             return "bad_file_name"
+        if len(path.parts) > FOLDERS_MAX:
+            return "name_too_long"
         if not member.is_plain:
             return "no_plain_file"
         return "too_large" if member.size_bytes > self.limits.member_bytes else None
 
-    def _write(self, member: _Member, target: Path) -> None:
+    def _write(self, member: Member, target: Path) -> str | None:
+        """Returns why the disk can have no file of this name."""
         # Before a byte is written: what the header announces is the most that is ever read.
         self.total_bytes += member.size_bytes
-        if self.total_bytes > self.max_bytes or len(self.sizes) >= self.limits.files:
-            size = f"more than {self.max_bytes:,} bytes or {self.limits.files:,} files, which no corpus does"
-            raise UserError(f"{self.archive}: unpacks to {size}; unpack it yourself and give the folder")
+        if self.total_bytes > self.max_bytes:
+            raise UnfitError(f"unpacks to more than {self.max_bytes:,} bytes, which no corpus does")
         require_room(self.target, f"the next file of {self.archive.name}", member.size_bytes)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = member.open()
-        assert source is not None, "a plain file has content"
-        with source, target.open("wb") as file:  # a later member replaces one of its name
-            shutil.copyfileobj(source, file, CHUNK_BYTES)
+        name = target.as_posix()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = target.open("wb" if name in self.sizes else "xb")  # a later member replaces one of its name
+        except OSError as error:
+            if error.errno not in BAD_NAMES:
+                raise
+            return BAD_NAMES[error.errno]
+        with file:
+            file.writelines(member.chunks())
             written = file.tell()
         if written != member.size_bytes:
             raise EOFError(f"{member.name} has {written:,} bytes of {member.size_bytes:,}")
-        self.sizes[target.as_posix()] = written
-
-
-class _StrictInfo(tarfile.TarInfo):
-    """The library takes whatever is no header for the end of the tar; a cut one would pass for a smaller corpus."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:  # the base class's name
-        """The next header."""
-        try:
-            return super().fromtarfile(tarfile)
-        except EOFHeaderError:  # the proper end: a block of zeros
-            raise
-        except HeaderError as error:
-            raise ReadError(f"no header where one is expected: {error}") from None
-
-
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r:*", tarinfo=_StrictInfo) as tar:
-        for info in tar:
-            if not info.isdir():
-                plain = info.isreg() and not info.issparse()
-                yield _Member(info.name, info.size, plain, partial(tar.extractfile, info))
-            tar.members = []  # type: ignore[attr-defined]  # it would keep every header that it has seen
-
-
-def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as opened:
-        for info in opened.infolist():
-            if not info.is_dir():
-                if info.flag_bits & 1:
-                    raise UserError(f"{archive}: is protected by a password; unpack it yourself and give the folder")
-                kind = stat.S_IFMT(info.external_attr >> 16)
-                plain = kind in {0, stat.S_IFREG}
-                yield _Member(info.filename, info.file_size, plain, partial(opened.open, info))
+        self.sizes[name] = written
+        return None

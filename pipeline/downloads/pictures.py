@@ -12,7 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from pipeline.corpora._files import is_utf8
 from pipeline.downloads import web
+from pipeline.downloads.pace import Pace
 from pipeline.engine import files
 from pipeline.errors import UserError
 
@@ -33,7 +34,15 @@ MAX_NAME_BYTES = 150
 PLACEHOLDER_MIN_ADDRESSES = 3
 MAX_UNREACHED_SHARE = 0.2  # above, it is not the links that are dead, but the network
 MAY_PASS = {"host_unknown", "unreachable"}
-PATIENCE = web.Policy(attempts=3, max_wait_seconds=30.0, connect_timeout_seconds=10.0, read_timeout_seconds=20.0)
+HOST_FAILURES_MAX = 20  # in a row; what else is wanted of that host is left to the next run
+PATIENCE = web.Policy(
+    attempts=3,
+    max_wait_seconds=30.0,
+    connect_timeout_seconds=10.0,
+    read_timeout_seconds=20.0,
+    pace_seconds=20.0,
+    deadline_seconds=300.0,
+)
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
 
 
@@ -70,6 +79,7 @@ def fetch_all(addresses: Mapping[str, str], folder: Path, policy: web.Policy = P
                 known[outcome.id] = outcome
                 log.write(_line(outcome))
     finally:
+        fetcher.ended.set()
         pool.shutdown(cancel_futures=True)
     outcomes = [known[name] for name in addresses]
     unreached = [outcome for outcome in outcomes if outcome.status in MAY_PASS]
@@ -119,6 +129,14 @@ def _without_placeholders(outcomes: list[Outcome]) -> list[Outcome]:
     ]
 
 
+@dataclass
+class _Host:
+    """`failures`: how many of its pictures in a row could not be reached."""
+
+    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(PER_HOST))
+    failures: int = 0
+
+
 class _Fetcher:
     """Of the threads: a session for each, and no more than `PER_HOST` of them at one host."""
 
@@ -127,7 +145,8 @@ class _Fetcher:
         self._policy = policy
         self._own = threading.local()
         self._lock = threading.Lock()
-        self._hosts: dict[str, threading.Semaphore] = {}
+        self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
+        self.ended = threading.Event()
 
     def fetch(self, name: str, url: str) -> Outcome:
         status, reason, data = self._try(name, url)
@@ -137,14 +156,22 @@ class _Fetcher:
         return Outcome(name, url, OK, sha256=hashlib.sha256(data).hexdigest())
 
     def _try(self, name: str, url: str) -> tuple[str, str, bytes]:
-        host = _host(url)
-        if host is None or not _is_safe(name):
+        name_of_host = _host(url)
+        if name_of_host is None or not _is_safe(name):
             return "bad_address", "expected http:// or https://, a host and a plain file name", b""
         with self._lock:
-            turn = self._hosts.setdefault(host, threading.Semaphore(PER_HOST))
+            host = self._hosts[name_of_host]
+        with host.turn:
+            if host.failures >= HOST_FAILURES_MAX:
+                return "unreachable", f"{HOST_FAILURES_MAX} pictures of this host in a row could not be reached", b""
+            found = self._ask(url)
+            host.failures = host.failures + 1 if found[0] in MAY_PASS else 0
+        return found
+
+    def _ask(self, url: str) -> tuple[str, str, bytes]:
+        pace = self._policy.pace(self.ended)
         try:
-            with turn:
-                return web.patiently(self._policy, lambda: self._get(url))
+            return web.patiently(self._policy, lambda: self._get(url, pace), self.ended)
         except web.PassingError as error:
             return "host_unknown" if isinstance(error, web.UnknownHostError) else "unreachable", str(error), b""
         except web.AnswerError as error:
@@ -153,11 +180,11 @@ class _Fetcher:
         except UserError as error:  # here it costs a row: one of 23,000 addresses
             return "link_refused", str(error), b""
 
-    def _get(self, url: str) -> tuple[str, str, bytes]:
+    def _get(self, url: str, pace: Pace) -> tuple[str, str, bytes]:
         if not hasattr(self._own, "session"):
             self._own.session = web.Session()
         data = bytearray()
-        with web.get(self._own.session, url, self._policy) as response:
+        with web.get(self._own.session, url, self._policy, pace) as response:
             for chunk in response.raw.stream(2**16, decode_content=True):
                 data += chunk
                 if len(data) > MAX_BYTES:

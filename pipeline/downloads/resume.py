@@ -9,6 +9,8 @@ A range is asked for under the condition that the file is still that version (If
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
@@ -84,6 +86,8 @@ class _Download:
         self.version = self._known()
         self.most_bytes = self.have_bytes  # the most that was ever here: only beyond it there is progress
         self.starts = 0
+        self.ended = threading.Event()
+        self.failed_seconds = time.monotonic()  # when the latest attempt did, or the first began
 
     @property
     def have_bytes(self) -> int:
@@ -91,7 +95,7 @@ class _Download:
 
     def run(self) -> None:
         try:
-            web.patiently(self.policy, self._attempt, self.say)
+            web.patiently(self.policy, self._attempt, self.ended, self.say)
         except web.PassingError as error:
             kept = f"{self.have_bytes:,} bytes are kept; run again to go on"
             raise UserError(f"{self.name}: {error}, {self.policy.attempts} times in a row; {kept}") from None
@@ -111,7 +115,10 @@ class _Download:
         try:
             self._request()
         except web.PassingError as error:
-            if self.most_bytes > before:
+            # By the least rate, waits included: a byte with each attempt would be new for ever.
+            began, self.failed_seconds = self.failed_seconds, time.monotonic()
+            least_bytes = self.policy.least_bytes_per_second * (self.failed_seconds - began)
+            if self.most_bytes - before > least_bytes:
                 error.progress = f"after {self.have_bytes:,} bytes"
             raise
 
@@ -124,7 +131,7 @@ class _Download:
         if self.version is not None and self.version.condition and self.have_bytes:
             headers = {"Range": f"bytes={self.have_bytes}-", "If-Range": self.version.condition}
         try:
-            with web.get(self.session, self.url, self.policy, headers) as response:
+            with web.get(self.session, self.url, self.policy, self.policy.pace(self.ended), headers) as response:
                 self._accept(response)
                 self._receive(response)
         except web.AnswerError as error:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.corpora import b_t4sa, emoset, fi
 from pipeline.corpora._files import Reject, visible_names
-from pipeline.downloads import archives, pictures, web
+from pipeline.downloads import archives, containers, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
@@ -92,7 +92,7 @@ def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check:
 
 
 def _from_archive(corpus: str, archive: Path, paths: Paths, check: Callable[[Path], None]) -> Source:
-    if not archives.is_archive(archive):
+    if not containers.is_archive(archive):
         raise UserError(f"{archive}: neither a zip nor a tar; expected the corpus as a folder or an archive")
     folder = _folder(corpus, paths) / f"{files.sha256_of(archive)[:16]}-unpacked"
     folder.mkdir(parents=True, exist_ok=True)

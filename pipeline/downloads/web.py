@@ -4,7 +4,9 @@
 """
 
 import http.client
+import math
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +17,19 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
 from tqdm import tqdm
 from urllib3.util import Retry
 
+from pipeline.downloads.pace import Pace, PacedAdapter, SlowError
 from pipeline.errors import UserError
 
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that another attempt may change
@@ -29,13 +40,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient a download is. `attempts`: in a row, without anything new; waits grow up to the longest."""
+    """How patient a download is. `attempts`: in a row, without enough that is new; waits grow up to the longest."""
 
     attempts: int = 10
     first_wait_seconds: float = 1.0
     max_wait_seconds: float = 120.0
     connect_timeout_seconds: float = 20.0
     read_timeout_seconds: float = 60.0  # without a byte
+    least_bytes_per_second: float = 1_000.0  # while `pace_seconds` of waiting for the host
+    pace_seconds: float = 60.0
+    deadline_seconds: float = math.inf  # of waiting for the host, in all attempts
+
+    def pace(self, ended: threading.Event) -> Pace:
+        """For the requests of one download."""
+        return Pace(self.least_bytes_per_second, self.pace_seconds, self.deadline_seconds, ended)
 
 
 PATIENT = Policy()
@@ -77,6 +95,9 @@ class Session(requests.Session):
         super().__init__()
         # Without any, requests would look into ~/.netrc.
         self.auth = HTTPBasicAuth(login.user.encode(), login.password.encode()) if login else lambda request: request
+        self.paced = PacedAdapter()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, self.paced)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """After a redirect; the library's own would go on to look into ~/.netrc."""
@@ -88,15 +109,17 @@ class Session(requests.Session):
 
 @contextmanager
 def get(
-    session: Session, url: str, policy: Policy, headers: Mapping[str, str] | None = None
+    session: Session, url: str, policy: Policy, pace: Pace, headers: Mapping[str, str] | None = None
 ) -> Iterator[requests.Response]:
     """The answer to a GET, whose body is read inside the `with`, by `response.raw.stream`.
 
     Raises:
-        PassingError: a status of `PASSING`, no connection, or one that broke or stalled, also inside the `with`.
+        PassingError: a status of `PASSING`, no connection, or one that broke, stalled or fell behind `pace`, also
+            inside the `with`.
         AnswerError: any other status than 200 and 206.
         UserError: a certificate that is not trusted, or redirects without an end.
     """
+    session.paced.pace = pace
     timeout = (policy.connect_timeout_seconds, policy.read_timeout_seconds)
     try:
         with session.get(url, headers={**AS_IT_IS, **(headers or {})}, stream=True, timeout=timeout) as response:
@@ -115,6 +138,8 @@ def get(
         raise UserError(f"{shown(url)}: it, or where it redirects to, is no address of a file") from None
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise PassingError(f"no byte for {policy.read_timeout_seconds:g} s") from None
+    except SlowError as error:
+        raise PassingError(str(error)) from None
     except requests.ConnectionError as error:
         if "NameResolutionError" in repr(error):
             raise UnknownHostError("the host's name is not known") from None
@@ -123,10 +148,13 @@ def get(
         raise PassingError("the connection broke") from None
 
 
-def patiently(policy: Policy, attempt: Callable[[], T], say: Callable[[str], None] = lambda _: None) -> T:
+def patiently(
+    policy: Policy, attempt: Callable[[], T], ended: threading.Event, say: Callable[[str], None] = lambda _: None
+) -> T:
     """The first result of `attempt` that is not a `PassingError`, with growing waits and jitter in between.
 
-    Attempts are counted anew after each that brought something; the last one's `PassingError` is raised.
+    Attempts are counted anew after each with `progress`; the last one's `PassingError` is raised. None follows, and no
+    wait goes on, once `ended` is set.
     """
     first_wait, most = policy.first_wait_seconds, policy.max_wait_seconds
     backoff = wait_exponential_jitter(multiplier=first_wait, max=most, jitter=first_wait)
@@ -148,8 +176,9 @@ def patiently(policy: Policy, attempt: Callable[[], T], say: Callable[[str], Non
 
     retrying = Retrying(
         retry=retry_if_exception_type(PassingError),
-        stop=stop_after_attempt(policy.attempts),
+        stop=stop_after_attempt(policy.attempts) | stop_when_event_set(ended),
         wait=wait,
+        sleep=sleep_using_event(ended),
         after=count,
         before_sleep=before_sleep,
         reraise=True,

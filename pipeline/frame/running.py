@@ -14,10 +14,9 @@ from pathlib import Path
 from pipeline.engine import lifecycle
 from pipeline.errors import STOPPING
 
-FULL = "free some space and run again; finished shards are kept"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 HINTS = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
+    **dict.fromkeys(FULL, "free some space and run again"),
     errno.EACCES: "check who may write there",
     errno.EROFS: "the file system is read-only",
     **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR), "move away what lies there"),
@@ -29,12 +28,15 @@ DISKS = (Path(".work"), Path("data"), Path("reports"), Path())
 OUT_OF_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "bad_alloc", "can't start new thread")
 
 
-def exit_code(name: str, work: Callable[[], int], *, stopped: str = "stopped; run the same command to go on") -> int:
+def exit_code(name: str, work: Callable[[], int], *, kept: str = "") -> int:
     """Do `work`, which returns an exit code; whatever a user can cause ends in one line that begins with `name`.
+
+    `kept` says what a run that is stopped, or fills the disk, leaves for the next one: "finished shards are kept".
 
     An error that is raised is a defect of the project and keeps its traceback.
     """
     lifecycle.on_sigterm_stop()
+    stopped = f"stopped; {kept}{', ' if kept else ''}run the same command to go on"
     try:
         return work()
     except STOPPING as error:
@@ -47,7 +49,7 @@ def exit_code(name: str, work: Callable[[], int], *, stopped: str = "stopped; ru
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
-        message = _of_machine(error)
+        message = _of_machine(error, kept)
         if message is None:
             raise
         return fail(name, message)
@@ -69,7 +71,7 @@ def printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
-def _of_machine(error: Exception) -> str | None:
+def _of_machine(error: Exception, kept: str) -> str | None:
     """What the machine lacks; None if it lacks nothing."""
     text = str(error)
     if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
@@ -77,7 +79,7 @@ def _of_machine(error: Exception) -> str | None:
     if not isinstance(error, OSError) or error.errno is None:
         return None
     file = error.filename2 or error.filename  # of a rename, what it was to become
-    if file is None and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if file is None and error.errno in FULL:
         file = min(filter(Path.is_dir, DISKS), key=lambda folder: shutil.disk_usage(folder).free)
-    hint = HINTS.get(error.errno)
-    return (f"{file}: " if file else "") + os.strerror(error.errno) + (f"; {hint}" if hint else "")
+    hints = [HINTS.get(error.errno), kept if error.errno in FULL else ""]
+    return (f"{file}: " if file else "") + "; ".join([os.strerror(error.errno), *filter(None, hints)])

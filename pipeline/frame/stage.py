@@ -103,6 +103,7 @@ def stage_main(
     arguments: Sequence[str] | None = None,
     items: str | None = None,
     sharded: bool = False,
+    kept: str = "finished shards are kept",
 ) -> int:
     """Run a stage as a command; returns the exit code.
 
@@ -114,6 +115,7 @@ def stage_main(
         arguments: of the command line; by default those of this process.
         items: section whose keys are the stage's items, where all of them share the section `<stage>`.
         sharded: whether `SIER_SHARD` can run it in parts: it maps shards and then publishes.
+        kept: what a run that is stopped leaves for the next one.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{stage}")
     if isinstance(kind, Mapping):
@@ -150,7 +152,7 @@ def stage_main(
         _print_report(name, report)
         return 0
 
-    return exit_code(name, work, stopped="stopped; finished shards are kept, run the same command to go on")
+    return exit_code(name, work, kept=kept)
 
 
 @contextmanager

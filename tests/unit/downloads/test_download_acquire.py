@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -157,16 +158,23 @@ def test_refusals_name_the_form_and_the_variables(place: Place, tweets: Path, mo
     assert not (place.root / "data").exists()
 
 
-def test_a_run_that_was_killed_goes_on(place: Place, tweets: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_stopped_goes_on(place: Place, tweets: Path, tmp_path: Path, stop: signal.Signals) -> None:
     with serve(served(tweets)) as server:
         place.params("b_t4sa", url=f"{server.url}/dataset")
         tar = f"/dataset/{b_t4sa.TAR}"
         server.bytes_per_second = len(server.files[tar]) / 2
         environment = place.environment({"SIER_DOWNLOADS": str(tmp_path / "elsewhere")})
-        with subprocess.Popen(place.command("b_t4sa"), cwd=place.root, env=environment) as process:
+        with subprocess.Popen(
+            place.command("b_t4sa"), cwd=place.root, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
             parts = partial((tmp_path / "elsewhere").glob, f"b_t4sa/*/{b_t4sa.TAR}.part")
             until(lambda: any(part.stat().st_size >= 2**16 for part in parts()), "a piece")
-            process.kill()
+            process.send_signal(stop)
+            _, said = patience.finish(process)
+        if stop == signal.SIGINT:
+            line = "acquire@b_t4sa: error: stopped; downloads are kept, run the same command to go on"
+            assert said.splitlines()[-1] == line
         (part,) = parts()
         kept = part.stat().st_size
         server.bytes_per_second = None

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.downloads.archives import FILES, MARK, Limits, Unpacked, is_archive, unpack
+from pipeline.downloads.archives import FILES, MARK, Limits, Unpacked, unpack
+from pipeline.downloads.containers import is_archive
 from pipeline.errors import UserError
 from tests.sample_helpers import digests
 
@@ -174,7 +175,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 
 def test_limits_of_files_and_of_their_size(tmp_path: Path) -> None:
     archive = build(tmp_path / "a.zip", CONTENT)
-    assert "or 1 files" in refusal(archive, tmp_path / "out", Limits(files=1))
+    assert "more than 1 files" in refusal(archive, tmp_path / "out", Limits(files=1))
     assert unpack(archive, tmp_path / "out", everything, Limits(member_bytes=100)).left_out == {"too_large": 1}
 
 

@@ -16,10 +16,12 @@ from pipeline.downloads.pictures import FETCHED, OUTCOMES, PER_HOST, Outcome, fe
 from pipeline.downloads.web import Policy
 from pipeline.errors import UserError
 from tests.builders_pictures import jpeg
-from tests.http_server import HTML, Fault, WebServer, serve
+from tests.http_server import HTML, Fault, QuietHandler, WebServer, listening, serve
 
 POLICY = Policy(attempts=2, first_wait_seconds=0.001, max_wait_seconds=0.01, read_timeout_seconds=30.0)
 HASTY = replace(POLICY, read_timeout_seconds=0.3)  # for servers that stall; on a busy machine others would seem to
+# A host that sends five bytes a second is too slow, one that sends nothing for ten seconds is not yet.
+IMPATIENT = replace(POLICY, least_bytes_per_second=20.0, pace_seconds=0.3)
 COUNT = 20
 
 
@@ -160,4 +162,66 @@ def test_a_full_disk_or_the_like_stops_the_others_too(server: WebServer, tmp_pat
     with pytest.raises(OSError, match="awe"):
         fetch_all(many, tmp_path, POLICY)
     assert len(server.requests) < 200
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+
+DRIPS = {
+    "from the start": Fault(drip_after=0),
+    "after the first bytes": Fault(drip_after=100),
+    "in the headers": Fault(drip_head=True),
+    "in chunks": Fault(chunked=True, drip_after=0),
+    "in redirects": Fault(status=302, headers={"Location": "/0.jpg"}, drip_head=True),
+    "in a refusal": Fault(status=403, drip_head=True),
+    "packed": Fault(headers={"Content-Encoding": "gzip"}, drip_after=0),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_host_that_drips_costs_one_row(server: WebServer, tmp_path: Path, name: str) -> None:
+    server.always["/0.jpg"] = DRIPS[name]
+    outcomes = fetch_all(wanted(server), tmp_path, IMPATIENT)
+    assert outcomes[0].status == "unreachable"
+    assert outcomes[0].reason == "fewer than 20 bytes a second, for 0.3 s"
+    assert statuses(outcomes[1:]) == {"ok": COUNT - 1}
+
+
+def test_a_picture_has_a_deadline_however_its_host_goes_on(server: WebServer, tmp_path: Path) -> None:
+    server.always["/0.jpg"] = Fault(drip_after=0)
+    policy = replace(POLICY, least_bytes_per_second=0.0, pace_seconds=0.3, deadline_seconds=1.0)
+    with pytest.raises(UserError, match="not whole after 1 s"):
+        fetch_all(wanted(server, 1), tmp_path, policy)
+
+
+def test_a_host_that_answers_for_ever_before_it_answers(tmp_path: Path) -> None:
+    def flood(handler: QuietHandler) -> None:
+        while True:
+            handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+    handler = type("Handler", (QuietHandler,), {"do_GET": flood})
+    with listening(handler) as port, pytest.raises(UserError, match="more than 1,048,576 bytes of headers"):
+        fetch_all({"awe/0.jpg": f"http://127.0.0.1:{port}/0.jpg"}, tmp_path, POLICY)
+
+
+def test_a_host_that_is_down_is_left_to_the_next_run(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "HOST_FAILURES_MAX", 5)
+    monkeypatch.setattr(pictures, "MAX_UNREACHED_SHARE", 0.9)
+    with serve(server.files, host="127.0.0.2") as other:
+        other.always |= {path: Fault(status=503) for path in other.files}
+        down = {f"anger/{number}.jpg": f"{other.url}/{number}.jpg" for number in range(COUNT)}
+        outcomes = fetch_all({**wanted(server), **down}, tmp_path, POLICY)
+        assert statuses(outcomes[:COUNT]) == {"ok": COUNT}
+        assert statuses(outcomes[COUNT:]) == {"unreachable": COUNT}
+        assert len(other.requests) <= (5 + PER_HOST) * POLICY.attempts
+        assert "5 pictures of this host in a row" in outcomes[-1].reason
+        other.always.clear()
+        assert statuses(fetch_all({**wanted(server), **down}, tmp_path, POLICY)) == {"ok": 2 * COUNT}
+
+
+def test_a_stop_waits_for_no_host(server: WebServer, tmp_path: Path) -> None:
+    server.always |= {f"/{number}.jpg": Fault(drip_after=0) for number in range(1, COUNT)}
+    (tmp_path / FETCHED).write_text("in the way")
+    with pytest.raises(OSError, match="awe"):
+        fetch_all(wanted(server), tmp_path, Policy(least_bytes_per_second=0.0))  # would wait for ever
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]

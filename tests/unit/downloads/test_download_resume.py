@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from pipeline.errors import UserError
 from tests.engine_workers import until
 from tests.http_server import HTML, Fault, WebServer, serve
 
-POLICY = Policy(attempts=3, first_wait_seconds=0.001, max_wait_seconds=0.01, read_timeout_seconds=0.3)
+POLICY = Policy(attempts=3, first_wait_seconds=0.001, max_wait_seconds=0.01, read_timeout_seconds=30.0)
+HASTY = replace(POLICY, read_timeout_seconds=0.3)  # for servers that stall; on a busy machine others would seem to
 OLD, NEW = (np.random.default_rng(seed).bytes(300_000) for seed in (1, 2))
 SHA256 = hashlib.sha256(OLD).hexdigest()
 ACCESS = "ask for access"
@@ -87,7 +89,7 @@ PASSING = {
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_is_tried_again_and_only_the_rest_is_sent(server: WebServer, tmp_path: Path, name: str) -> None:
     server.fail(FILE, PASSING[name])
-    data, said = get(server, tmp_path)
+    data, said = get(server, tmp_path, policy=HASTY if "stalled" in name else POLICY)
     assert data == OLD
     assert len(said) == (3 if name == "longer_than_it_is" else 1)  # whose total contradicts the first one's
     if "stalled" not in name and "longer" not in name:  # a stall may cost the last piece
@@ -332,3 +334,39 @@ def test_kill_9_costs_at_most_a_piece(tmp_path: Path) -> None:
         assert get(server, tmp_path) == (OLD, [])
         assert [one.range for one in server.requests[before:]] == [f"bytes={kept}-"]
         assert sum(one.sent_bytes for one in server.requests[before:]) == len(OLD) - kept
+
+
+# A host that sends five bytes a second is too slow, one that sends nothing for ten seconds is not yet.
+IMPATIENT = replace(POLICY, least_bytes_per_second=20.0, pace_seconds=0.3)
+DRIPS = {
+    "in the middle": Fault(drip_after=100_000),
+    "in chunks": Fault(chunked=True, drip_after=100_000),
+    "at once": Fault(drip_after=0),
+    "in the headers": Fault(drip_head=True),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_host_that_drips_is_asked_again(server: WebServer, tmp_path: Path, name: str) -> None:
+    server.fail(FILE, DRIPS[name])
+    data, said = get(server, tmp_path, policy=IMPATIENT)
+    assert data == OLD
+    assert len(said) == 1
+    assert said[0].startswith("corpus.bin: fewer than 20 bytes a second, for 0.3 s")
+
+
+def test_a_host_that_drips_for_ever_is_given_up_and_the_next_run_goes_on(server: WebServer, tmp_path: Path) -> None:
+    server.fail(FILE, Fault(drip_after=100_000))
+    server.always[FILE] = Fault(drip_after=0)
+    assert "fewer than 20 bytes a second, for 0.3 s, 3 times in a row;" in error_of(server, tmp_path, policy=IMPATIENT)
+    kept = (tmp_path / "corpus.bin.part").stat().st_size
+    assert kept >= CHUNK_BYTES
+    server.always.clear()
+    assert get(server, tmp_path)[0] == OLD
+    assert server.requests[-1].range == f"bytes={kept}-"
+
+
+def test_a_byte_with_each_connection_is_given_up(server: WebServer, tmp_path: Path) -> None:
+    server.always[FILE] = Fault(break_after=1)
+    policy = replace(POLICY, least_bytes_per_second=10**9)
+    assert "3 times in a row; 3 bytes are kept" in error_of(server, tmp_path, policy=policy)

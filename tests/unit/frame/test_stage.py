@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -153,6 +154,24 @@ def test_an_end_that_is_no_defect_is_one_line_and_an_exit_code(
 ) -> None:
     assert stage_main("tiny", TinyParams, raising(error), []) == code
     assert capsys.readouterr() == ("", f"tiny: error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ("all is kept", "stopped; all is kept, run the same command to go on"),
+        ("", "stopped; run the same command to go on"),
+    ],
+)
+def test_a_stage_that_has_no_shards_does_not_speak_of_them(
+    kept: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stage_main("tiny", TinyParams, raising(KeyboardInterrupt()), [], kept=kept) == 130
+    assert capsys.readouterr() == ("", f"tiny: error: {message}\n")
+    full = OSError(errno.ENOSPC, "", "file")
+    assert stage_main("tiny", TinyParams, raising(full), [], kept=kept) == 1
+    expected = "; ".join(filter(None, ["file: No space left on device", "free some space and run again", kept]))
+    assert capsys.readouterr() == ("", f"tiny: error: {expected}\n")
 
 
 @pytest.mark.parametrize("error", [ValueError("rows were lost"), RowError("odd", "not caught"), OSError("no number")])

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from tests.builders import build_b_t4sa, plain_tweets
 from tests.builders_b_t4sa import Tweet
+from tests.builders_tar import header
 from tests.project import new_project
-from tests.unit.corpora.test_hostile_tar import header
 from tests.unit.media.test_hostile_images import BOMBS, PNG
 
 IMAGE_BOMBS = ("gif frame", "webp canvas", "png text", "png chunk", "tiff tag", "jpeg scans", "svg", "eps", "long")
