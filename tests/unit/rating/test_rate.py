@@ -149,7 +149,10 @@ def test_results_and_exports_are_read_from_where_nobody_can_write(ratings: Store
     closed.mkdir()
     shutil.copy(ratings.path, closed / "r.sqlite")
     closed.chmod(0o500)
-    for arguments, says in ((["--results"], "overall"), (["--export", "answers.csv"], "rate: 9 answers in answers.csv")):
+    for arguments, says in (
+        (["--results"], "overall"),
+        (["--export", "answers.csv"], "rate: 9 answers in answers.csv"),
+    ):
         done = as_anybody("--ratings", "closed/r.sqlite", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert says in done.stdout
