@@ -24,7 +24,7 @@ from pipeline.frame.running import fail
 from pipeline.rating.logins import Logins
 from pipeline.rating.requests import Forward, TooLargeError, chunks, is_of_this_site, network, read
 from pipeline.rating.session import READING_BYTES_MAX
-from pipeline.rating.uploads import Uploads
+from pipeline.rating.uploads import KEPT_SECONDS, Uploads
 
 API = "/gradio_api"
 PAGES = ("/", "/theme.css", "/favicon.ico", "/assets/{path:path}", "/static/{path:path}")
@@ -47,11 +47,12 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "permissions-policy": "microphone=(self)",
 }
-NO_EVENT, STRANGER, FOREIGN, NOT_FOUND, TOO_LARGE, TOO_MANY, FAILED = (
+NO_EVENT, STRANGER, FOREIGN, NOT_FOUND, TOO_SLOW, TOO_LARGE, TOO_MANY, FAILED = (
     PlainTextResponse(text, status)
     for text, status in (
         ("This page does not send that.", 400), ("Please log in.", 401), ("Not from another site.", 403),
-        ("Not Found", 404), ("Too large.", 413), ("Too many at once.", 429), ("Internal Server Error", 500),
+        ("Not Found", 404), ("Too slow.", 408), ("Too large.", 413), ("Too many at once.", 429),
+        ("Internal Server Error", 500),
     )
 )  # fmt: skip
 
@@ -169,7 +170,8 @@ class Guard:
         self._sending[rater] += 1
         try:
             sent = chunks(request, UPLOAD_BYTES_MAX)
-            form = await MultiPartParser(request.headers, sent, max_files=1, max_fields=0).parse()
+            async with asyncio.timeout(KEPT_SECONDS):
+                form = await MultiPartParser(request.headers, sent, max_files=1, max_fields=0).parse()
             file = form.get("files")
             if not isinstance(file, UploadFile):
                 return NO_EVENT
@@ -177,6 +179,8 @@ class Guard:
                 return JSONResponse([await asyncio.to_thread(self._uploads.keep, rater, file.file)])
         except MultiPartException:
             return NO_EVENT
+        except TimeoutError:
+            return TOO_SLOW
         finally:
             self._sending[rater] -= 1
 

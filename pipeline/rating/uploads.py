@@ -9,6 +9,7 @@ from typing import IO
 
 KEPT_SECONDS = 600.0
 KEPT_PER_RATER = 8
+KEPT_IN_ALL = 128  # 4 GiB; who knows the secret may log in by many names
 
 
 class Uploads:
@@ -22,11 +23,16 @@ class Uploads:
     def keep(self, owner: str, content: IO[bytes]) -> str:
         """Keep a rater's recording under a new name, which is returned; his oldest goes where he has too many."""
         name = secrets.token_hex(16)
-        with (self.folder / name).open("xb") as file:
-            self._kept[name] = (owner, self._now())
-            shutil.copyfileobj(content, file)
-        mine = [key for key, (whose, _) in list(self._kept.items()) if whose == owner]
-        for key in mine[:-KEPT_PER_RATER]:
+        self._kept[name] = (owner, self._now())
+        try:
+            with (self.folder / name).open("xb") as file:
+                shutil.copyfileobj(content, file)
+        except OSError:  # such as a full disk
+            self.remove(name)
+            raise
+        kept = list(self._kept.items())
+        mine = [key for key, (whose, _) in kept if whose == owner]
+        for key in [*mine[:-KEPT_PER_RATER], *(key for key, _ in kept[:-KEPT_IN_ALL])]:
             self.remove(key)
         return name
 

@@ -32,7 +32,16 @@ def paths_of_gradio() -> list[tuple[str, str]]:
     return found
 
 
-OPEN = {"", "theme.css", "favicon.ico", "login", API + "upload", API + "queue/join", API + "queue/data"}
+OPEN = {
+    "",
+    "theme.css",
+    "favicon.ico",
+    "login",
+    API + "upload",
+    API + "upload_progress",
+    API + "queue/join",
+    API + "queue/data",
+}
 
 
 def test_of_gradios_routes_only_those_are_there_that_the_page_needs(server: Server) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.rating.logins import ADDRESSES_MAX, PAUSE_SECONDS_MAX, WAITING_MAX, Logins
-from pipeline.rating.uploads import KEPT_PER_RATER, KEPT_SECONDS, Uploads
+from pipeline.rating.uploads import KEPT_IN_ALL, KEPT_PER_RATER, KEPT_SECONDS, Uploads
 
 
 class Clock:
@@ -61,6 +63,20 @@ def test_a_rater_keeps_a_few_and_nobody_elses(tmp_path: Path) -> None:
     assert found.read_bytes() == str(KEPT_PER_RATER + 2).encode()
     assert uploads.find(eves, "ada") is None
     assert uploads.find(sent[0], "ada") is None
+
+
+def test_many_names_fill_no_disk_and_a_full_one_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = Uploads(tmp_path)
+    sent = [uploads.keep(f"rater{number}", io.BytesIO(b"x")) for number in range(KEPT_IN_ALL + 2)]
+    assert names(tmp_path) == set(sent[2:])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space"):
+        uploads.keep("ada", io.BytesIO(b"x"))
+    assert names(tmp_path) == set(sent[2:])
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "foreign", "../outside", "/etc/passwd", "a\0b"])
