@@ -4,7 +4,6 @@ The rater's name and the ticket of the task stand in the page and come back with
 killed and started again goes on where it was.
 """
 
-import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib.resources import files
@@ -13,9 +12,11 @@ from typing import Any
 
 import gradio as gr
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
+from pipeline.frame.running import fail
 from pipeline.rating import view
-from pipeline.rating.session import NAME_CHARACTERS, RatingError, Session, Shown, Ticket, person
+from pipeline.rating.session import NAME_CHARACTERS, OTHER_DRAW, RatingError, Session, Shown, Ticket, person
+from pipeline.rating.uploads import KEPT_SECONDS, Uploads
 
 Updates = dict[Any, Any]  # of components of the page
 
@@ -32,6 +33,7 @@ READING_HELP = (
     "Read the text aloud as its author may have meant it, and save it. Others will judge what they hear. You will not "
     "be asked about a row whose text you have read."
 )
+NO_RECORDING = f"Please record the text first; what is not saved within {KEPT_SECONDS / 60:.0f} minutes is removed."
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # no spinner over the picture
 CONTRAST = {
     "button_primary_background_fill": "*primary_700",
@@ -57,23 +59,31 @@ def resources() -> dict[str, Any]:
     }
 
 
+def recordings(page: gr.Blocks) -> dict[int, list[bool]]:
+    """Of each event of the page, by its number: which of its inputs are recordings; all others are texts."""
+    return {number: [isinstance(part, gr.Audio) for part in event.inputs] for number, event in page.fns.items()}
+
+
 def _errors_shown(work: Callable[..., Updates]) -> Callable[..., Updates]:
-    """`work`, whose errors the rater reads on the page, and whoever runs the server on its screen."""
+    """`work`, whose errors the rater reads on the page, and whoever runs the server on its screen, as one line."""
 
     @wraps(work)
     def wrapped(*arguments: Any) -> Updates:
+        given = ["" if value is None else value for value in arguments]
         try:
-            return work(*arguments)
+            if not all(isinstance(value, str | gr.Request | _Judging | _Reading) for value in given):
+                raise RatingError(OTHER_DRAW)
+            return work(*given)
         except RatingError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        except UserError as error:
-            print(f"rate: error: {error}", file=sys.stderr, flush=True)
+        except Exception as error:  # noqa: BLE001 - of a defect too the operator reads a line
+            fail("rate", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}")
             raise gr.Error("This could not be kept; tell whoever runs this page.", print_exception=False) from None
 
     return wrapped
 
 
-def build(session: Session, named_by_login: bool) -> gr.Blocks:
+def build(session: Session, uploads: Uploads, named_by_login: bool) -> gr.Blocks:
     """The page; raters who have logged in are not asked for their names, and cannot change them."""
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(TITLE, elem_classes="rate-title")
@@ -86,7 +96,7 @@ def build(session: Session, named_by_login: bool) -> gr.Blocks:
             with gr.Tab("Judge"):
                 judging = _Judging(session, name)
             with gr.Tab("Read aloud") as reading_tab:
-                reading = _Reading(session, name)
+                reading = _Reading(session, uploads, name)
 
         @_errors_shown
         def begin(name: str, request: gr.Request) -> Updates:
@@ -147,7 +157,7 @@ class _Judging:
         def keep(name: str, ticket: str, request: gr.Request) -> Updates:
             rater = _who(name, request)
             if not self.session.answer(rater, Ticket.load(ticket), answer):
-                gr.Info("You had answered this one before; the first answer stays.")
+                gr.Info("You had answered this one before, or have read its text aloud; nothing was changed.")
             return self.now(rater)
 
         return keep
@@ -157,7 +167,7 @@ class _Judging:
         rater = _who(name, request)
         shown = self.session.take_back(rater)
         if shown is None:
-            gr.Info("There is no answer to take back.")
+            gr.Info("There is no answer that can be taken back.")
             return self.now(rater)
         return self._show(shown)
 
@@ -165,8 +175,8 @@ class _Judging:
 class _Reading:
     """The tab in which texts are read aloud."""
 
-    def __init__(self, session: Session, name: gr.Textbox) -> None:
-        self.session = session
+    def __init__(self, session: Session, uploads: Uploads, name: gr.Textbox) -> None:
+        self.session, self.uploads = session, uploads
         self.text = gr.HTML(elem_id="text")
         self.item = gr.Textbox(visible=False)
         self.passed = gr.Textbox(visible=False)
@@ -206,13 +216,13 @@ class _Reading:
         return self._show(_who(name, request), f"{passed} {item}".strip())
 
     @_errors_shown
-    def _save(self, name: str, item: str, passed: str, recording: str | None, request: gr.Request) -> Updates:
+    def _save(self, name: str, item: str, passed: str, recording: str, request: gr.Request) -> Updates:
         reader = _who(name, request)
-        if recording is None:
-            raise RatingError("Please record the text first.")
-        path = Path(recording)
+        path = self.uploads.find(Path(recording).name)
+        if path is None or str(path) != recording:
+            raise RatingError(NO_RECORDING)
         self.session.add_reading(reader, item, path)
-        path.unlink(missing_ok=True)  # Gradio's copy
+        self.uploads.remove(path.name)
         return self._show(reader, passed)
 
 

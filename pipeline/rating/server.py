@@ -1,12 +1,14 @@
 """Serve the page: to this machine alone, unless a secret keeps others out.
 
-Ids of rows, file names and the like come from pages and are looked up, never joined into paths; Gradio keeps uploads in
-a folder of the project's, which is emptied at every start, and hands out no other files.
+Ids of rows, file names and the like come from pages and are looked up, never joined into paths; see `Guard` for what
+gets through to Gradio. Recordings lie in a folder of the project's, which is emptied at every start.
 """
 
+import ctypes
 import errno
 import hmac
 import ipaddress
+import logging
 import os
 import shutil
 import signal
@@ -14,33 +16,32 @@ import socket
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from pipeline.engine import lifecycle
-from pipeline.errors import UserError
-from pipeline.rating.session import READING_BYTES_MAX, RatingError, Session, person
+from pipeline.errors import UserError, first_line
+from pipeline.frame.running import printable
+from pipeline.rating.guard import Guard
+from pipeline.rating.logins import Logins
+from pipeline.rating.requests import network
+from pipeline.rating.session import RatingError, Session, person
+from pipeline.rating.uploads import Uploads
 
 SECRET_VARIABLE = "SIER_RATE_SECRET"  # noqa: S105 - a name
 SECRET_CHARACTERS = 12
 LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "::1"]
 ENDING_SECONDS = 2
-# Gradio's page holds inline scripts and styles, and makes its templates of strings.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "permissions-policy": "microphone=(self)",
-}
+CONNECTIONS_MAX = 256
+EVENTS_MAX = 256  # that wait for one and the same handler
+# Of the environment, what the server goes on with; the rest may hold secrets of this or any other program.
+KEPT_VARIABLES = {"HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TERM", "TMPDIR", "TZ", "USER"}
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
@@ -65,43 +66,77 @@ def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
         raise UserError(f"--host {host} --port {port}: {os.strerror(error.errno or 0).lower()}") from None
 
 
-def serve(session: Session, listening: socket.socket, secret: str | None, uploads: Path) -> None:
-    """Until Ctrl-C, or Stopped by SIGTERM; `uploads` is a folder for what raters send, until it is in the store."""
-    shutil.rmtree(uploads, ignore_errors=True)
-    uploads.mkdir(parents=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads.resolve())
+def serve(session: Session, listening: socket.socket, secret: str | None, folder: Path) -> None:
+    """Until Ctrl-C, or Stopped by SIGTERM; `folder` is for what raters send, until it is in the store."""
+    _forget_environment()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    uploads = Uploads(folder)
+    screen = logging.StreamHandler()
+    screen.setFormatter(_OneLine())
+    logging.basicConfig(handlers=[screen], level=logging.WARNING, force=True)
+    config = uvicorn.Config(
+        _build(session, uploads, secret, *listening.getsockname()[:2]), log_config=None, access_log=False,
+        proxy_headers=False, ws="none", limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=ENDING_SECONDS,
+    )  # fmt: skip
+    server = _Server(config, uploads)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if server.ended_by == signal.SIGTERM:
+        raise lifecycle.Stopped
+
+
+def _build(session: Session, uploads: Uploads, secret: str | None, host: str, port: int) -> ASGIApp:
+    """The page behind its guard."""
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr  # noqa: PLC0415 - reads these variables, and takes seconds
 
     from pipeline.rating import app  # noqa: PLC0415
 
-    host, port = listening.getsockname()[:2]
-    page = app.build(session, named_by_login=secret is not None)
-    outer = FastAPI(openapi_url=None)
-    if secret is None:  # a page elsewhere whose name is made to lead here would send another one
-        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, host])
-    gr.mount_gradio_app(
-        outer, page, path="/", server_name=host, server_port=port, footer_links=[], show_error=False, ssr_mode=False,
-        pwa=False, mcp_server=False, enable_monitoring=False, max_file_size=READING_BYTES_MAX,
+    page = app.build(session, uploads, named_by_login=secret is not None)
+    page.queue(max_size=EVENTS_MAX)
+    outer = gr.mount_gradio_app(
+        FastAPI(openapi_url=None), page, path="/", server_name=host, server_port=port, footer_links=[],
+        show_error=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, run_history=False,
         auth=None if secret is None else partial(_may_enter, secret),
         auth_message="Your name, and the secret that you were told as the password.", **app.resources(),
     )  # fmt: skip
-    config = uvicorn.Config(
-        _with_headers(outer), log_level="warning", access_log=False, timeout_graceful_shutdown=ENDING_SECONDS
-    )
-    server = _Server(config)
-    try:
-        server.run(sockets=[listening])
-    finally:
-        shutil.rmtree(uploads, ignore_errors=True)
-    if server.ended_by == signal.SIGTERM:
-        raise lifecycle.Stopped
+    page.has_launched = True  # Gradio checks no path before
+    inner: Any = next(route.app for route in outer.routes if isinstance(route, Mount))
+
+    def rater(request: Request) -> str | None:
+        if secret is None:
+            return network(request)
+        cookies = (f"access-token-{inner.cookie_id}", f"access-token-unsecure-{inner.cookie_id}")
+        token = next((request.cookies[name] for name in cookies if name in request.cookies), None)
+        return inner.tokens.get(token)  # type: ignore[no-any-return]
+
+    def forget(name: str) -> None:
+        page._queue.pending_messages_per_session.pop(name, None)
+
+    guard = Guard(outer, app.recordings(page), uploads, Logins(), rater, forget)
+    if secret is not None:
+        return guard
+    # A page elsewhere whose name is made to lead here would send another one.
+    return TrustedHostMiddleware(guard, allowed_hosts=[*LOOPBACK_NAMES, host], www_redirect=False)
 
 
 class _Server(uvicorn.Server):
     """Ends in order however often Ctrl-C is pressed; uvicorn's own prints a traceback at the second."""
 
     ended_by: int | None = None
+
+    def __init__(self, config: uvicorn.Config, uploads: Uploads):
+        super().__init__(config)
+        self.uploads = uploads
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        self.uploads.sweep()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         self.ended_by = sig
@@ -113,18 +148,25 @@ def _may_enter(secret: str, name: str, given: str) -> bool:
         person(name)
     except RatingError:
         return False
-    return hmac.compare_digest(given.encode(), secret.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode("utf-8", "surrogateescape"))
 
 
-def _with_headers(app: ASGIApp) -> ASGIApp:
-    """`app` with `HEADERS` on every answer."""
+class _OneLine(logging.Formatter):
+    """A line for each record; what it quotes cannot steer the terminal."""
 
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        more = f": {type(error).__name__}: {first_line(error)}" if error else ""
+        return printable(f"rate: {record.levelname.lower()}: {' '.join(record.getMessage().split())}{more}")
 
-        await app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
-    return wrapped
+def _forget_environment() -> None:
+    """Overwrite what the process was started with: /proc/<pid>/environ goes on showing what was merely unset."""
+    find = ctypes.CDLL(None).getenv
+    find.restype = ctypes.c_void_p
+    for name, value in list(os.environb.items()):
+        if name.decode("utf-8", "replace") not in KEPT_VARIABLES:
+            address = find(name)
+            if address:
+                ctypes.memset(address, 0, len(value))
+            del os.environb[name]

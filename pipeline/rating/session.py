@@ -85,7 +85,8 @@ class Session:
         return Shown(progress) if task is None else self._shown(task, progress)
 
     def answer(self, rater: str, ticket: Ticket, answer: str | None) -> bool:
-        """Keep an answer, or a skip (None); False if the rater has answered this before, and then that stays.
+        """Keep an answer, or a skip (None); False if the rater has answered this before, and then that stays, or has
+        read the text aloud.
 
         A ticket that this rater cannot have got is a RatingError.
         """
@@ -99,7 +100,7 @@ class Session:
         return self.store.add_rating(Rating(rater, task.id, task.condition, answer, task.reading, seconds))
 
     def take_back(self, rater: str) -> Shown | None:
-        """The task of the rater's last answer, which is forgotten; None if there was none."""
+        """The task of the rater's last answer, which is forgotten; None if there is none to be judged again."""
         last = self.store.take_back(rater)
         return None if last is None else self._shown(Task(*last), self._turn(rater)[1])
 

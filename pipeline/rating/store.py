@@ -5,6 +5,7 @@ FULL). Any number of raters, threads and processes may use the file at once. Rec
 skip, times are UTC. Names of people are compared as they are; see `pipeline.rating.session.person`.
 """
 
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -20,6 +21,8 @@ from pipeline.errors import UserError
 APPLICATION_ID = 0x53494552  # "SIER": what `file` and we know a file of ratings by
 VERSION = 1
 BUSY_SECONDS = 30.0
+READ_AND_WRITE = "mode=rw"
+READ_ONLY = "mode=ro&immutable=1"  # without files of SQLite's own beside it
 
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -44,13 +47,19 @@ CREATE TABLE ratings (
     PRIMARY KEY (rater, id, condition)
 ) STRICT;
 """
-ADD_RATING = "INSERT INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
+# Nobody judges a row whose text he has read aloud: not by a page that was open then, nor by taking an answer back.
+ADD_RATING = """
+INSERT INTO ratings SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+WHERE NOT EXISTS (SELECT * FROM readings WHERE reader = ?1 AND id = ?2) ON CONFLICT DO NOTHING RETURNING 1
+"""
 ADD_READING = """
 INSERT INTO readings (id, reader, audio, duration_seconds, recorded_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING 1
 """
 TAKE_BACK = """
-DELETE FROM ratings WHERE rowid = (SELECT max(rowid) FROM ratings WHERE rater = ?) RETURNING id, condition, reading
+DELETE FROM ratings WHERE rowid = (SELECT max(rowid) FROM ratings WHERE rater = ?1)
+AND NOT EXISTS (SELECT * FROM readings WHERE readings.id = ratings.id AND reader = ?1)
+RETURNING id, condition, reading
 """
 RATING_COLUMNS = ["rater", "id", "condition", "label", "answer", "reader", "response_seconds", "rated_at"]
 RATINGS = """
@@ -83,15 +92,16 @@ class Rating:
 
 @dataclass(frozen=True)
 class Store:
-    """A file of ratings; `create` and `open_store` make one."""
+    """A file of ratings; `create` and `open_store` make one. `mode` is that of an URI of SQLite's."""
 
     path: Path
+    mode: str = READ_AND_WRITE
 
     def _rows(self, statement: str, *values: str | int | float | bytes | None) -> list[Any]:
         """What a statement returns, which is a transaction of its own."""
         try:
             # A connection for each: threads share none, and a killed process leaves none behind.
-            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            with closing(_connect(self.path, self.mode)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
                 return connection.execute(statement, values).fetchall()
@@ -107,11 +117,13 @@ class Store:
         return [Drawn(*row) for row in self._rows("SELECT id, label, digest FROM items ORDER BY position")]
 
     def add_rating(self, rating: Rating) -> bool:
-        """Keep an answer; False if this rater has answered this already, and then the first answer stays."""
+        """Keep an answer; False if this rater has answered this already, and then that stays, or has read the text."""
         return bool(self._rows(ADD_RATING, *astuple(rating), _now()))
 
     def take_back(self, rater: str) -> tuple[str, str, int | None] | None:
-        """Delete a rater's last answer; returns its id, condition and reading, or None if there is none."""
+        """Delete a rater's last answer; returns its id, condition and reading, or None if there is none to be judged
+        again: the rater may have read the text aloud since.
+        """
         return next(iter(self._rows(TAKE_BACK, rater)), None)
 
     def rated(self, rater: str) -> set[tuple[str, str]]:
@@ -157,13 +169,18 @@ def create(path: Path, settings: Mapping[str, str], items: Sequence[Drawn]) -> S
     return Store(path)
 
 
-def is_begun(path: Path) -> bool:
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """To a file that is there."""
+    uri = f"{path.resolve().as_uri()}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def is_begun(path: Path, mode: str = READ_AND_WRITE) -> bool:
     """Whether there is anything in the file; one that a killed `create` left is empty and may be begun again."""
     if not path.exists():
         return False
     try:
-        uri = f"{path.resolve().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+        with closing(_connect(path, mode)) as connection:
             (kind,) = connection.execute("PRAGMA application_id").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if not tables and not kind:
@@ -184,10 +201,14 @@ def is_begun(path: Path) -> bool:
 
 
 def open_store(path: Path) -> Store:
-    """A file that is there."""
-    if not is_begun(path):
+    """A file that is there, to be read; it may lie where nobody can write."""
+    mode = READ_AND_WRITE if os.access(path.resolve().parent, os.W_OK) else READ_ONLY
+    log = path.with_name(f"{path.name}-wal")
+    if mode == READ_ONLY and log.exists() and log.stat().st_size:
+        raise UserError(f"{path}: answers are in {log.name} still; copy both to where you may write, and name the copy")
+    if not is_begun(path, mode):
         raise UserError(f"{path}: no ratings there; collect some with: sier rate")
-    return Store(path)
+    return Store(path, mode)
 
 
 def _now() -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +20,13 @@ from pipeline.frame.stage import BaseParams
 from pipeline.rating.beginning import prepare
 from pipeline.rating.server import SECRET_VARIABLE
 from pipeline.rating.store import Rating, Store
+from tests import patience
 from tests.builders_sier import LABELS, write_sier
 
 PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
+WITHOUT_PRIVILEGES = (
+    "setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -170,3 +177,35 @@ def test_ratings_of_a_newer_release_are_left_alone(ratings: Store, capsys: pytes
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     assert "version 2, expected 1" in failing(capsys, "--results")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_results_and_exports_are_read_from_where_nobody_can_write(ratings: Store, project: Path) -> None:
+    closed = project / "closed"
+    closed.mkdir()
+    shutil.copy(ratings.path, closed / "r.sqlite")
+    closed.chmod(0o500)
+    for arguments, says in (
+        (["--results"], "overall"),
+        (["--export", "answers.csv"], "rate: 9 answers in answers.csv"),
+    ):
+        done = as_anybody("--ratings", "closed/r.sqlite", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert says in done.stdout
+    done = as_anybody("--ratings", "closed/r.sqlite", "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("rate: error: closed/r.sqlite: ")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in closed.iterdir()] == ["r.sqlite"]
+    closed.chmod(0o700)
+    (closed / "r.sqlite-wal").write_bytes(b"not yet in the file")
+    closed.chmod(0o500)
+    done = as_anybody("--ratings", "closed/r.sqlite", "--results")
+    assert "answers are in r.sqlite-wal still; copy both" in done.stderr
+    closed.chmod(0o700)
+
+
+def as_anybody(*arguments: str) -> subprocess.CompletedProcess[str]:
+    plain = WITHOUT_PRIVILEGES if os.geteuid() == 0 else ()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PARAMS.parent)}
+    return patience.run([*plain, sys.executable, "-m", "pipeline", "rate", *arguments], env=environment)

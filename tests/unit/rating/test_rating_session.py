@@ -93,6 +93,36 @@ def test_a_double_click_and_an_old_page_change_nothing(session: Session) -> None
     assert session.store.ratings()["answer"].tolist() == ["sad"]
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_who_has_read_a_text_does_not_judge_it_by_a_page_that_was_open(
+    session: Session, tmp_path: Path, heard: bool
+) -> None:
+    path = spoken(tmp_path / "a.wav")
+    for key in session.items if heard else ():
+        session.add_reading("eve", key, path)
+    tickets = []
+    while (shown := session.next("ada")).ticket is not None:
+        tickets.append(shown.ticket)
+        session.answer("ada", shown.ticket, None)
+    while session.take_back("ada"):
+        pass
+    assert any(ticket.task.reading for ticket in tickets) == heard
+    own = tickets[0].task.id
+    session.add_reading("ada", own, path)
+    for ticket in tickets:
+        assert session.answer("ada", ticket, "sad") == (ticket.task.id != own)
+    assert own not in set(session.store.ratings()["id"])
+
+
+def test_an_answer_whose_text_was_read_aloud_since_stays(session: Session, tmp_path: Path) -> None:
+    shown = session.next("ada").ticket
+    assert shown is not None
+    assert session.answer("ada", shown, "sad")
+    session.add_reading("ada", shown.task.id, spoken(tmp_path / "a.wav"))
+    assert session.take_back("ada") is None
+    assert session.store.ratings()["answer"].tolist() == ["sad"]
+
+
 def test_an_answer_taken_back_is_asked_again(session: Session) -> None:
     assert session.take_back("ada") is None
     first = session.next("ada").ticket
