@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="a repository that only its owner sees")
     parser.add_argument("--dry-run", action="store_true", help="list files and show the card; send nothing")
     parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
-    parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
+    parser.add_argument("--keep-mentions", action="store_true", help="leave mentions, links and the like in texts")
 
 
 def run(options: argparse.Namespace) -> None:
