@@ -30,7 +30,10 @@ from pipeline.tweets.examine import Examiner
 from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
-LIBRARIES = ("datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "pillow", "pyarrow", "wordsegment")
+LIBRARIES = (
+    "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "pyarrow", "regex",
+    "tldextract", "wordsegment",
+)  # fmt: skip
 
 
 def run(params: CleanParams, context: Context) -> Report:

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="list files and show the card; change nothing")
     parser.add_argument("--replace", action="store_true", help="delete what is in the repository, whoever put it there")
     parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
-    parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
+    parser.add_argument("--keep-mentions", action="store_true", help="leave mentions, links and the like in texts")
 
 
 def run(options: argparse.Namespace) -> None:

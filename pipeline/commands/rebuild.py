@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", required=True, help="a repository of the Hub, or a folder with its files")
     parser.add_argument("--out", required=True, type=Path, help="a new folder, in one that is there")
     parser.add_argument("--rows-per-file", type=int, default=1_000, help="default: %(default)s")
-    parser.add_argument("--keep-mentions", action="store_true", help="leave @mentions and URLs in texts")
+    parser.add_argument("--keep-mentions", action="store_true", help="leave mentions, links and the like in texts")
 
 
 def run(options: argparse.Namespace) -> None:

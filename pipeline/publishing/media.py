@@ -1,8 +1,6 @@
 """Pictures, recordings and texts of given rows, from data/clean and data/speech."""
 
 import hashlib
-import html
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,9 @@ import pandas as pd
 from pipeline.dataset.assembler import find_rows, media
 from pipeline.dataset.rows import read_rows
 from pipeline.engine import shards
+from pipeline.tweets.personal import redacted
 
 STAGES = {"clean": "clean", "speech": "synthesize"}
-_URL = re.compile(r"(?:https?://|www\.)\S+|\bt\.co/\S+|\bpic\.twitter\.com/\S+", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_MENTION = re.compile(r"[@＠]\w+")
-_RETWEET = re.compile(r"^\s*RT\s*:?\s+(?=\S)")
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -26,7 +21,7 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 class MediaSource:
-    """Looks media up by id, one shard after the other; `keep_personal` leaves @mentions and URLs in texts."""
+    """Looks media up by id, one shard after the other; `keep_personal` leaves texts as they are."""
 
     def __init__(self, data: Path, *, keep_personal: bool) -> None:
         self.data = data
@@ -59,18 +54,3 @@ class MediaSource:
     def _find(self, folder: str, rows: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, Any]]:
         wanted = zip(rows["id"], rows[f"{folder}_shard"], strict=True)
         return find_rows(self.data / folder, self.markers[folder], wanted, columns)
-
-
-def redacted(text: str) -> str:
-    """`text` without mentions, e-mail addresses and URLs; applying it twice changes nothing more.
-
-    Entities are read first, or `&#64;someone` would stay. What taking something out joins is looked at again.
-    """
-    while True:
-        following = html.unescape(text)
-        for pattern in (_URL, _EMAIL, _MENTION):
-            following = pattern.sub(" ", following)
-        following = " ".join(following.split()) if following != text else following
-        if following == text:
-            return text
-        text = _RETWEET.sub("", following)

@@ -38,7 +38,7 @@ def _pieces(part: str) -> list[str]:
         capitals, last, small = mixed.groups()
         if small == "s":  # DVDs, RTs
             return [part]
-        counts = _word_counts()
+        counts = word_counts()
         if counts.get((last + small).lower(), 0) >= counts.get(small, 0):  # FIFA World
             return [capitals, *_segmented(last + small)]
         return [capitals + last, *_segmented(small)]  # NOT taxed
@@ -48,7 +48,7 @@ def _pieces(part: str) -> list[str]:
 
 
 def _segmented(word: str) -> list[str]:
-    counts = _word_counts()
+    counts = word_counts()
     if len(word) > _LONGEST_SEGMENTED or word.lower() in counts:  # seabirds, parkour
         return [word]
     pieces: list[str] = []
@@ -66,7 +66,7 @@ def _segmented(word: str) -> list[str]:
 
 
 @functools.cache
-def _word_counts() -> dict[str, float]:
+def word_counts() -> dict[str, float]:
     """Counts of 333,000 English words. Loaded on first use: half a second and 80 MB, which few processes need."""
     wordsegment.load()
     counts: dict[str, float] = wordsegment.UNIGRAMS

@@ -7,7 +7,6 @@ Out  `spoken_text`: plain words and punctuation, read as a person would read the
 Both go through `_normalised`, which is repeated until nothing changes, so that both are idempotent.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -21,10 +20,7 @@ from pipeline.errors import RowError
 from pipeline.frame.params import STRICT
 from pipeline.tweets.emoji_words import speak_emoji
 from pipeline.tweets.hashtags import hashtag_words
-
-# Of a published text, what is looked at. A tweet has 280 characters, in HTML some hundreds more; a field of a csv may
-# have 131,072, and the time that the rules below take grows faster than the text.
-MOST_CHARACTERS = 2_000
+from pipeline.tweets.personal import INVISIBLE, MENTION, MOST_CHARACTERS, unescaped, without
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -76,12 +72,11 @@ def _until_stable(text: str, step: Callable[[str], str]) -> str:
 def _normalised(text: str, emoji_words: bool) -> str:
     retweet_or_full = len(text) >= _NEAR_TWEET_LIMIT or "RT @" in text
     for _ in range(2):  # &amp;amp;
-        text = _ENTITY.sub(lambda match: html.unescape(match[0].removesuffix(";") + ";"), text)
+        text = unescaped(text)
     text = speak_emoji(text, emoji_words)
-    if not text.isascii():
-        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    text = INVISIBLE.sub("", text)
     text = _truncation_removed(text, retweet_or_full)
-    text = unicodedata.normalize("NFKC", text).translate(_AFTER_NFKC)
+    text = without(unicodedata.normalize("NFKC", text), "link", "email", "phone", "account").translate(_AFTER_NFKC)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     text = "".join(character if _speakable(character) else " " for character in text)
@@ -92,7 +87,6 @@ def _normalised(text: str, emoji_words: bool) -> str:
 
 _MOST_ROUNDS = 20
 _NEAR_TWEET_LIMIT = 100  # characters; a text this long that ends in an ellipsis was cut off, at 140, in mid-word
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});|&(?:amp|lt|gt|quot)\b")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
@@ -173,14 +167,11 @@ def _rules(*pairs: tuple[str, str | Callable[[re.Match[str]], str]]) -> tuple[Ru
 
 
 _RULES = _rules(
-    # What Twitter adds: links, retweet marks, handles.
-    (r"(?i)\b(?:https?|ftp):[^\s\"<>)\]]*|\bwww\.[^\s\"<>)\]]*", " "),
-    (r"(?i)\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,9}\.[a-z]{2,63}/[^\s\"<>)\]]*", " "),  # pic.twitter.com/x, bit.ly/x
-    (r"[\w.+-]+@[\w-]+\.[\w.-]+", " "),  # an e-mail address
-    (r"(?:(?<![>\s])[>\s]++)?\b(?:RT|MT)\s*+(?::\s*+)?@\w+\s*:?", ". "),
-    (r"(?i)\b(?:via|cc)\s*:?\s*(?:@\w+[\s,]*)+", " "),
-    (r"\"\s*@\w+\s*:", " "),
-    (r"@\w+(?:'s\b)?:?", " "),
+    # What Twitter adds: retweet marks, handles.
+    (rf"(?:(?<![>\s])[>\s]++)?\b(?:RT|MT)\s*+(?::\s*+)?{MENTION}\s*:?", ". "),
+    (rf"(?i)\b(?:via|cc)\s*:?\s*(?:{MENTION}[\s,]*)+", " "),
+    (rf"\"\s*{MENTION}\s*:", " "),
+    (rf"{MENTION}(?:'s\b)?:?", " "),
     (r"\s@\s", " at "),
     (r"\bRT\s*\+\s*F\b", "retweet and follow"),
     (r"\bRTs\b", "retweets"),

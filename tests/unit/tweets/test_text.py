@@ -132,7 +132,10 @@ def spoken_or_empty(text: str, options: TextOptions) -> str:
         ("Peru makes contact http://t.co/c6tVtNxSEn http://t.co/wCb…", "Peru makes contact"),
         ("seen (more:http://t.co/Mnyxf0Fice) today", "seen, more: today"),
         ("look pic.twitter.com/aBc1 or bit.ly/2xY now", "look or now"),
-        ("shop at etsy.com today", "shop at etsy dot com today"),
+        ("shop at etsy.com today", "shop at today"),  # or anyone's own site
+        ("my new .com course", "my new dot com course"),
+        ("call 202-555-0143, IG: jane_doe, or jane [at] example.com", "call, IG: or"),
+        ("etc.and/or so", "etc.and or so"),
         ("write to me.you@site.org please", "write to please"),
         ("thanks @user, great", "thanks, great"),
         ("features in @user's Week", "features in Week"),
