@@ -5,6 +5,7 @@ names but is not there, has not been built and is no fault.
 """
 
 import json
+import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.engine import files
 from pipeline.verification.shard_files import Fault
 
 LOCK = "dvc.lock"
+SHARD = re.compile(r"-\d{5}(-of-\d{5})?\.parquet$")  # of which a manifest tells
 CORPORA = "data/corpora/"  # dozens of gigabytes, which acquire has hashed
 
 
@@ -52,7 +54,7 @@ def check_outputs(
         remedy = f"run: dvc repro --single-item --force {stage}"
         listed = _listed(root, md5) if path.is_dir() else {}
         if name in folders:
-            beside = {inner: digest for inner, digest in listed.items() if not inner.endswith(".parquet")}
+            beside = {inner: digest for inner, digest in listed.items() if not SHARD.search(inner)}
             found = {inner: digest for inner, digest in _digests(path, tick, beside).items() if inner in beside}
             yield from _differences(path, beside, found, remedy)
         elif path.is_dir():

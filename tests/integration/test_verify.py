@@ -297,7 +297,7 @@ def test_repair_lets_dvc_make_the_damaged_shard_again_and_no_other(tiny_copy: Pr
     assert lines[1:] == [
         "removed data/clean/part-00001.parquet",
         f"removed shard {work.with_suffix('.json').relative_to(tiny_copy.root)}",
-        "run: dvc repro (it makes the removed shards of clean anew)",
+        "run: dvc repro (it makes what was removed of clean anew)",
     ]
     said = tiny_copy.run("python", "-m", "dvc", "repro", "assemble")
     assert said.returncode == 0, said.stderr
@@ -344,7 +344,10 @@ def test_damage_to_any_output_is_told_with_its_name(
     damage(path)
     code, lines, _ = verify(tiny_copy)
     assert code == 1
-    told = [line for line in lines if line.startswith(f"{path.relative_to(tiny_copy.root)}: ")]
+    place = path.relative_to(tiny_copy.root)
+    if place.is_relative_to("reports/curves"):  # DVC caches none, and so knows the files of a folder as a whole only
+        place = place.parents[-4]
+    told = [line for line in lines if line.startswith(f"{place}: ")]
     assert told, lines
     assert all("dvc.lock says; run: dvc repro --single-item --force " in line for line in told[:1])
 

@@ -50,7 +50,7 @@ def test_a_shard_that_was_made_wrong_is_made_anew_and_no_other(paths: Paths, fil
     assert left(paths) == [0, 2, 3]
     assert not (paths.data / "clean" / shards.MANIFEST).exists()
     assert done[0] == f"removed data/clean/{file}"
-    assert done[-1] == "run: dvc repro (it makes the removed shards of clean anew)"
+    assert done[-1] == "run: dvc repro (it makes what was removed of clean anew)"
 
 
 def test_a_whole_shard_in_work_outlives_the_damage_of_its_published_copy(paths: Paths) -> None:
