@@ -21,6 +21,7 @@ from pipeline.media import audio
 from pipeline.networks.decoding import read_image
 from tests.builders_nets import tiny_net
 from tests.builders_sier import LABELS, SIER, sier_row, write_folder
+from tests.damage import note_digests
 
 TEST_ROWS = 6
 SMALL = {"name": "test_resnet", "pretrained": False, "weights": None}
@@ -91,6 +92,7 @@ def write_network(root: Path, name: str, rows: list[dict[str, Any]]) -> None:
     pq.write_table(held_out, folder / "out_of_fold.parquet")
     training = {"rows": "sier", "labels": list(LABELS), "parameters": 1, "folds": [{"validation_rows": 1}]}
     (folder / "training.json").write_text(json.dumps(training))
+    note_digests(folder)
     said = []
     for row in rows:
         waveform = audio.decode(row["audio"]["bytes"])

@@ -1,9 +1,11 @@
 """Damage that disks and power cuts do to files."""
 
-from __future__ import annotations
-
+import json
 from collections.abc import Callable
 from pathlib import Path
+
+from pipeline.engine import files
+from pipeline.frame import tables
 
 Damage = Callable[[Path], None]
 
@@ -23,3 +25,11 @@ def empty(path: Path) -> None:
     """As after a power cut where nobody had made the content durable."""
     path.chmod(0o644)
     path.write_bytes(b"")
+
+
+def note_digests(network: Path) -> None:
+    """Let a network's training.json tell of the other files as they are now, as `train` does when it ends."""
+    path = network / tables.TRAINING_FILE
+    others = sorted(other for other in network.iterdir() if other != path)
+    told = {**json.loads(path.read_bytes()), "sha256": {other.name: files.sha256_of(other) for other in others}}
+    path.write_text(json.dumps(told))

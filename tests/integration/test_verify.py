@@ -20,7 +20,7 @@ import pytest
 from pipeline.commands.command import run_command
 from pipeline.engine import shards
 from pipeline.verification.folders import STAGES
-from tests.damage import Damage, empty, flip_bit
+from tests.damage import Damage, empty, flip_bit, note_digests
 from tests.project import Project
 
 Change = Callable[[pa.Table], pa.Table]
@@ -371,12 +371,8 @@ def test_values_that_contradict_each_other_are_told_without_dvc(tiny_copy: Proje
     pq.write_table(swapped, predictions)
     change(data / "explanations" / "explanations.parquet", "image_value", lambda value: value + 0.1)
     change(network / "out_of_fold.parquet", "id", lambda _: "1-1")
-    training = json.loads((network / "training.json").read_bytes())
-    training["sha256"]["out_of_fold.parquet"] = hashlib.sha256(
-        (network / "out_of_fold.parquet").read_bytes()
-    ).hexdigest()
     (network / "training.json").chmod(0o644)
-    (network / "training.json").write_text(json.dumps(training))
+    note_digests(network)
     report = json.loads((tiny_copy.root / "reports" / "assemble.json").read_bytes())
     report["splits"]["test"]["rows"] += 1
     (tiny_copy.root / "reports" / "assemble.json").write_text(json.dumps(report))

@@ -21,6 +21,7 @@ from pipeline.frame import tables
 from pipeline.frame.audit_table import AUDIT_FILE
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.networks import trained
+from tests.damage import note_digests
 from tests.project import TINY_MODEL
 
 LABELS = ("anger", "happy", "hate", "sad")
@@ -60,6 +61,7 @@ def write(root: Path, truth: NDArray[np.int64], probabilities: NDArray[np.float3
         "folds": [{"fold": number, "validation_rows": int((fold == number).sum())} for number in range(folds)],
     }  # fmt: skip
     (folder / tables.TRAINING_FILE).write_text(json.dumps(training))
+    note_digests(folder)
     return Context(BaseParams(7, LABELS), Paths(root), LocalEngine(workers=1), sections={"models": MODELS})
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from pipeline.networks.build import build
 from pipeline.networks.inputs import collate, open_inputs
 from pipeline.networks.loading import load_net, predict
 from tests.builders import jpeg, tone
+from tests.damage import Damage, empty, flip_bit, note_digests
 
 LABELS = ("anger", "happy", "sad")
 CLASSES = ("anger", "excitement", "sadness")
@@ -137,6 +139,7 @@ def trained_folder(root: Path, name: str, seed: int) -> None:
     parts = [{"fold": fold, "validation_rows": folds.count(fold), "history": epochs} for fold in sorted(set(folds))]
     training = {"rows": model.rows, "labels": list(labels), "epochs": 2, "parameters": 123, "folds": parts}
     (folder / "training.json").write_text(json.dumps(training))
+    note_digests(folder)
 
 
 @pytest.fixture(scope="module")
@@ -410,12 +413,28 @@ def test_a_network_that_is_missing_damaged_or_of_another_kind_is_named_with_what
     folder = tmp_path / "parallelnet"
     shutil.copytree(project / "data" / "checkpoints" / "parallelnet", folder)
     damage(folder)
+    with suppress(OSError, ValueError):  # as if it had been trained so; what changes later is told before anything else
+        note_digests(folder)
     with pytest.raises(UserError) as caught:
         load_net(trained.read(tmp_path, "parallelnet", "sier", LABELS), TRAIN.inputs, "cpu")
     assert message in str(caught.value)
     assert str(folder) in str(caught.value)
     assert str(caught.value).endswith("; run: dvc repro train@parallelnet")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "out_of_fold.parquet"])
+@pytest.mark.parametrize("damage", [flip_bit, empty, Path.unlink])
+def test_a_file_of_a_network_that_changed_after_training_is_named(
+    project: Path, tmp_path: Path, name: str, damage: Damage
+) -> None:
+    folder = tmp_path / "parallelnet"
+    shutil.copytree(project / "data" / "checkpoints" / "parallelnet", folder)
+    damage(folder / name)
+    with pytest.raises(UserError) as caught:
+        trained.read(tmp_path, "parallelnet", "sier", LABELS)
+    assert str(caught.value).startswith(f"{folder / name}: ")
+    assert ", expected the sha256 " in str(caught.value)
 
 
 def test_a_network_that_gives_no_numbers_is_refused(project: Path) -> None:
