@@ -13,7 +13,8 @@ from filelock import FileLock
 from tests.project import TINY, Project, new_project
 
 CORPORA = ("b_t4sa", "iemocap", "fi")
-LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py")
+# The first builds the tiny project. Until it is there, the other test processes have those that do without it.
+LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py", "test_engine_ray.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
