@@ -7,15 +7,17 @@ names but is not there, has not been built and is no fault.
 import json
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from pipeline.engine import files
+from pipeline.errors import first_line
 from pipeline.verification.shard_files import Fault
 
 LOCK = "dvc.lock"
+FOLDERS = ("data/", "reports/")
 SHARD = re.compile(r"-\d{5}(-of-\d{5})?\.parquet$")  # of which a manifest tells
 CORPORA = "data/corpora/"  # dozens of gigabytes, which acquire has hashed
 
@@ -32,7 +34,12 @@ def read_outputs(root: Path) -> Mapping[str, tuple[str, str]]:
         stages: dict[str, Any] = yaml.safe_load(path.read_bytes())["stages"]
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {error}") from None
-    return {out["path"]: (stage, out["md5"]) for stage, entry in stages.items() for out in entry["outs"]}
+    outputs = {out["path"]: (stage, out["md5"]) for stage, entry in stages.items() for out in entry["outs"]}
+    # `--repair` removes what has changed, and a lock may come from anybody.
+    foreign = [name for name in outputs if ".." in PurePosixPath(name).parts or not name.startswith(FOLDERS)]
+    if foreign:
+        raise ValueError(f"{foreign[0]} is no output of this project")
+    return outputs
 
 
 def check_outputs(
@@ -45,7 +52,8 @@ def check_outputs(
     try:
         outputs = read_outputs(root)
     except (ValueError, KeyError, TypeError) as error:
-        yield Fault(root / LOCK, "lock", f"damaged ({type(error).__name__}); bring it back with git, or run: dvc repro")
+        what = f"damaged ({type(error).__name__}: {first_line(error)}); bring it back with git, or run: dvc repro"
+        yield Fault(root / LOCK, "lock", what)
         return
     for name, (stage, md5) in outputs.items():
         path = root / name

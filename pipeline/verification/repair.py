@@ -27,12 +27,15 @@ def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[Path, str]) ->
     """Remove what is damaged; yields what was done, a line each. `stages`: output -> stage in dvc.yaml."""
     rerun: set[str] = set()
     for folder, stage in stages.items():
+        if not _is_below(folder, paths.root / folder.relative_to(paths.root).parts[0]):
+            continue
         if folder.is_file() and any(fault.where == folder and fault.file for fault in faults):
             folder.unlink()
             yield f"removed {folder}"
             rerun.add(stage)
             continue
-        damaged = sorted({fault.file for fault in faults if fault.file and fault.where.is_relative_to(folder)})
+        named = {fault.file for fault in faults if fault.file and fault.where.is_relative_to(folder)}
+        damaged = sorted(file for file in named if _is_below(folder / file, folder))
         if not damaged:
             continue
         with lifecycle.only_run(paths.work / f"{stage}.lock"):
@@ -58,6 +61,11 @@ def repair(faults: Sequence[Fault], paths: Paths, stages: Mapping[Path, str]) ->
         )
     if rerun:
         yield f"run: dvc repro (it makes what was removed of {', '.join(sorted(rerun))} anew)"
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder itself; dvc.lock and manifests may name others, and links lead to them."""
+    return path.parent.resolve().is_relative_to(folder.resolve()) and not (path.is_dir() and path.is_symlink())
 
 
 def _damaged_in(work: Path, wrong: Container[str]) -> Iterator[Path]:

@@ -68,3 +68,23 @@ def test_faults_of_no_file_are_told_and_change_nothing(paths: Paths) -> None:
     assert line.startswith("1 faults lie in no single file and were left; dvc repro brings back")
     assert sorted(paths.data.rglob("*")) == before
     assert left(paths) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("way", ["upwards", "link to a folder", "link in the place of the output"])
+def test_nothing_outside_of_the_output_is_removed(paths: Paths, tmp_path: Path, way: str) -> None:
+    (tmp_path / "mine").mkdir()
+    mine = tmp_path / "mine" / "part-00001.parquet"
+    mine.write_text("nobody's output")
+    clean = paths.data / "clean"
+    file = mine.name
+    if way == "upwards":
+        file = f"../../mine/{mine.name}"
+    elif way == "link to a folder":
+        (clean / "more").symlink_to(mine.parent)
+        file = f"more/{mine.name}"
+    else:
+        clean.rename(paths.data / "elsewhere")
+        clean.symlink_to(mine.parent)
+    list(repair([fault(paths, file)], paths, {clean: "clean"}))
+    assert mine.read_text() == "nobody's output"
+    assert left(paths) == [0, 1, 2, 3]
