@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -30,15 +31,38 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 # Type of a pydantic_core.PydanticCustomError about a value that must not be shown: it may hold a password.
 HIDDEN = "hidden"
 
+# No params file comes near; in YAML a few lines can stand for any number of values, or for one that holds itself.
+DEPTH_MAX = 32
+VALUES_MAX = 100_000
+INTEGER_MAX = 2**63 - 1
+
 T = TypeVar("T")
+
+
+class _Loader(yaml.SafeLoader):
+    """Of a key that stands twice in a mapping, YAML's own takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As PyYAML has it."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands there twice", key.start_mark)
+            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep=deep)
 
 
 def read_params(path: Path) -> dict[str, Any]:
     """All sections of a params file, as plain values; UserError if it is missing, no YAML or no mapping of sections."""
     try:
-        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: expected a file; move away what is there")
+        sections = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
+        _expect_bounds(path, sections)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the project's folder, which holds {PARAMS_FILE}") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested more than {DEPTH_MAX} deep") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that does not exist
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -47,6 +71,19 @@ def read_params(path: Path) -> dict[str, Any]:
     if not isinstance(sections, dict):
         raise UserError(f"{path}: expected a mapping of sections, found {type(sections).__name__}")
     return sections
+
+
+def _expect_bounds(path: Path, sections: Any) -> None:
+    count, layer = 0, [sections]
+    for _ in range(DEPTH_MAX):
+        count += len(layer)
+        if count > VALUES_MAX:
+            raise UserError(f"{path}: more than {VALUES_MAX:,} values, those of aliases counted at each use")
+        inner = (part.values() if isinstance(part, dict) else part for part in layer if isinstance(part, dict | list))
+        layer = list(islice(chain.from_iterable(inner), VALUES_MAX + 1))
+        if not layer:
+            return
+    raise UserError(f"{path}: nested more than {DEPTH_MAX} deep, or a value that holds itself")
 
 
 def section(sections: Mapping[str, Any], name: str, kind: type[T]) -> T:
@@ -86,6 +123,8 @@ def _refuse_foreign(name: str, value: Any) -> None:
     elif isinstance(value, list):
         for position, inner in enumerate(value):
             _refuse_foreign(f"{name}.{position}", inner)
+    elif isinstance(value, int) and abs(value) > INTEGER_MAX:
+        raise UserError(f"{PARAMS_FILE}: {name}: a whole number beyond {INTEGER_MAX:,}")
     elif not isinstance(value, str | int | float | None):
         raise UserError(f"{PARAMS_FILE}: {name} = {value}: expected text, a number, true, false or null")
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -236,6 +238,19 @@ def test_choices_that_grow_with_the_project_are_listed(
         ),
         ("base: 2020-13-45", "params.yaml: not valid YAML: month must be in 1..12"),
         ("a: !b 1", "params.yaml line 1: not valid YAML: could not determine a constructor for the tag '!b'"),
+        ("base: {seed: 7, seed: 8}", "params.yaml line 1: not valid YAML: seed stands there twice"),
+        ("a: " + "[" * 5000 + "]" * 5000, "params.yaml: nested more than 32 deep"),
+        ("".join(" " * depth + "a:\n" for depth in range(1500)), "params.yaml: nested more than 32 deep"),
+        ("base: &a {seed: *a}", "params.yaml: nested more than 32 deep, or a value that holds itself"),
+        (
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(f"{this}: &{this} [{', '.join([f'*{last}'] * 8)}]\n" for last, this in pairwise("abcdefghijkl")),
+            "params.yaml: more than 100,000 values, those of aliases counted at each use",
+        ),
+        (
+            "base: {seed: 0x" + "f" * 5000 + "}",
+            "params.yaml: base.seed: a whole number beyond 9,223,372,036,854,775,807",
+        ),
         ("- base", "params.yaml: expected a mapping of sections, found list"),
         ("", "params.yaml: expected a mapping of sections, found NoneType"),
     ],
@@ -380,3 +395,9 @@ def test_check_refuses_settings_of_the_environment(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{variable} = {value}: expected" in line
     assert expected in line
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "params.yaml")
+    with pytest.raises(UserError, match="expected a file; move away what is there"):
+        read_params(tmp_path / "params.yaml")
