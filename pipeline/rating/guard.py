@@ -137,6 +137,8 @@ class Guard:
             body = await read(request, LOGIN_BYTES_MAX)
         except TooLargeError:
             return TOO_LARGE
+        except TimeoutError:
+            return TOO_SLOW
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             entered = False
@@ -161,6 +163,8 @@ class Guard:
                 return STRANGER if rater is None else await work(request, rater)
             except TooLargeError:
                 return TOO_LARGE
+            except TimeoutError:
+                return TOO_SLOW
 
         return of_rater
 
@@ -179,8 +183,6 @@ class Guard:
                 return JSONResponse([await asyncio.to_thread(self._uploads.keep, rater, file.file)])
         except MultiPartException:
             return NO_EVENT
-        except TimeoutError:
-            return TOO_SLOW
         finally:
             self._sending[rater] -= 1
 

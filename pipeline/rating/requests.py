@@ -1,5 +1,6 @@
 """Requests that are not to be believed: read up to a limit, told from those of other sites, passed on in plain form."""
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DRAINED_BYTES_MAX = 2**26  # of what is too large: who sends no more than that reads why it was refused
+BODY_SECONDS = 30.0  # of a request that is no recording
 PASSED = {b"host", b"cookie", b"accept", b"accept-encoding", b"user-agent", b"content-type", b"if-none-match",
           b"x-forwarded-host", b"x-forwarded-proto"}  # fmt: skip
 
@@ -31,8 +33,9 @@ async def chunks(request: Request, bytes_max: int) -> AsyncGenerator[bytes]:
 
 
 async def read(request: Request, bytes_max: int) -> bytes:
-    """The whole body; TooLargeError if it is larger."""
-    return b"".join([chunk async for chunk in chunks(request, bytes_max)])
+    """The whole body; TooLargeError if it is larger, TimeoutError if it is not there in time."""
+    async with asyncio.timeout(BODY_SECONDS):
+        return b"".join([chunk async for chunk in chunks(request, bytes_max)])
 
 
 def is_of_this_site(request: Request) -> bool:

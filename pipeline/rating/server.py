@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -40,6 +41,9 @@ LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "::1"]
 ENDING_SECONDS = 2
 CONNECTIONS_MAX = 256
 EVENTS_MAX = 256  # that wait for one and the same handler
+# Or a few hundred connections that say nothing would keep everybody else out.
+HEAD_SECONDS = 15.0  # for a request to begin
+ANSWER_SECONDS = 900.0  # for its body to come and for its answer to be taken; a recording has ten minutes to come
 # Of the environment, what the server goes on with; the rest may hold secrets of this or any other program.
 KEPT_VARIABLES = {"HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TERM", "TMPDIR", "TZ", "USER"}
 
@@ -132,11 +136,25 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, uploads: Uploads):
         super().__init__(config)
         self.uploads = uploads
+        self._since: dict[Any, tuple[object, float]] = {}  # of each connection: its state, and when that began
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         self.uploads.sweep()
+        self._close_the_slow(time.monotonic())
         return await super().on_tick(counter)
+
+    def _close_the_slow(self, now: float) -> None:
+        before, self._since = self._since, {}
+        for connection in list(self.server_state.connections):
+            cycle: Any = connection.cycle  # the newest request with its answer
+            waits = cycle is None or cycle.response_complete
+            state, since = before.get(connection, (None, now))
+            if state != (cycle, waits):
+                since = now
+            self._since[connection] = ((cycle, waits), since)
+            if now - since > (HEAD_SECONDS if waits else ANSWER_SECONDS):
+                connection.transport.close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         self.ended_by = sig
