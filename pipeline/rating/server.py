@@ -81,7 +81,7 @@ def serve(session: Session, listening: socket.socket, secret: str | None, folder
     logging.basicConfig(handlers=[screen], level=logging.WARNING, force=True)
     config = uvicorn.Config(
         _build(session, uploads, secret, *listening.getsockname()[:2]), log_config=None, access_log=False,
-        proxy_headers=False, ws="none", limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=ENDING_SECONDS,
+        proxy_headers=False, http="h11", ws="none", limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=ENDING_SECONDS,
     )  # fmt: skip
     server = _Server(config, uploads)
     try:
@@ -146,8 +146,9 @@ class _Server(uvicorn.Server):
 
     def _close_the_slow(self, now: float) -> None:
         before, self._since = self._since, {}
-        for connection in list(self.server_state.connections):
-            cycle: Any = connection.cycle  # the newest request with its answer
+        connections: Any = self.server_state.connections  # of the protocol that the configuration names
+        for connection in list(connections):
+            cycle = connection.cycle  # the newest request with its answer
             waits = cycle is None or cycle.response_complete
             state, since = before.get(connection, (None, now))
             if state != (cycle, waits):

@@ -32,7 +32,7 @@ async def late(_: Request) -> PlainTextResponse:
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Of a server like that of `sier rate`, in this process and in a hurry."""
     monkeypatch.setattr(rating_server, "HEAD_SECONDS", HEAD_SECONDS)
-    config = uvicorn.Config(Starlette(routes=[Route("/", late)]), log_config=None, access_log=False)
+    config = uvicorn.Config(Starlette(routes=[Route("/", late)]), log_config=None, access_log=False, http="h11")
     server = rating_server._Server(config, Uploads(tmp_path))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listening],))
