@@ -81,7 +81,8 @@ def serve(session: Session, listening: socket.socket, secret: str | None, folder
     logging.basicConfig(handlers=[screen], level=logging.WARNING, force=True)
     config = uvicorn.Config(
         _build(session, uploads, secret, *listening.getsockname()[:2]), log_config=None, access_log=False,
-        proxy_headers=False, http="h11", ws="none", limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=ENDING_SECONDS,
+        proxy_headers=False, http="h11", ws="none", limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=ENDING_SECONDS,
     )  # fmt: skip
     server = _Server(config, uploads)
     try:
