@@ -1,18 +1,19 @@
 """Unpack a corpus that comes as one archive, once, and only the files that its reader reads.
 
 In   a tar (plain, gz, bz2, xz) or zip
-Out  `<folder>/files/...`; `<folder>/unpacked.json`, written last: files, bytes, members left out by reason
+Out  `<folder>/files/...`; `<folder>/unpacked.json`, written last: files, bytes, members left out by reason, a sha256
 
-Never followed: links, devices, absolute names, names with `..`. A folder without its mark is unpacked again.
+Never followed: links, devices, absolute names, names with `..`. A folder that is not as its mark says is unpacked anew.
 """
 
 import errno
+import hashlib
 import json
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
@@ -54,6 +55,7 @@ class Unpacked:
     files: int
     bytes: int
     left_out: dict[str, int]
+    sha256: str = field(default="", compare=False)  # over the name, the size and the sha256 of each file
 
 
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: Limits | None = None) -> Unpacked:
@@ -85,7 +87,17 @@ def _read_mark(folder: Path) -> Unpacked | None:
         marked = Unpacked(**json.loads((folder / MARK).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return marked if marked.files == sum(len(names) for _, _, names in os.walk(folder / FILES)) else None
+    found = {path: (path.stat().st_size, files.sha256_of(path)) for path in _files_of(folder / FILES)}
+    return marked if marked.sha256 == _digest(found, folder / FILES) else None
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    return (Path(where, name) for where, _, names in os.walk(folder) for name in names)
+
+
+def _digest(found: Mapping[Path, tuple[int, str]], folder: Path) -> str:
+    lines = sorted(f"{path.relative_to(folder)}\0{size}\0{sha256}\n" for path, (size, sha256) in found.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 class _Unpacking:
@@ -93,7 +105,7 @@ class _Unpacking:
         self.archive, self.target, self.limits = archive, target, limits
         self.max_bytes = max(limits.free_of_ratio_bytes, limits.ratio * packed_bytes)
         self.total_bytes = 0
-        self.sizes: dict[str, int] = {}
+        self.written: dict[Path, tuple[int, str]] = {}  # bytes and sha256
         self.left_out: Counter[str] = Counter()
 
     def run(self, wanted: Callable[[str], bool]) -> Unpacked:
@@ -109,10 +121,12 @@ class _Unpacking:
                     self.left_out[reason] += 1
                 else:
                     bar.update(member.size_bytes)
-        if not self.sizes:
+        if not self.written:
             why = f" ({', '.join(self.left_out)})" if self.left_out else ""
             raise UserError(f"{self.archive}: no file of the corpus can be used{why}; give the archive as published")
-        return Unpacked(len(self.sizes), sum(self.sizes.values()), dict(sorted(self.left_out.items())))
+        size_bytes = sum(size for size, _ in self.written.values())
+        left_out = dict(sorted(self.left_out.items()))
+        return Unpacked(len(self.written), size_bytes, left_out, _digest(self.written, self.target))
 
     def _reason(self, member: Member, path: PurePosixPath) -> str | None:
         """Why a member is left out, as far as its header tells."""
@@ -133,18 +147,20 @@ class _Unpacking:
         if self.total_bytes > self.max_bytes:
             raise UnfitError(f"unpacks to more than {self.max_bytes:,} bytes, which no corpus does")
         require_room(self.target, f"the next file of {self.archive.name}", member.size_bytes)
-        name = target.as_posix()
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            file = target.open("wb" if name in self.sizes else "xb")  # a later member replaces one of its name
+            file = target.open("wb" if target in self.written else "xb")  # a later member replaces one of its name
         except OSError as error:
             if error.errno not in BAD_NAMES:
                 raise
             return BAD_NAMES[error.errno]
+        digest = hashlib.sha256()
         with file:
-            file.writelines(member.chunks())
+            for chunk in member.chunks():
+                digest.update(chunk)
+                file.write(chunk)
             written = file.tell()
         if written != member.size_bytes:
             raise EOFError(f"{member.name} has {written:,} bytes of {member.size_bytes:,}")
-        self.sizes[name] = written
+        self.written[target] = written, digest.hexdigest()
         return None

@@ -112,7 +112,8 @@ def _read(folder: Path) -> dict[str, Outcome]:
 def _is_settled(outcome: Outcome | None, url: str, folder: Path) -> bool:
     if outcome is None or outcome.url != url or outcome.status in MAY_PASS:
         return False
-    return outcome.status != OK or (folder / FETCHED / outcome.id).is_file()
+    path = folder / FETCHED / outcome.id
+    return outcome.status != OK or (path.is_file() and files.sha256_of(path) == outcome.sha256)
 
 
 def _without_placeholders(outcomes: list[Outcome]) -> list[Outcome]:

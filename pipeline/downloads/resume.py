@@ -1,7 +1,8 @@
 """Download one file, of any size, and go on where an earlier attempt or run was stopped.
 
 In   an address, perhaps a log-in and the file's sha256
-Out  the file under its name, whole; until then `<name>.part`, and `<name>.version.json`: which version of it that is
+Out  the file under its name, whole; until then `<name>.part`. Beside it `<name>.version.json`: which version of it that
+     is, and in the end its sha256, by which a later run believes it
 
 A range is asked for under the condition that the file is still that version (If-Range), so that versions never mix.
 """
@@ -37,6 +38,7 @@ class Version:
     etag: str | None
     last_modified: str | None
     size_bytes: int | None
+    sha256: str | None = None  # of the whole file
 
     @property
     def condition(self) -> str | None:
@@ -54,7 +56,7 @@ def download(
     policy: web.Policy = web.PATIENT,
     say: Callable[[str], None] = web.tell,
 ) -> None:
-    """Get `url` as `target`; a `target` that is there already is left alone.
+    """Get `url` as `target`; one that is there already is left alone, unless it has changed since it was downloaded.
 
     The login is sent to the host of `url` only, not after a redirect to another. `access` says what to do where the
     server refuses (401, 403); `say` is told of every failure and every new start.
@@ -63,10 +65,11 @@ def download(
         UserError: the server refuses, has no such file, sends a page instead, goes on failing, or the file is not the
             one of `sha256`; or the disk has too little room. What has arrived is kept.
     """
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with web.Session(login) as session:
-            _Download(session, url, target, sha256, access, policy, lambda line: say(f"{target.name}: {line}")).run()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with web.Session(login) as session:
+        told = _Download(session, url, target, sha256, access, policy, lambda line: say(f"{target.name}: {line}"))
+        if not told.is_there():
+            told.run()
 
 
 @dataclass
@@ -92,6 +95,20 @@ class _Download:
     @property
     def have_bytes(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
+
+    def is_there(self) -> bool:
+        """Whether the whole file is, as an earlier run left it; one without a record was put there by hand."""
+        if not self.target.exists():
+            return False
+        try:
+            noted = Version(**json.loads(self.side.read_bytes())).sha256
+        except (OSError, ValueError, TypeError):
+            return True
+        if noted is None or noted == files.sha256_of(self.target):
+            return True
+        self.say("it has changed since it was downloaded; downloading it anew")
+        self.target.unlink()
+        return False
 
     def run(self) -> None:
         try:
@@ -218,8 +235,11 @@ class _Download:
         size_bytes = self.version.size_bytes if self.version else None
         if size_bytes not in {None, self.have_bytes}:
             raise UserError(f"{self.part}: {self.have_bytes:,} bytes, expected {size_bytes:,}; delete it and run again")
-        if self.sha256 is not None and (sha256 := files.sha256_of(self.part)) != self.sha256:
+        sha256 = files.sha256_of(self.part)
+        if self.sha256 not in {None, sha256}:
             advice = "correct params.yaml, or delete the file and run again to download it anew"
             raise UserError(f"{self.part}: sha256 is {sha256}, expected {self.sha256}; {advice}")
+        if self.version:
+            self._note(replace(self.version, sha256=sha256))
         self.part.replace(self.target)
         files.sync(self.target.parent)

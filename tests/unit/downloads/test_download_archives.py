@@ -17,6 +17,7 @@ import pytest
 from pipeline.downloads.archives import FILES, MARK, Limits, Unpacked, unpack
 from pipeline.downloads.containers import is_archive
 from pipeline.errors import UserError
+from tests.damage import flip_bit
 from tests.sample_helpers import digests
 
 CONTENT = {"corpus/anger/a.jpg": b"aa", "corpus/awe/b.jpg": b"bbb" * 10_000}
@@ -66,16 +67,19 @@ def test_an_archive_of_any_kind_gives_its_files_once(tmp_path: Path, kind: str) 
     assert unpack(archive, tmp_path / "out", everything) == expected
 
 
-@pytest.mark.parametrize("spoil", ["no mark", "torn mark", "lost file"])
+@pytest.mark.parametrize("spoil", ["no mark", "torn mark", "lost file", "flipped bit", "file more"])
 def test_what_was_not_finished_is_unpacked_again(tmp_path: Path, spoil: str) -> None:
     archive, out = build(tmp_path / "a.zip", CONTENT), tmp_path / "out"
     unpack(archive, out, everything)
     (out / FILES / "of an earlier run").touch()
-    if spoil == "no mark":
+    if spoil == "flipped bit":
+        (out / FILES / "of an earlier run").unlink()
+        flip_bit(out / FILES / "corpus/awe/b.jpg")
+    elif spoil == "no mark":
         (out / MARK).unlink()
     elif spoil == "torn mark":
         (out / MARK).write_bytes((out / MARK).read_bytes()[:10])
-    else:
+    elif spoil == "lost file":
         (out / FILES / "of an earlier run").unlink()
         (out / FILES / "corpus/awe/b.jpg").unlink()
     unpack(archive, out, everything)

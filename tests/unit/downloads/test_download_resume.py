@@ -19,6 +19,7 @@ from pipeline.downloads.resume import CHUNK_BYTES, download
 from pipeline.downloads.web import Login, Policy
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
+from tests.damage import Damage, empty, flip_bit
 from tests.engine_workers import until
 from tests.http_server import HTML, Fault, WebServer, serve
 
@@ -67,6 +68,22 @@ def test_a_file_arrives_whole_and_is_not_asked_for_again(server: WebServer, tmp_
     assert get(server, tmp_path, sha256=SHA256) == (OLD, [])
     assert get(server, tmp_path) == (OLD, [])
     assert [(one.status, one.range, one.authorization) for one in server.requests] == [(200, None, None)]
+
+
+@pytest.mark.parametrize("damage", [flip_bit, empty])
+def test_a_file_that_has_changed_since_is_downloaded_anew(server: WebServer, tmp_path: Path, damage: Damage) -> None:
+    get(server, tmp_path)
+    damage(tmp_path / "corpus.bin")
+    found, said = get(server, tmp_path)
+    assert found == OLD
+    assert said == ["corpus.bin: it has changed since it was downloaded; downloading it anew"]
+    assert len(server.requests) == 2
+
+
+def test_a_file_that_was_put_there_by_hand_is_taken(server: WebServer, tmp_path: Path) -> None:
+    (tmp_path / "corpus.bin").write_bytes(b"mine")
+    assert get(server, tmp_path) == (b"mine", [])
+    assert server.requests == []
 
 
 PASSING = {
