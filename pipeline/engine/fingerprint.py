@@ -25,6 +25,7 @@ FRAME = (
     "pipeline/errors.py",
     "pipeline/frame/metrics_files.py",
     "pipeline/frame/params.py",
+    "pipeline/frame/places.py",
     "pipeline/frame/running.py",
     "pipeline/frame/stage.py",
 )

@@ -78,12 +78,17 @@ def test_lock_and_constraints_pin_the_same() -> None:
 
 
 def test_make_installs_from_the_lock_alone() -> None:
-    lines = [line for line in re.sub(r"\\\n\s*", "", MAKEFILE).splitlines() if re.search(r"\bpip\b|\$\(PIP\)", line)]
-    installing = [line for line in lines if "install" in line or "$(PIP)" in line]
-    assert installing
-    for line in installing:
-        hashed = "--require-hashes" in line and "requirements.lock" in line
-        own = line.split()[-2:] == ["--editable", "."] and "--no-deps" in line
-        assert hashed or own or line.startswith("PIP :="), line
+    lines = re.sub(r"\\\n\s*", "", MAKEFILE).splitlines()
+    meant = dict(re.findall(r"^(\w+) := (.*)$", "\n".join(lines), re.MULTILINE))
+    recipes = [
+        re.sub(r"\$\((PIP|UV|LOCKED)\)", lambda name: meant[name[1]], line) for line in lines if line[:1] == "\t"
+    ]
+    calls = [call for line in recipes for call in re.split(r"\|\|?", line) if re.search(r"\bpip\b.* install\b", call)]
+    assert len(calls) == 4  # the build backend and uv; the rest by uv, or by pip; the project
+    for call in calls:
+        hashed = "--require-hashes" in call and ("requirements.lock" in call or "/dev/stdin" in call)
+        own = call.split()[-2:] == ["--editable", "."] and "--no-deps" in call
+        assert hashed or own, call
         # An isolated build fetches its backend without a hash.
-        assert "--no-build-isolation" in line or "--only-binary" in line or line.startswith("PIP :="), line
+        assert "--no-build-isolation" in call or "--only-binary" in call, call
+    assert "requirements.lock | $(PIP) --require-hashes" in MAKEFILE
