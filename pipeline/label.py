@@ -30,9 +30,7 @@ from pipeline.labels.rules import LabelParams
 
 def run(params: LabelParams, context: Context) -> Report:
     """Raises UserError: the map misses a class or names an unknown label; no row is kept."""
-    unknown = sorted(set(params.remap.values()) - set(context.base.labels))
-    if unknown:
-        raise UserError(f"label.remap: {unknown[0]} is not a label; base.labels are {list(context.base.labels)}")
+    params.expect_labels(context.base.labels)
     rows, votes = read_votes(params, context)
     reasons = rules.drop_reasons(params.rule, params.threshold, votes)
     kept = reasons == ""

@@ -47,6 +47,7 @@ def check(path: Path) -> None:
     sections = read_params(path)
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
+    section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
     known: dict[str, set[str]] = {}
     for name in SECTIONS:
         top, _, inner = name.partition(".")

@@ -144,6 +144,7 @@ def _first_problem(name: str, kind: Any, error: ValidationError) -> str:
         known = ", ".join(field.name for field in fields(owner))
         return f"{key} = {value}: not a known key; expected {known}"
     message = re.sub(r"^(Input should be|[A-Z]\w+ should have|Value error,) ", "", problem["msg"])
+    message = message.replace("String should match pattern", "text that matches")
     return f"{key} = {value}: expected {message}"
 
 

@@ -28,8 +28,8 @@ class BaseParams:
     """Section `base`: what several stages share."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]  # every random choice of every stage derives from it
-    # The dataset's, in the order of their class ids.
-    labels: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+    # The dataset's, in the order of their class ids. They become names of columns, and words of pages and terminals.
+    labels: Annotated[tuple[Annotated[str, Field(max_length=40, pattern=r"^\w[\w -]*$")], ...], Field(min_length=2)]
 
     @field_validator("labels")
     @classmethod

@@ -3,7 +3,7 @@
 Probabilities are float32 [rows, classes], one array per modality; the two teachers may know different classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.frame import tables
-from pipeline.frame.params import STRICT
+from pipeline.frame.params import PARAMS_FILE, STRICT
 
 Rule = Literal["max_probability", "agreement"]
 DOMINANT_SHARE = 0.9  # of the kept rows; a modality that decides more is named wherever the labels are described
@@ -29,6 +29,12 @@ class LabelParams:
     rule: Rule
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
     remap: dict[str, str]
+
+    def expect_labels(self, labels: Collection[str]) -> None:
+        """Raises UserError where a class becomes something else than one of the dataset's labels."""
+        unknown = sorted(set(self.remap.values()) - set(labels))
+        if unknown:
+            raise UserError(f"{PARAMS_FILE}: label.remap: {unknown[0]} is not a label; base.labels are {list(labels)}")
 
 
 def read_rule(labels: Path) -> LabelParams:

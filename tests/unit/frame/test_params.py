@@ -21,6 +21,7 @@ from pipeline.frame.params import STRICT, read_params, section
 
 SAMPLE = PROJECT / "params.yaml"
 MISSING = object()
+LABEL = r"text that matches '^\w[\w -]*$'"
 SECTION_NAMES = list(dict.fromkeys(name.partition(".")[0] for name in check.SECTIONS))
 HINT = "see the commented params.yaml of the project"
 
@@ -144,7 +145,14 @@ def test_check_reads_params_yaml_of_the_current_folder(
         ("base/seed", 2**31, f"base.seed = {2**31}: expected less than {2**31}"),
         ("base/labels", ["sad"], 'base.labels = ["sad"]: expected at least 2 items after validation, not 1'),
         ("base/labels", ["sad", "sad"], 'base.labels = ["sad", "sad"]: expected labels that differ from each other'),
-        ("base/labels", ["sad", ""], 'base.labels.1 = "": expected at least 1 character'),
+        ("base/labels", ["sad", ""], f'base.labels.1 = "": expected {LABEL}'),
+        ("base/labels", ["sad", "<b>"], f'base.labels.1 = "<b>": expected {LABEL}'),
+        ("base/labels", ["sad", "a\n"], f'base.labels.1 = "a\\n": expected {LABEL}'),
+        (
+            "base/labels",
+            ["anger", "happy", "sad"],
+            "label.remap: hate is not a label; base.labels are ['anger', 'happy', 'sad']",
+        ),
         ("acquire/fi/sample_size", 2, "acquire.fi.sample_size = 2: expected greater than or equal to 4"),
         ("acquire/fi/path", "", 'acquire.fi.path = "": expected at least 1 character'),
         ("clean/shard_rows", 0, "clean.shard_rows = 0: expected greater than or equal to 1"),
@@ -208,7 +216,7 @@ def test_a_network_may_not_take_the_name_of_a_teacher_or_leave_its_folder(
     found = problem(tmp_path, yaml.dump(changed("models/ser", net)), capsys)
     assert 'models.ser.[key] = "ser": expected another name than those of the teachers, ser, ier' in found
     found = problem(tmp_path, yaml.dump(changed("models/..", net)), capsys)
-    assert 'models....[key] = "..": expected String should match pattern' in found
+    assert 'models....[key] = "..": expected text that matches' in found
 
 
 @pytest.mark.parametrize(
