@@ -79,6 +79,7 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
     kind: Kind = "model" if options.model else "dataset"
     what = options.model or options.mode
     repo_id, unseen, found = options.repo_id, "", None
+    hub.expect_name(repo_id)
     try:
         found = hub.look(options.repo_id, kind, what)
         repo_id = found.repo_id

@@ -16,7 +16,7 @@ import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import logging
+from huggingface_hub.utils import logging, validate_repo_id
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -72,6 +72,15 @@ class Found:
                 f"{self.repo_id} {self.objection}; check --repo-id, or see with --dry-run what would be deleted there, "
                 "then say --replace"
             )
+
+
+def expect_name(repo_id: str) -> None:
+    """Raises UserError for what can be no repository's name, whether there is a network or not."""
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        allowed = "letters, digits, -, _ and . inside, 96 characters at most"
+        raise UserError(f"--repo-id {repo_id[:120]}: expected owner/name, or a name of your own: {allowed}") from None
 
 
 def look(

@@ -44,13 +44,18 @@ def check_networks(
         try:
             left = trained.read(paths.checkpoints, name, model.rows, tuple(of_rows))
         except UserError as error:
-            yield Fault(folder, "network", str(error).removeprefix(f"{folder}: "))
+            yield _network_fault(error)
             continue
         if model.rows == "sier":
             yield from _check_out_of_fold(left, sier)
         path = paths.data / "predictions" / f"{name}.parquet"
         if path.is_file():
             yield from _check_predictions(path, left, model, train, paths, sier)
+
+
+def _network_fault(error: UserError) -> Fault:
+    where, _, what = str(error).partition(": ")
+    return Fault(Path(where), "network", what)
 
 
 def _check_out_of_fold(left: trained.Trained, sier: pd.DataFrame) -> Iterator[Fault]:
@@ -83,7 +88,7 @@ def _check_predictions(
     try:
         net = load_net(left, train.inputs, "cpu")
     except UserError as error:
-        yield Fault(left.folder, "network", str(error).removeprefix(f"{left.folder}: "))
+        yield _network_fault(error)
         return
     for key, item in _items(paths.data, model.rows, chosen, train):
         found = _ask(net, item)

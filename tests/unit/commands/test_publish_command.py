@@ -97,6 +97,23 @@ def test_a_dry_run_without_a_hub_says_what_it_does_not_know(
     assert "is not known: no token" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".", "a b", "a/b/c", "../../thesis", "a/..", "a\nb", "a\x1b[31m", "a" * 500, "https://hub.example/a/b"]
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_what_can_be_no_repository_is_refused_before_anybody_is_asked(
+    hub: Hub, capsys: pytest.CaptureFixture[str], name: str, more: list[str]
+) -> None:
+    assert run_command("publish", [f"--repo-id={name}", *more]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("publish: error: --repo-id ")
+    assert "expected owner/name, or a name of your own: letters" in said.err
+    assert said.err.count("\n") == 1
+    assert "\x1b" not in said.err
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize("receipt", [None, b"[]", b"{"])
 def test_what_is_published_can_be_published_again_and_replaced_only_by_the_same(
     hub: Hub, capsys: pytest.CaptureFixture[str], receipt: bytes | None
