@@ -288,7 +288,7 @@ def other_rows(root: Path) -> None:
         ({"model": "sentiment"}, None, "expected a network of rows: sier, found rows: clean"),
         ({"model": "early", "times": 1}, None, "early/training.json: missing or damaged; run: dvc repro train@early"),
         ({}, lambda root: (root / "data/predictions/parallelnet.parquet").unlink(), "run: dvc repro evaluate"),
-        ({}, lambda root: (root / "data/checkpoints/parallelnet/model.safetensors").unlink(), "run: dvc repro train@"),
+        ({}, lambda root: (root / "data/checkpoints/parallelnet/model.safetensors").unlink(), "--force train@"),
         ({}, change_predictions, "they are of another network; run: dvc repro evaluate"),
         ({}, other_rows, "its test rows are not those of data/predictions; run: dvc repro evaluate"),
         ({"grid": [40, 1]}, None, "rows of cells must number between 1 and the 32 rows of pixels, found 40"),

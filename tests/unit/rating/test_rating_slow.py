@@ -18,6 +18,7 @@ from starlette.types import Message
 from pipeline.rating import requests as rating_requests
 from pipeline.rating import server as rating_server
 from pipeline.rating.uploads import Uploads
+from tests import asynchronous
 from tests.patience import HANG_SECONDS
 
 HEAD_SECONDS = 0.5
@@ -67,4 +68,4 @@ def test_a_body_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     with pytest.raises(TimeoutError):
-        asyncio.run(rating_requests.read(Request({"type": "http", "headers": []}, drip), 2**20))
+        asynchronous.run(rating_requests.read(Request({"type": "http", "headers": []}, drip), 2**20))

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.rating.logins import ADDRESSES_MAX, PAUSE_SECONDS_MAX, WAITING_MAX, Logins
 from pipeline.rating.uploads import KEPT_IN_ALL, KEPT_PER_RATER, KEPT_SECONDS, Uploads
+from tests import asynchronous
 
 
 class Clock:
@@ -98,7 +99,7 @@ def tried(logins: Logins, address: str, *entered: bool) -> None:
             async with logins.turn(address) as ended:
                 ended(result)
 
-    asyncio.run(each())
+    asynchronous.run(each())
 
 
 def test_each_failure_holds_the_next_try_back_longer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +128,7 @@ def test_tries_of_an_address_wait_for_each_other_and_more_are_refused() -> None:
     async def all_at_once() -> list[bool]:
         return list(await asyncio.gather(*(attempt() for _ in range(20))))
 
-    assert sum(asyncio.run(all_at_once())) == WAITING_MAX
+    assert sum(asynchronous.run(all_at_once())) == WAITING_MAX
     assert clock.pauses == [0, 1, 2, 4]
     assert not logins.is_crowded("10.0.0.1")
 
