@@ -5,8 +5,8 @@ Out  data/speech: shards of `tables.SPEECH`, 16 kHz 16-bit mono FLAC; rejects wi
      reports/synthesize.json, reports/plots/word_error_rate.csv
 
 A tweet has up to 4 images, and retweets repeat texts: each distinct utterance (text, speaker, prosody) is spoken once,
-in the shard where it stands first, and what a share of the recordings says is transcribed (first pass, see
-`pipeline.speech.recordings`); the second pass joins the recordings to all rows, but for those that were not understood.
+and what a share of the recordings says is transcribed (first pass, in small parts, see `pipeline.speech.recordings`);
+the second pass joins the recordings to all rows, but for those that were not understood.
 """
 
 from dataclasses import field
@@ -25,7 +25,7 @@ from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
-from pipeline.speech.recordings import Recorder, find_owners
+from pipeline.speech.recordings import Recorder, divide
 from pipeline.speech.script import ProsodyParams, Script, SpeakerParams, cast_of, utterances_of
 from pipeline.voices import VoiceParams, load_voice
 
@@ -69,10 +69,10 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     work = work_folder(context.paths.work, "synthesize", mark)
     stored = work_folder(context.paths.shards, "synthesize", mark)
     places = work / "places.parquet"
-    owned = find_owners(clean, sources, script, places)
+    parts = divide(clean, sources, script, places)
 
     recorder = partial(Recorder, params.voice, params.limits, params.recognition, clean, script, places)
-    tasks = [shards.Task(index, owned[index], marker) for index, marker in enumerate(sources)]
+    tasks = [shards.Task(n, part.utterances, (part.shard, sources[part.shard])) for n, part in enumerate(parts)]
     first = Work("synthesize", stored / "recorded", mark, recorder, tasks, last=False)
     recorded = run_shards(context.engine, first)
     said_by = (voice.name, voice.digest)
@@ -82,17 +82,18 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     markers = run_shards(context.engine, Work("synthesize: join", stored / "joined", joined, joiner, tasks))
 
     counts = shards.total_counts(markers)
+    utterances = sum(part.utterances for part in parts)
     if not counts[shards.OK]:
-        raise UserError(f"{clean}: none of {sum(owned)} utterances could be spoken so that it is understood: {counts}")
+        raise UserError(f"{clean}: none of {utterances} utterances could be spoken so that it is understood: {counts}")
     out = context.paths.data / "speech"
-    parts = (shards.read_part(first.folder, marker, columns=HEARING).to_pylist() for marker in recorded)
-    hearings = (hearing for part in parts for row in part if (hearing := hearing_of(row)))
+    heard = (shards.read_part(first.folder, marker, columns=HEARING).to_pylist() for marker in recorded)
+    hearings = (hearing for part in heard for row in part if (hearing := hearing_of(row)))
     metrics, plot = intelligibility.summarise(hearings, params.recognition)
     shards.publish(stored / "joined", markers, out)
     finish(work, stored)
     write_plot(context.paths.reports / "plots" / "word_error_rate.csv", ("series", "word_error_rate", "texts"), plot)
     texts = {utterance.text for marker in sources for _, utterance in utterances_of(clean, marker, script)}
-    return speech_metrics(len(texts), sum(owned), counts, out, markers, metrics, context)
+    return speech_metrics(len(texts), utterances, counts, out, markers, metrics, context)
 
 
 if __name__ == "__main__":

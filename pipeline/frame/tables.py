@@ -41,7 +41,8 @@ SPEECH = pa.schema(
         required("audio", pa.binary()),  # FLAC, 16-bit, mono
         required("sampling_rate_hz", pa.int32()),
         required("duration_seconds", pa.float32()),
-        pa.field("word_error_rate", pa.float32()),  # of what a recogniser hears; null where nothing was transcribed
+        pa.field("heard", pa.string()),  # the words that a recogniser hears; null where nobody listened
+        pa.field("word_error_rate", pa.float32()),  # of these; null also where the text has no word to compare
         required("voice", pa.string()),  # model, or model:speaker
         required("voice_digest", pa.string()),
         required("rate", pa.float32()),  # pace relative to the voice's; 2 is twice as fast

@@ -22,7 +22,7 @@ from pipeline.speech.script import Script, utterances_of
 from pipeline.voices import voice_of
 
 HEARING = ["word_error_rate", "missing_end_words", "heard"]
-SHARDS_AT_HAND = 4  # a retweet is mostly close to its original, so a few spare most of the reading
+PARTS_AT_HAND = 4  # a retweet is mostly close to its original, so a few spare most of the reading
 
 
 @dataclass
@@ -38,18 +38,18 @@ class Joiner:
     voice: tuple[str, str]  # name and digest
 
     def __post_init__(self) -> None:
-        self.recordings = lru_cache(maxsize=SHARDS_AT_HAND)(self._recordings)
+        self.recordings = lru_cache(maxsize=PARTS_AT_HAND)(self._recordings)
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `tables.SPEECH`; the reject of an utterance becomes one reject per row that has it."""
         source = utterances_of(self.clean, task.payload, self.script)
-        shard_of = read_places(self.places, task.index)
+        part_of = read_places(self.places, task.index)
         rows: dict[int, dict[str, Any]] = {}
         rejects = []
-        # Recordings shard by shard; rows in the order of clean.
-        for position in sorted(range(len(source)), key=lambda position: shard_of[source[position][1].key]):
+        # Recordings part by part; rows in the order of clean.
+        for position in sorted(range(len(source)), key=lambda position: part_of[source[position][1].key]):
             identity, utterance = source[position]
-            recording = self.recordings(shard_of[utterance.key])[utterance.key]
+            recording = self.recordings(part_of[utterance.key])[utterance.key]
             if isinstance(recording, RowError):
                 rejects.append((identity, recording.status, recording.reason))
                 continue
@@ -62,12 +62,12 @@ class Joiner:
         table = pa.Table.from_pylist([rows[position] for position in sorted(rows)], schema=tables.SPEECH)
         return shards.Output(table, rejects)
 
-    def _recordings(self, shard: int) -> dict[str, dict[str, Any] | RowError]:
-        """Of each utterance that the shard speaks: its columns of `tables.SPEECH`, or why it has none."""
-        marker = self.markers[shard]
+    def _recordings(self, part: int) -> dict[str, dict[str, Any] | RowError]:
+        """Of each utterance of a part: its columns of `tables.SPEECH`, or why it has none."""
+        marker = self.markers[part]
         recordings: dict[str, dict[str, Any] | RowError] = {}
         for row in shards.read_part(self.recorded, marker, RECORDED).to_pylist():
-            columns = {name: row[name] for name in ("audio", "duration_seconds", "word_error_rate")}
+            columns = {name: row[name] for name in ("audio", "duration_seconds", "heard", "word_error_rate")}
             recordings[row["utterance"]] = intelligibility.fault_of(hearing_of(row), self.params) or columns
         for key, status, reason in shards.read_rejects(self.recorded, [marker]):
             recordings[key] = RowError(status, reason)

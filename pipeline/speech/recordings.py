@@ -1,6 +1,6 @@
-"""First pass of `synthesize`: the recording of each distinct utterance."""
+"""First pass of `synthesize`: the recording of each distinct utterance, in parts that are kept one by one."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,31 +25,49 @@ RECORDED = pa.schema([
     required("utterance", pa.string()), required("audio", pa.binary()), required("duration_seconds", pa.float32()),
     ("word_error_rate", pa.float64()), ("missing_end_words", pa.int32()), ("heard", pa.string()),
 ])  # fmt: skip
-# Where the recording of each utterance of a shard is: the shard of the first pass that speaks it, its owner.
-PLACES = pa.schema([("shard", pa.int32()), ("utterance", pa.string()), ("owner", pa.int32())])
+# In which part of the first pass each utterance of a shard of clean is spoken.
+PLACES = pa.schema([("shard", pa.int32()), ("utterance", pa.string()), ("part", pa.int32())])
+PART_UTTERANCES = 64  # what a kill can cost, per worker: a minute or less of speaking and listening
 
 
-def find_owners(clean: Path, sources: list[shards.Marker], script: Script, target: Path) -> list[int]:
-    """Write which shard speaks each utterance (`PLACES`); returns the number of utterances that each shard speaks."""
-    owner_of: dict[str, int] = {}
+@dataclass(frozen=True)
+class Part:
+    """A piece of work: some of the utterances that stand first in a shard of clean."""
+
+    shard: int
+    utterances: int
+
+
+def divide(clean: Path, sources: list[shards.Marker], script: Script, target: Path) -> list[Part]:
+    """Deal the distinct utterances to parts, in their order, and write which is where (`PLACES`)."""
+    parts: list[Part] = []
+    part_of: dict[str, int] = {}
     rows: list[tuple[int, str, int]] = []
-    for index, marker in enumerate(sources):
+    for shard, marker in enumerate(sources):
         keys = dict.fromkeys(utterance.key for _, utterance in utterances_of(clean, marker, script))
-        rows += [(index, key, owner_of.setdefault(key, index)) for key in keys]
+        new = [key for key in keys if key not in part_of]
+        for start in range(0, len(new), PART_UTTERANCES):
+            dealt = new[start : start + PART_UTTERANCES]
+            part_of |= dict.fromkeys(dealt, len(parts))
+            parts.append(Part(shard, len(dealt)))
+        rows += [(shard, key, part_of[key]) for key in keys]
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], []]
     table = pa.table(columns, schema=PLACES)
     files.write_atomically(target, lambda temporary: pq.write_table(table, temporary, row_group_size=10_000))
-    return [int(count) for count in np.bincount(list(owner_of.values()), minlength=len(sources))]
+    return parts
 
 
 def read_places(path: Path, shard: int) -> dict[str, int]:
-    """Owner of each utterance of `shard`."""
+    """The part of each utterance of a shard of clean."""
     table = pq.read_table(path, filters=pc.field("shard") == shard, partitioning=None)
-    return dict(zip(table["utterance"].to_pylist(), table["owner"].to_pylist(), strict=True))
+    return dict(zip(table["utterance"].to_pylist(), table["part"].to_pylist(), strict=True))
 
 
 class Recorder:
-    """Worker: speaks the utterances that stand first in its shard, and listens to a share of them."""
+    """Worker: speaks the utterances of a part, and listens to a share of them.
+
+    A task's payload is the number and the marker of the part's shard of clean.
+    """
 
     def __init__(
         self, voice: VoiceParams, limits: audio.SpeechLimits, recognition: RecognitionParams, clean: Path,
@@ -65,16 +83,17 @@ class Recorder:
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `RECORDED`, and a reject (id = key of the utterance) for each that cannot be spoken."""
-        owner_of = read_places(self.places, task.index)
+        shard, marker = task.payload
+        part_of = read_places(self.places, shard)
         own: dict[str, Utterance] = {}
-        for _, utterance in utterances_of(self.clean, task.payload, self.script):
-            if owner_of[utterance.key] == task.index:
+        for _, utterance in utterances_of(self.clean, marker, self.script):
+            if part_of[utterance.key] == task.index:
                 own[utterance.key] = utterance
         rows: list[dict[str, Any]] = []
         rejects: list[tuple[str, str, str]] = []
         keys = list(own)
         at_once = self.voice.requests_at_once
-        # What is spoken together follows from the shard alone: a voice that draws noise per batch says the same again.
+        # What is spoken together follows from the part alone: a voice that draws noise per batch says the same again.
         for start in range(0, len(keys), at_once):
             chunk = keys[start : start + at_once]
             requests = [Request(own[key].text, own[key].speaker, own[key].prosody.rate) for key in chunk]

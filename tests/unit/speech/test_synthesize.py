@@ -20,7 +20,7 @@ from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits, decode
-from pipeline.speech import recogniser, recordings
+from pipeline.speech import intelligibility, recogniser, recordings
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.script import Prosody, ProsodyParams
 from pipeline.synthesize import SynthesizeParams
@@ -91,6 +91,10 @@ def test_every_row_has_the_word_error_rate_of_its_text(tmp_path: Path) -> None:
     write_clean(tmp_path)
     synthesize.run(PARAMS, context_at(tmp_path))
     assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [0.0, 0.0, 0.0]
+    heard = [row["heard"] for row in rows_of(tmp_path)]
+    assert [intelligibility.compare(text, words).word_error_rate for text, words in zip(TEXTS, heard, strict=True)] == [
+        0.0
+    ] * 3
     assert report_of(tmp_path) == {
         "transcribed_texts": 2,
         "word_error_rate": {"mean": 0.0, "median": 0.0, "percentile_95": 0.0, "highest": 0.0},
@@ -99,6 +103,21 @@ def test_every_row_has_the_word_error_rate_of_its_text(tmp_path: Path) -> None:
     }
     plot = list(csv.DictReader((tmp_path / "reports" / "plots" / "word_error_rate.csv").open()))
     assert [row for row in plot if row["texts"] != "0"] == [{"series": "kept", "word_error_rate": "0.0", "texts": "2"}]
+
+
+def test_each_utterance_may_be_a_part_of_its_own_and_no_byte_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill costs is a part, whatever the shards of clean hold."""
+    digests = []
+    for utterances, parts in ((64, 1), (1, 2)):
+        root = tmp_path / str(utterances)
+        monkeypatch.setattr(recordings, "PART_UTTERANCES", utterances)
+        write_clean(root)
+        synthesize.run(PARAMS, context_at(root))
+        assert len([name for name in recorded(root) if name.endswith(".json")]) == parts
+        digests.append([path.read_bytes() for path in sorted((root / "data" / "speech").rglob("*.*"))])
+    assert digests[0] == digests[1]
 
 
 def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
@@ -139,7 +158,7 @@ def test_without_a_share_nobody_listens(tmp_path: Path, monkeypatch: pytest.Monk
     write_clean(tmp_path)
     silent = replace(PARAMS.recognition, share=0.0)
     synthesize.run(replace(PARAMS, recognition=silent), context_at(tmp_path))
-    assert [row["word_error_rate"] for row in rows_of(tmp_path)] == [None] * 3
+    assert [(row["heard"], row["word_error_rate"]) for row in rows_of(tmp_path)] == [(None, None)] * 3
     assert report_of(tmp_path) == {"transcribed_texts": 0, "rejected_texts": {}}
 
 
