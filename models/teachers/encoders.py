@@ -1,10 +1,11 @@
 """Frozen pretrained encoders: what every one of them offers, and how to get one by name.
 
-In   a batch of items: mono 16 kHz waveforms (`speech_encoder`) or RGB pictures (`image_encoder`)
+In   a batch of items: mono 16 kHz waveforms (`speech_encoder`), what was heard in them (`words_encoder`), or RGB
+     pictures (`image_encoder`)
 Out  float32 [n, dimensions], one vector per item, in the order of the batch
 
-A vector depends on its item only, never on its neighbours in the batch. The two encoders live in modules of their
-own because the one for speech needs no torch, whose import takes seconds.
+A vector depends on its item only, never on its neighbours in the batch. The encoders live in modules of their
+own because only the one for pictures needs torch, whose import takes seconds.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.teachers.speech_encoder import WHISPER, WhisperEncoder
+from models.teachers.words_encoder import WORDS_ENCODERS, WordsEncoder
 
 
 class Encoder(Protocol):
@@ -42,7 +44,8 @@ class Encoder(Protocol):
 
 
 def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights: Path | None = None) -> Encoder:
-    """The encoder called `name`: `whisper-tiny.en`, or a timm backbone such as `tf_efficientnet_lite0`.
+    """The encoder called `name`: `whisper-tiny.en`, one of `WORDS_ENCODERS`, or a timm backbone such as
+    `tf_efficientnet_lite0`.
 
     Args:
         threads: of the CPU. The last bits of a vector depend on them, so the default is the same on every machine.
@@ -56,6 +59,8 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
     if name == WHISPER:
         _expect_device(device, ctranslate2.get_cuda_device_count())
         return WhisperEncoder(cpu_threads=threads, device=device)
+    if name in WORDS_ENCODERS:
+        return WordsEncoder(name)
     import torch  # noqa: PLC0415
 
     from models.teachers.image_encoder import TimmEncoder  # noqa: PLC0415
