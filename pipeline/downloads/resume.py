@@ -161,11 +161,9 @@ class _Download:
         """Look at the headers; afterwards `part` holds exactly what comes before this answer's first byte."""
         if web.is_html(response.headers.get("Content-Type", ""), b""):
             self._refuse_page()
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        encoding = response.headers.get("Content-Encoding", "identity").lower()[:80]
         if encoding != "identity" and not self.target.name.endswith(("gz", "tgz")):
-            raise UserError(
-                f"{self.name}: comes packed as {encoding[:80]}, which was not asked for; use another address"
-            )
+            raise UserError(f"{self.name}: comes packed as {encoding}, which was not asked for; use another address")
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:
             if not self._continues(response):
                 self._forget("the server sent another part than was asked for")
