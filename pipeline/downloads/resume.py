@@ -161,7 +161,7 @@ class _Download:
         """Look at the headers; afterwards `part` holds exactly what comes before this answer's first byte."""
         if web.is_html(response.headers.get("Content-Type", ""), b""):
             self._refuse_page()
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        encoding = response.headers.get("Content-Encoding", "identity").lower()[:80]
         if encoding != "identity" and not self.target.name.endswith(("gz", "tgz")):
             raise UserError(f"{self.name}: comes packed as {encoding}, which was not asked for; use another address")
         if response.status_code == HTTPStatus.PARTIAL_CONTENT:

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from urllib3.util import Retry
 
 from pipeline.downloads.pace import Pace, PacedAdapter, SlowError
-from pipeline.errors import UserError
+from pipeline.errors import UserError, first_line
 
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that another attempt may change
 AS_IT_IS = {"Accept-Encoding": "identity"}  # a range counts the bytes that are sent: they must be those of the file
@@ -146,6 +146,8 @@ def get(
         raise PassingError("no connection, or it broke") from None
     except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError):
         raise PassingError("the connection broke") from None
+    except requests.RequestException as error:  # such as two lengths of one answer
+        raise UserError(f"{shown(url)}: {first_line(error)[:200]}; ask those who run the server") from None
 
 
 def patiently(

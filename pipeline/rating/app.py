@@ -222,7 +222,7 @@ class _Reading:
         if path is None or str(path) != recording:
             raise RatingError(NO_RECORDING)
         self.session.add_reading(reader, item, path)
-        self.uploads.remove(path.name)
+        self.uploads.saved(path.name)
         return self._show(reader, passed)
 
 

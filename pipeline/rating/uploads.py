@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 KEPT_SECONDS = 600.0
+SAVED_SECONDS = 10.0  # the page draws what was sent while it may be saved already
 KEPT_PER_RATER = 8
 KEPT_IN_ALL = 128  # 4 GiB; who knows the secret may log in by many names
 
@@ -45,6 +46,12 @@ class Uploads:
         """Delete a recording, if it is there."""
         if self._kept.pop(name, None) is not None:
             (self.folder / name).unlink(missing_ok=True)
+
+    def saved(self, name: str) -> None:
+        """Delete a recording that is in the store now, once its page has had time to load it."""
+        if name in self._kept:
+            owner, _ = self._kept[name]
+            self._kept[name] = (owner, self._now() + SAVED_SECONDS - KEPT_SECONDS)
 
     def sweep(self) -> None:
         """Delete what was not saved in time."""

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, accessibility_faults, faults, screenshot
+from tests.engine_workers import until
 from tests.patience import HANG_SECONDS
 from tests.rate_server import SECRET, Server, make_project, sound
 
@@ -136,7 +137,8 @@ def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeSe
     assert 1 < seconds < 10
     assert isinstance(size, int)
     assert size > 5_000  # sound, not silence
-    assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
+    uploads = (server.root / ".work" / "rate").rglob
+    until(lambda: not any(path.is_file() for path in uploads("*")), "the recording to go")
     for turn in range(12 + 2):
         answer(eve, 1 + turn % 4, by_key=True)
     heard = server.rows(
@@ -265,7 +267,8 @@ def test_no_file_is_handed_out_and_no_large_one_taken(make_server: MakeServer) -
             assert got.status_code in {400, 403, 404, 405}, (asked.url, got.status_code)
     large = {"files": ("a.wav", b"\0" * (33 * 2**20), "audio/wav")}
     assert requests.post(server.address + "gradio_api/upload", files=large, timeout=HANG_SECONDS).status_code == 413
-    assert not [path for path in (server.root / ".work" / "rate").rglob("*") if path.is_file()]
+    uploads = (server.root / ".work" / "rate").rglob
+    until(lambda: not any(path.is_file() for path in uploads("*")), "the recording to go")
     elsewhere = requests.get(server.address, headers={"Host": "evil.example"}, timeout=HANG_SECONDS)
     assert elsewhere.status_code == 400
     got = requests.get(server.address, timeout=HANG_SECONDS)

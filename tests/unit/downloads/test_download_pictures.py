@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.downloads import pictures
 from pipeline.downloads.pictures import FETCHED, OUTCOMES, PER_HOST, Outcome, fetch_all
+from pipeline.downloads.resume import download
 from pipeline.downloads.web import Policy
 from pipeline.errors import UserError
 from tests.builders_pictures import jpeg
@@ -211,6 +212,20 @@ def test_a_host_that_answers_for_ever_before_it_answers(tmp_path: Path) -> None:
     handler = type("Handler", (QuietHandler,), {"do_GET": flood})
     with listening(handler) as port, pytest.raises(UserError, match="more than 1,048,576 bytes of headers"):
         fetch_all({"awe/0.jpg": f"http://127.0.0.1:{port}/0.jpg"}, tmp_path, POLICY)
+
+
+def test_an_answer_of_two_lengths_costs_one_row(server: WebServer, tmp_path: Path) -> None:
+    def answer(handler: QuietHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 6\r\n\r\n\xff\xd8\xffabc")
+        handler.close_connection = True
+
+    with listening(type("Handler", (QuietHandler,), {"do_GET": answer})) as port:
+        address = f"http://127.0.0.1:{port}/0.jpg"
+        outcomes = fetch_all({**wanted(server), "anger/0.jpg": address}, tmp_path / "pictures", POLICY)
+        assert statuses(outcomes) == {"ok": COUNT, "link_refused": 1}
+        assert "multiple unmatching values (3, 6); ask those who run the server" in outcomes[-1].reason
+        with pytest.raises(UserError, match="ask those who run the server"):
+            download(address, tmp_path / "file")
 
 
 def test_a_host_that_is_down_is_left_to_the_next_run(

@@ -11,6 +11,7 @@ import requests
 
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
+from tests.engine_workers import until
 from tests.rate_server import API, SECRET, TOKEN, Rater, Server, file_data, files, logged_in, make_project, sound
 
 
@@ -158,7 +159,7 @@ def test_a_recording_is_its_senders_and_so_is_a_page(guarded: Server) -> None:
     assert nobody.get(API + "queue/data?session_hash=same").status_code == 401
     assert ada.ask(save, ["eve", item, "", file_data(name)])["success"]
     assert guarded.rows("SELECT id, reader FROM readings") == [(item, "ada")]
-    assert files(guarded) == []
+    until(lambda: not files(guarded), "the recording to go, once its page may have loaded it")
 
 
 def test_strangers_get_nothing_but_the_log_in(guarded: Server) -> None:

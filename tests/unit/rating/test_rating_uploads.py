@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.rating.logins import ADDRESSES_MAX, PAUSE_SECONDS_MAX, WAITING_MAX, Logins
-from pipeline.rating.uploads import KEPT_IN_ALL, KEPT_PER_RATER, KEPT_SECONDS, Uploads
+from pipeline.rating.uploads import KEPT_IN_ALL, KEPT_PER_RATER, KEPT_SECONDS, SAVED_SECONDS, Uploads
 from tests import asynchronous
 
 
@@ -52,6 +52,20 @@ def test_what_is_not_saved_goes_after_minutes(tmp_path: Path) -> None:
     clock.now += KEPT_SECONDS
     uploads.sweep()
     assert names(tmp_path) == {"foreign"}
+
+
+def test_what_is_saved_goes_when_its_page_has_loaded_it(tmp_path: Path) -> None:
+    clock = Clock()
+    uploads = Uploads(tmp_path, clock)
+    saved, other = (uploads.keep("ada", io.BytesIO(b"one")) for _ in range(2))
+    uploads.saved(saved)
+    uploads.saved("no such name")
+    clock.now += SAVED_SECONDS - 1
+    uploads.sweep()
+    assert names(tmp_path) == {saved, other}
+    clock.now += 2
+    uploads.sweep()
+    assert names(tmp_path) == {other}
 
 
 def test_a_rater_keeps_a_few_and_nobody_elses(tmp_path: Path) -> None:
