@@ -14,24 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from pipeline.corpora import _files
-from pipeline.corpora._files import bounded_lines, open_text, read_lines, reading, shown
+from pipeline.corpora import _files, _text_parquet
+from pipeline.corpora._files import bounded_lines, open_text, read_lines, shown
 from pipeline.errors import UserError
 
 Format = Literal["goemotions", "isear", "meld", "table"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 NAMES = ("emotions.txt", "labels.txt")  # of GoEmotions' labels, one a line; the first is theirs, the second a mirror's
-TEXT_CHARACTERS_MAX = 5_000
 _FIELD_CHARACTERS_MAX = 200  # of a label or a group
-_FILE_BYTES_MAX = 2**28  # of a file, and of a parquet's columns once they are unpacked; GoEmotions has 4 MB
 _ROW_LINES_MAX = 20
 _NAMES_MAX = 1_000
-_BATCH_ROWS = 1_000
 # Columns of text, label and group; in a table the group may be missing.
 COLUMNS: dict[Format, tuple[str, str, str]] = {
     "isear": ("SIT", "EMOT", "ID"),
@@ -62,9 +55,9 @@ Numbered = tuple[int, Row | tuple[str, str]]  # a row, or status and reason
 
 def recognise(path: Path) -> Format:
     """How a file is to be read; `UserError` if it has neither of the known headers."""
-    _files.require_small(path, _FILE_BYTES_MAX)
+    _files.require_small(path, _text_parquet.FILE_BYTES_MAX)
     if path.suffix.lower() == ".parquet":
-        names = _open_parquet(path).schema_arrow.names
+        names = _text_parquet.open_file(path).schema_arrow.names
         return _known(path, names, shown(", ".join(names)))
     with open_text(path) as file:
         line = next(bounded_lines(file), "").rstrip("\r\n")
@@ -97,14 +90,12 @@ def _delimiter(path: Path) -> str:
 
 def rows(path: Path, form: Format) -> Iterator[Numbered]:
     """Every row of a file that `recognise` says is of this form; blank lines are none."""
-    if path.suffix.lower() == ".parquet":
-        found = _parquet(path)
-    else:
-        found = {"goemotions": _goemotions, "isear": _isear}.get(form, _table)(path, form)
-    for number, item in found:
+    reader = {"goemotions": _goemotions, "isear": _isear}.get(form, _table)
+    for number, item in (_parquet if path.suffix.lower() == ".parquet" else reader)(path, form):
         if isinstance(item, Row) and max(len(item.label), len(item.group)) > _FIELD_CHARACTERS_MAX:
-            item = "bad_row", f"a label or group of more than {_FIELD_CHARACTERS_MAX} characters"
-        yield number, item
+            yield number, ("bad_row", f"a label or group of more than {_FIELD_CHARACTERS_MAX} characters")
+        else:
+            yield number, item
 
 
 def names_file(folder: Path) -> Path:
@@ -126,8 +117,7 @@ def _label_names(folder: Path) -> list[str]:
 def _goemotions(path: Path, _: Format) -> Iterator[Numbered]:
     names = _label_names(path.parent)
     with open_text(path) as file:
-        for number, line in enumerate(bounded_lines(file), 1):
-            line = line.rstrip("\r\n")
+        for number, line in enumerate((line.rstrip("\r\n") for line in bounded_lines(file)), 1):
             if not line.strip():
                 continue
             fields = _split(line, "\t") or line.split("\t")  # releases with and without quotes are about
@@ -180,6 +170,11 @@ def _table(path: Path, form: Format) -> Iterator[Numbered]:
                 yield number, Row(*("" if place is None else fields[place] for place in places))
 
 
+def _parquet(path: Path, form: Format) -> Iterator[Numbered]:
+    for number, fields in enumerate(_text_parquet.rows(path, COLUMNS[form]), 1):
+        yield number, ("bad_row", "text or label is null, or far too long") if fields is None else Row(*fields)
+
+
 def _csv_rows(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Fields of each row, None of a broken one. What follows a quote that stays open is read again as rows."""
     waiting: list[tuple[int, str]] = []
@@ -202,55 +197,7 @@ def _csv_rows(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tupl
 def _split(text: str, delimiter: str) -> list[str] | None:
     """Fields of one row; None if that is not what `text` is."""
     try:
-        found = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True))
+        found = list(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error:
         return None
     return found[0] if len(found) == 1 else None
-
-
-def _open_parquet(path: Path) -> pq.ParquetFile:
-    try:
-        with reading(path):
-            # Kept as dictionaries: a long text that stands a million times takes no more memory than once.
-            return pq.ParquetFile(path, read_dictionary=["text", "label", "group"])
-    except pa.ArrowException as error:
-        raise UserError(f"{path}: not Parquet ({error}); copy or make it again") from None
-
-
-def _parquet(path: Path) -> Iterator[Numbered]:
-    file = _open_parquet(path)
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    unpacked = sum(group.column(place).total_uncompressed_size for group in groups for place in range(group.num_columns))
-    if unpacked > _FILE_BYTES_MAX:
-        raise UserError(f"{path}: {unpacked:,} bytes once unpacked, expected at most {_FILE_BYTES_MAX:,}; divide it")
-    names = [name for name in ("text", "label", "group") if name in file.schema_arrow.names]
-    number = 0
-    try:
-        with reading(path):
-            for batch in file.iter_batches(_BATCH_ROWS, columns=names):
-                for values in zip(*(_values(path, name, batch.column(name)) for name in names), strict=True):
-                    number += 1
-                    if values[0] is None or values[1] is None:
-                        yield number, ("bad_row", "text or label is null, or far too long")
-                    else:
-                        yield number, Row(values[0], values[1], (values[2] or "") if len(values) > 2 else "")
-    except pa.ArrowException as error:
-        raise UserError(f"{path}: damaged behind row {number:,} ({error}); copy or make it again") from None
-
-
-def _values(path: Path, name: str, column: pa.Array) -> Iterator[str | None]:
-    """Texts of a column; of null, and of one far too long to be a row's, None."""
-    words = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    kind = words.type.value_type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        if name != "group" or not pa.types.is_integer(kind):
-            raise UserError(f"{path}: column {name} is {kind}, expected text")
-        words = pa.DictionaryArray.from_arrays(words.indices, words.dictionary.cast(pa.string()))
-    # As bytes: a file may say of anything that it is UTF-8.
-    raw = words.dictionary.cast(pa.large_binary())
-    short = pc.less_equal(pc.binary_length(raw), 4 * TEXT_CHARACTERS_MAX)
-    texts = [
-        value.decode("utf-8", "replace") if value is not None else None
-        for value in pc.if_else(short, raw, pa.scalar(None, raw.type)).to_pylist()
-    ]
-    return (None if place is None else texts[place] for place in words.indices.to_pylist())

@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.corpora import _text_files
 from pipeline.corpora._files import Reject, is_utf8, reading, require_folder, shown, visible_names
-from pipeline.corpora._text_files import SUFFIXES, TEXT_CHARACTERS_MAX, Format, Row
+from pipeline.corpora._text_files import SUFFIXES, Format, Row
+from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.errors import UserError
 
 LABELS_MAX = 200  # of a file: more are no labels
@@ -129,7 +130,7 @@ def _files_in(root: Path) -> dict[str, Format]:
             if path.suffix.lower() not in SUFFIXES or not path.is_file():
                 continue
         if not is_utf8(name):
-            raise UserError(f"{root}: the file name {ascii(name)} is not UTF-8; rename it")
+            raise UserError(f"{root}: the file name {name!a} is not UTF-8; rename it")
         found[name] = _text_files.recognise(path)
         if found[name] == "goemotions":
             _text_files.names_file(path.parent)
