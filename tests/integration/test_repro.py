@@ -15,8 +15,8 @@ from tests.project import Project
 
 STAGES = [
     "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "acquire@emotion_texts", "clean", "synthesize",
-    "train_teacher@speech", "train_teacher@image", "score@speech", "score@image", "label", "assemble", "train@parallelnet",
-    "train@parallelnet_sentiment", "evaluate", "audit", "explain", "report",
+    "train_teacher@speech", "train_teacher@image", "score@speech", "score@image", "label", "assemble",
+    "train@parallelnet", "train@parallelnet_sentiment", "evaluate", "audit", "explain", "report",
 ]  # fmt: skip
 FOLDERS = {
     "clean": "data/clean",
