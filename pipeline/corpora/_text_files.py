@@ -9,7 +9,7 @@ A line costs itself only: a quote that is not closed within `_ROW_LINES_MAX` lin
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,6 +50,7 @@ class Row:
     group: str
 
 
+Classes = Mapping[str, str | None]  # label -> class of a teacher, None where it is left out
 Numbered = tuple[int, Row | tuple[str, str]]  # a row, or status and reason
 
 
@@ -88,10 +89,15 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
-def rows(path: Path, form: Format) -> Iterator[Numbered]:
-    """Every row of a file that `recognise` says is of this form; blank lines are none."""
-    reader = {"goemotions": _goemotions, "isear": _isear}.get(form, _table)
-    for number, item in (_parquet if path.suffix.lower() == ".parquet" else reader)(path, form):
+def rows(path: Path, form: Format, classes: Classes) -> Iterator[Numbered]:
+    """Every row of a file that `recognise` says is of this form; blank lines are none. `classes`: see `read`."""
+    if form == "goemotions":
+        found = _goemotions(path, classes)
+    elif path.suffix.lower() == ".parquet":
+        found = _parquet(path, form)
+    else:
+        found = _isear(path) if form == "isear" else _table(path, form)
+    for number, item in found:
         if isinstance(item, Row) and max(len(item.label), len(item.group)) > _FIELD_CHARACTERS_MAX:
             yield number, ("bad_row", f"a label or group of more than {_FIELD_CHARACTERS_MAX} characters")
         else:
@@ -114,7 +120,7 @@ def _label_names(folder: Path) -> list[str]:
     return names
 
 
-def _goemotions(path: Path, _: Format) -> Iterator[Numbered]:
+def _goemotions(path: Path, classes: Classes) -> Iterator[Numbered]:
     names = _label_names(path.parent)
     with open_text(path) as file:
         for number, line in enumerate((line.rstrip("\r\n") for line in bounded_lines(file)), 1):
@@ -126,13 +132,16 @@ def _goemotions(path: Path, _: Format) -> Iterator[Numbered]:
                 yield number, ("bad_row", f"expected text, label numbers, id; found {shown(line)}")
             elif max(map(int, ids)) >= len(names):
                 yield number, ("unknown_label", f"label {fields[1]}, but {len(names)} are named, from 0")
-            elif len(set(ids)) > 1:
-                yield number, ("several_labels", " and ".join(names[int(one)] for one in ids))
             else:
-                yield number, Row(fields[0], names[int(ids[0])], "")
+                labels = [names[int(one)] for one in ids]
+                mapped = [label for label in labels if classes.get(label) is not None]
+                if len(set(labels)) > 1 and len({classes[label] for label in mapped}) != 1:
+                    yield number, ("several_labels", " and ".join(labels))
+                else:
+                    yield number, Row(fields[0], (mapped or labels)[0], "")
 
 
-def _isear(path: Path, _: Format) -> Iterator[Numbered]:
+def _isear(path: Path) -> Iterator[Numbered]:
     """Lines of a report were joined by `á`, some by `á|`, which makes fields more; quotes have backslashes."""
     with open_text(path) as file:
         lines = enumerate(bounded_lines(file), 1)

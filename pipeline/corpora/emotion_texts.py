@@ -7,8 +7,8 @@ In   a folder, and its folders, with any of
      any table (csv, tsv or parquet) with columns text, label and, if rows belong together, group
 Out  `EmotionTexts`: usable rows in the order of the files, and a reject with status and reason for every other
 
-Labels are those of the corpus; mapping them to classes is the teacher's. Of GoEmotions only rows of one label are used
-(45,446 of 54,263): what several annotators saw in one comment at once is no clear example of either.
+Labels are those of the corpus; mapping them to classes is the teacher's. A comment of GoEmotions may have several labels
+(8,817 of 54,263 have): it is used where its labels mean one class, if the classes are known, else not.
 """
 
 import re
@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.corpora import _text_files
 from pipeline.corpora._files import Reject, is_utf8, reading, require_folder, shown, visible_names
-from pipeline.corpora._text_files import SUFFIXES, Format, Row
+from pipeline.corpora._text_files import SUFFIXES, Classes, Format, Row
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.errors import UserError
 
@@ -68,9 +68,12 @@ def check(root: Path) -> None:
     _files_in(root)
 
 
-def read(root: Path) -> EmotionTexts:
+def read(root: Path, classes: Classes | None = None) -> EmotionTexts:
     """All texts below `root`.
 
+    `classes`: class of each label, None for those that are left out; of a comment with several labels that mean one
+    class the first of them is its label. Learning from those too, words tell .845 of 3,422 held-out comments and not
+    .836 (four classes, TF-IDF, 4,572 rows more than 13,901).
     Statuses: `bad_row`, `unknown_label` (a number that is not named), `several_labels`, `no_report` (ISEAR: the subject
     reports no event), `empty_text` (no word), `too_long`, `not_utf8`, `control_characters`, `empty_label`;
     `duplicate_text` (the first row stays) and `conflicting_labels` (none does), whatever case and punctuation.
@@ -84,7 +87,7 @@ def read(root: Path) -> EmotionTexts:
         part = PurePosixPath(name).with_suffix("").as_posix() if form == "table" else form
         # Numbers of MELD's dialogues begin anew in each file; a table's groups may span the files of a folder.
         within = name if form == "meld" else f"{PurePosixPath(name).parent}"
-        for number, item in _text_files.rows(root / name, form):
+        for number, item in _text_files.rows(root / name, form, classes or {}):
             row_id = f"{name}:{number}"
             rows_in[name] += 1
             rows_of[part] += 1

@@ -45,6 +45,17 @@ def test_several_labels_and_numbers_that_are_not_named_cost_a_row(tmp_path: Path
     assert corpus.rejects[0][2] == "anger and joy"
 
 
+def test_labels_that_mean_one_class_are_one(tmp_path: Path) -> None:
+    names = ("anger", "joy", "neutral", "annoyance")
+    lines = ["one\t2,3\ta", "two\t0,1\tb", "three\t3,0\tc", "four\t2,2\td", "five\t2\te"]
+    classes = {"anger": "anger", "annoyance": "anger", "joy": "excitement", "neutral": None}
+    corpus = emotion_texts.read(goemotions(tmp_path, *lines, names=names), classes)
+    assert [(text.text, text.label) for text in corpus.texts] == [
+        ("one", "annoyance"), ("three", "annoyance"), ("four", "neutral"), ("five", "neutral"),
+    ]  # fmt: skip
+    assert [reject[:2] for reject in corpus.rejects] == [("goemotions/train.tsv:2", "several_labels")]
+
+
 @pytest.mark.parametrize("names", [[], ["a", "a"], ["a", "", "b"], [str(n) for n in range(1001)]])
 def test_names_of_labels_that_are_none_are_an_error(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(UserError, match=r"emotions\.txt: expected one name of a label per line"):
