@@ -43,7 +43,8 @@ class AcquireParams:
         path: of a local copy in the published format: a folder or, but for b_t4sa, an archive.
         url: where to download it: the folder of B-T4SA's files, or an archive. Without path and url the sample is made.
         sha256: hex digest by name, as in the manifest; or of the archive. Each is checked.
-        sample_size: of the sample: tweets (b_t4sa), utterances (iemocap), images per class (fi).
+        sample_size: of the sample: tweets (b_t4sa), utterances (iemocap), images per class (fi), texts
+            (emotion_texts).
     """
 
     path: Annotated[str, Field(min_length=1)] | None
@@ -139,6 +140,8 @@ def _make_sample(corpus: str, target: Path, size: int, context: Context) -> None
         sample.make_b_t4sa(target, seed=seed, tweets=size)
     elif corpus == "iemocap":
         sample.make_iemocap(target, seed=seed, utterances=size, workers=context.engine.workers)
+    elif corpus == "emotion_texts":
+        sample.make_emotion_texts(target, seed=seed, texts=size)
     else:
         sample.make_fi(target, seed=seed, images_per_class=size)
 

@@ -36,6 +36,7 @@ TINY: Mapping[str, Any] = {
     "acquire.b_t4sa.sample_size": 20,
     "acquire.iemocap.sample_size": 40,
     "acquire.fi.sample_size": 6,
+    "acquire.emotion_texts.sample_size": 60,
     "clean.shard_rows": 7,
     "synthesize.recognition.share": 0.3,
     "assemble.shard_rows": 5,

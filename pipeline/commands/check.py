@@ -26,7 +26,7 @@ from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
     "base": BaseParams,
-    **dict.fromkeys(("acquire.b_t4sa", "acquire.iemocap", "acquire.fi"), acquire.AcquireParams),
+    **dict.fromkeys([f"acquire.{corpus}" for corpus in acquire.CHECKS], acquire.AcquireParams),
     "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora import b_t4sa, fi, iemocap
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import reading
 from pipeline.corpora._tar import IMAGES
 from pipeline.errors import UserError
@@ -47,6 +47,10 @@ def count(corpus: str, root: Path, index: pa.Table | None = None) -> tuple[dict[
         if corpus == "iemocap":
             counts = dict(sorted(Counter(utterance.emotion for utterance in iemocap.read(root).utterances).items()))
             return counts, iemocap.compare_counts(counts)
+        if corpus == "emotion_texts":
+            texts = emotion_texts.read(root)
+            counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
+            return counts, emotion_texts.compare_rows(texts.rows_of)
         return _pictures(root)
     except UserError as error:
         if " is usable" in str(error) or corpus == "b_t4sa":  # nothing to work with

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pipeline.corpora import b_t4sa, emoset, fi
+from pipeline.corpora import _text_files, b_t4sa, emoset, fi
 from pipeline.corpora._files import Reject, visible_names
 from pipeline.downloads import archives, containers, pictures, web
 from pipeline.downloads.resume import download
@@ -29,11 +29,13 @@ LOGINS = {
     "b_t4sa": ("T4SA_USER", "T4SA_PASSWORD"),
     "iemocap": ("IEMOCAP_USER", "IEMOCAP_PASSWORD"),
     "fi": ("FI_USER", "FI_PASSWORD"),
+    "emotion_texts": ("EMOTION_TEXTS_USER", "EMOTION_TEXTS_PASSWORD"),
 }
 REQUEST = {
     "b_t4sa": "the form at http://www.t4sa.it",
     "iemocap": "the licence form at https://sail.usc.edu/iemocap",
     "fi": "its authors (You et al. 2016), or take EmoSet-118K",
+    "emotion_texts": "nobody for GoEmotions and MELD, which their authors' repositories hold, and of ISEAR's authors",
 }
 # The small ones first: they show at once whether the log-in is right.
 B_T4SA_FILES = (b_t4sa.SENTIMENTS, b_t4sa.TEXTS, b_t4sa.TAR)
@@ -109,6 +111,8 @@ def _is_wanted(corpus: str, name: str) -> bool:
     if corpus == "iemocap":
         return _IEMOCAP.fullmatch(name) is not None
     path = PurePosixPath(name)
+    if corpus == "emotion_texts":
+        return path.suffix.lower() in _text_files.SUFFIXES or path.name in _text_files.NAMES
     return path.suffix.lower() in {*fi.SUFFIXES, ".csv"} or path.name in emoset.FILES
 
 

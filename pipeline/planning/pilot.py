@@ -30,7 +30,7 @@ SMALL_SHARE = 3  # the small pilot has a third of the tweets
 _POLL_SECONDS = 0.1
 # They would send the pilot's shards to the run's own store, or run a part of it.
 _NOT_PASSED = ("SIER_WORK", "SIER_SHARD", "SIER_DOWNLOADS")
-CORPORA = ("b_t4sa", "iemocap", "fi")
+CORPORA = ("b_t4sa", "iemocap", "fi", "emotion_texts")
 OUTS = {
     "clean": "clean", "synthesize": "speech", "train_teacher@speech": "checkpoints/ser",
     "train_teacher@image": "checkpoints/ier", "score@speech": "scores/speech", "score@image": "scores/image",
@@ -79,6 +79,7 @@ def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
     """Parameters of a pilot: the given ones with fewer rows, one epoch, one fold, one network of random weights."""
     pilot: dict[str, Any] = copy.deepcopy(dict(sections))
     sizes = {"b_t4sa": tweets, "iemocap": max(40, tweets), "fi": max(6, tweets // 8)}
+    sizes["emotion_texts"] = max(40, tweets)
     for corpus, size in sizes.items():
         pilot["acquire"][corpus] = {"path": None, "url": None, "sha256": {}, "sample_size": size}
     shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows

@@ -1,8 +1,9 @@
-"""The sample maker: small corpora in the exact on-disk formats of B-T4SA, IEMOCAP and FI, with their real defects.
+"""The sample maker: small corpora in the exact on-disk formats of B-T4SA, IEMOCAP, FI and three of emotion texts,
+with their real defects.
 
 The same arguments give the same bytes, in any folder, time zone and number of workers, without network. Texts are
 authored here, pictures are drawn, and utterances are acted by the Piper voice. How hard the sample is to learn is set
-by constants in `wording`, `dialogues`, `speakers`, `tweets` and `pictures`.
+by constants in `wording`, `dialogues`, `speakers`, `tweets`, `pictures` and `emotion_texts`.
 """
 
 from pathlib import Path
@@ -32,3 +33,10 @@ def make_fi(target: Path, *, seed: int, images_per_class: int) -> None:
     from pipeline.sample import fi  # noqa: PLC0415
 
     fi.make(target, seed, images_per_class)
+
+
+def make_emotion_texts(target: Path, *, seed: int, texts: int) -> None:
+    """GoEmotions, ISEAR and MELD in folders: `texts` usable sentences in all, at least 40, and a few odd lines."""
+    from pipeline.sample import emotion_texts  # noqa: PLC0415
+
+    emotion_texts.make(target, seed, texts)

@@ -14,9 +14,9 @@ from pipeline.engine import shards
 from tests.project import Project
 
 STAGES = [
-    "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "clean", "synthesize", "train_teacher@speech",
-    "train_teacher@image", "score@speech", "score@image", "label", "assemble", "train@parallelnet",
-    "train@parallelnet_sentiment", "evaluate", "audit", "explain", "report",
+    "acquire@b_t4sa", "acquire@iemocap", "acquire@fi", "acquire@emotion_texts", "clean", "synthesize",
+    "train_teacher@speech", "train_teacher@image", "score@speech", "score@image", "label", "assemble",
+    "train@parallelnet", "train@parallelnet_sentiment", "evaluate", "audit", "explain", "report",
 ]  # fmt: skip
 FOLDERS = {
     "clean": "data/clean",

@@ -259,6 +259,22 @@ def test_pictures_of_the_lists_are_downloaded_and_dead_links_listed(place: Place
         assert (corpus / "manifest.json").read_bytes() == before
 
 
+def test_emotion_texts_from_an_archive_are_those_of_a_folder(place: Place, tmp_path: Path) -> None:
+    root = tmp_path / "texts"
+    sample.make_emotion_texts(root, seed=1, texts=60)
+    place.params("emotion_texts", path=str(root))
+    notes = place.run("emotion_texts").notes
+    assert "emotion_texts isear: 18 rows, the published files have 7,666" in notes
+    expected = place.manifest("emotion_texts")
+    assert [file["name"] for file in expected["files"]][:2] == ["goemotions/dev.tsv", "goemotions/emotions.txt"]
+    assert {"goemotions joy", "isear anger", "meld neutral"} <= expected["counts"].keys()
+    (root / "goemotions" / "video.mp4").write_bytes(b"0" * 10)
+    place.params("emotion_texts", path=shutil.make_archive(str(tmp_path / "texts"), "zip", tmp_path, "texts"))
+    place.run("emotion_texts")
+    assert place.manifest("emotion_texts") == expected
+    assert not list((place.root / ".downloads").rglob("*.mp4"))
+
+
 def test_an_archive_of_something_else(place: Place, tmp_path: Path, tweets: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"hello")
     place.params("fi", path=str(tmp_path / "a.zip"))

@@ -63,7 +63,8 @@ def _edges_of_readme() -> set[tuple[str, str]]:
 
 def test_the_picture_of_the_graph_shows_every_stage_and_only_edges_that_exist() -> None:
     drawn = _edges_of_readme()
-    assert {stage for edge in drawn for stage in edge} == set(_stages())
+    alone = {name for name in _stages() if f'["{name}"]\n' in README}  # which no stage needs yet
+    assert {stage for edge in drawn for stage in edge} | alone == set(_stages())
     assert drawn <= _edges_of_dvc()
 
 

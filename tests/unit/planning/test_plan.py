@@ -43,7 +43,9 @@ def made_pilot(sections: dict[str, Any]) -> Pilot:
 def planned(sections: dict[str, Any], made: Pilot, rows: int = 1250) -> dict[str, StagePlan]:
     costs = {"parallelnet": Cost(0.2, 0.1, 1000), "parallelnet_sentiment": Cost(0.2, 0.1, 1000)}
     chosen = {**sections, "models": {name: sections["models"][name] for name in costs}}
-    amounts = Amounts(rows, 0.5, {"speech": 1000, "image": 2000}, {"b_t4sa": 10**9, "iemocap": 0, "fi": 0})
+    amounts = Amounts(
+        rows, 0.5, {"speech": 1000, "image": 2000}, {"b_t4sa": 10**9, "iemocap": 0, "fi": 0, "emotion_texts": 0}
+    )
     return {one.stage: one for one in estimate.plan(made, costs, amounts, chosen, 10**8)}
 
 
@@ -120,7 +122,7 @@ def test_corpora_that_are_not_there_stop_a_run(sections: dict[str, Any], tmp_pat
     sections["acquire"]["b_t4sa"]["path"] = "empty"
     sections["acquire"]["iemocap"]["path"] = "nowhere"
     sections["acquire"]["fi"]["url"] = "https://example.org/fi.zip"
-    tweets, speech, pictures = needs.corpora(sections, tmp_path)
+    tweets, speech, pictures, _ = needs.corpora(sections, tmp_path)
     assert tweets.fatal
     assert "empty" in tweets.what
     assert speech.fatal
@@ -131,7 +133,7 @@ def test_corpora_that_are_not_there_stop_a_run(sections: dict[str, Any], tmp_pat
 
 def test_a_sample_is_told_and_stops_nothing(sections: dict[str, Any], tmp_path: Path) -> None:
     found = needs.corpora(sections, tmp_path)
-    assert [need.fatal for need in found] == [False] * 3
+    assert [need.fatal for need in found] == [False] * 4
 
 
 def test_weights_of_the_hub_stop_a_run_that_is_offline(
