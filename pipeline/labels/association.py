@@ -3,14 +3,16 @@
 In   tables of counts [groups, dealt classes, kept classes]: how often a class of each kind meets in a row of a group
 Out  `Association`: Cramer's V, what of it is not chance's doing, and what chance gives
 
-V is 0 for independence and 1 where one class tells the other; on few rows it is above 0 by chance alone. Rows of a group
-are like each other (the pictures of a tweet have one text, one recording, one sentiment), so that chance deals the classes
-of the one kind to whole groups, and the interval draws whole groups. Row by row, chance would look far rarer than it is.
+V is 0 for independence and 1 where one class tells the other; on few rows it is above 0 by chance alone. Rows of a
+group are like each other (the pictures of a tweet have one text, one recording, one sentiment), so that chance deals
+the classes of one kind to whole groups, and the interval draws whole groups. Row by row, much would look significant
+that is chance's doing.
 Bias correction: W. Bergsma, A bias-correction for Cramer's V and Tschuprow's T, J. Korean Stat. Soc. 42 (2013).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,7 +127,7 @@ def _resamples(counts: Counts, rng: np.random.Generator) -> Counts:
     return np.asarray(drawn).reshape(DEALS, *counts.shape[1:])
 
 
-def _distinct(rows: NDArray[np.number]) -> tuple[NDArray[np.number], Counts]:
+def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], Counts]:
     """Different rows of [n, m], sorted, and how often each occurs; `numpy.unique` takes 500 times as long."""
     found = pd.DataFrame(rows).value_counts(sort=False)
-    return found.index.to_frame().to_numpy(), found.to_numpy()
+    return found.index.to_frame().to_numpy(), np.asarray(found, dtype=np.int64)

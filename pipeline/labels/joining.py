@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
 from pipeline.labels import rules
+from pipeline.labels.pool import PooledVotes, pool
 from pipeline.labels.rules import LabelParams
 
 COLUMNS = {
@@ -28,15 +29,20 @@ class Scored:
 
     rows: pd.DataFrame
     alone: rules.Votes
-    pooled: rules.PooledVotes | None
+    pooled: PooledVotes | None
 
-    def votes(self, rule: rules.Rule) -> rules.Votes | None:
-        """What is said under a rule."""
-        return self.pooled if rule == "log_pool" else self.alone
+    @property
+    def possible_rules(self) -> tuple[rules.Rule, ...]:
+        """Those that can be applied."""
+        return tuple(rule for rule in rules.RULES if rule != "log_pool" or self.pooled)
+
+    def votes(self, rule: rules.Rule) -> rules.Votes:
+        """What is said under one of `possible_rules`."""
+        return self.pooled if rule == "log_pool" and self.pooled else self.alone
 
 
 def read_scored(params: LabelParams, context: Context) -> Scored:
-    """Raises UserError: the map misses a class, the rule finds no classes that it can use, or no row has both scores."""
+    """Raises UserError: a class has no label, the rule finds too few classes, or no row has both scores."""
     data = context.paths.data
     speech, speech_classes = _scores(context, "speech")
     image, image_classes = _scores(context, "image")
@@ -59,7 +65,7 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
     )  # fmt: skip
     pooled = None
     if rules.can_pool(speech_classes, image_classes, params.neutral):
-        pooled = rules.pool(*said, params.speech_weight, params.neutral)
+        pooled = pool(*said, params.speech_weight, params.neutral)
     return Scored(rows, rules.votes(*said), pooled)
 
 
