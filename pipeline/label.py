@@ -88,13 +88,11 @@ def _write(
 def _notes(metrics: dict[str, Any]) -> list[str]:
     ours = ", ".join(f"{name} {count}" for name, count in metrics["labels"].items())
     paper = ", ".join(f"{name} {LABELLED_ROWS[name]:,}" for name in metrics["labels"] if name in LABELLED_ROWS)
-    agreement = metrics["agreement"]["all_rows"]
-    kappa = "" if agreement["cohen_kappa"] is None else f", kappa {agreement['cohen_kappa']:.2f}"
     return [
         *words.first_lines(metrics),
         f"labels: {ours} (paper: {paper} of {LABELLED_ROWS['rows_in']:,} rows)",
         f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}",
-        f"teachers agree on {agreement['share']:.0%} of all rows, by chance {agreement['by_chance']:.0%}{kappa}",
+        f"agreement of the teachers: {words.agreement(metrics['agreement']['all_rows'])}",
     ]
 
 

@@ -81,6 +81,8 @@ def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDAr
         yield of, KEPT, classes, asked & kept
         yield of, CERTAIN, classes, _surest(certainty, asked, share)
     for rule in scored.possible_rules:
+        if rule == params.rule:
+            continue  # its rows are those of the labels
         other = scored.votes(rule)
         labels = numbers(rules.remap(other.source_label, params.remap, params.neutral))
         yield f"rule {rule}", OWN, labels, kept_rows(params, rule, other)

@@ -47,6 +47,13 @@ def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]],
     return {"holds": holds, "words": words}
 
 
+def agreement(measured: Mapping[str, Any]) -> str:
+    """How often both teachers say the same, never without what chance gives."""
+    kappa = measured["cohen_kappa"]
+    shown = "not defined" if kappa is None else f"{kappa:.2f}"
+    return f"{measured['share']:.0%}, by chance {measured['by_chance']:.0%}, Cohen's kappa {shown}"
+
+
 def first_lines(metrics: Mapping[str, Any]) -> list[str]:
     """What of reports/label.json is said before anything else: verdict, a modality that decides most, what it means."""
     share = metrics["share_decided_by_speech"]
