@@ -66,7 +66,7 @@ def associate(counts: Counts, seed: int) -> Association:
     # Chance's mean phi squared is degrees / (rows - 1) where groups are single rows. Else it is that of fewer rows.
     degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
     expected = max(float(phi_squared(dealt).mean()), degrees / (rows - 1))
-    # Resamples lie as far above the table as the table above what it was drawn from: by what chance adds, and around it.
+    # Resamples lie above the table as the table does above its source: by what chance adds.
     drawn = np.percentile(phi_squared(_resamples(counts, rng)), INTERVAL[::-1])
     low, high = corrected_v(2 * effect - drawn + expected, expected, table.shape)
     return Association(

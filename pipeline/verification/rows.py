@@ -143,7 +143,7 @@ def _best(scores: pd.DataFrame, modality: str) -> pd.DataFrame:
 def _pooled(
     rows: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: LabelParams
 ) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """Of `rows`: whether speech adds more, the class, its probability. What rounding may turn is taken as it is there."""
+    """Of `rows`: whether speech adds more, the class, its probability. What rounding may turn is taken as it stands."""
     teachers = [table.set_index("id").drop(columns="teacher_digest").loc[rows["id"]] for table in (speech, image)]
     known = [tables.score_classes(list(teacher.columns)) for teacher in teachers]
     names = [name for name in dict.fromkeys(known[0] + known[1])
@@ -152,18 +152,19 @@ def _pooled(
     for teacher, weight in zip(teachers, (rule.speech_weight, 1 - rule.speech_weight), strict=True):
         shares = teacher.astype(np.float64).reindex(columns=[tables.PROBABILITY_PREFIX + name for name in names])
         shares = shares.div(shares.sum(axis=1).clip(lower=LEAST_PROBABILITY), axis=0).clip(lower=LEAST_PROBABILITY)
-        shares *= shares.notna().sum(axis=1).iloc[0] / len(names)
+        shares *= shares.notna().sum(axis=1).max() / len(names)
         raised.append(shares.fillna(1 / len(names)).to_numpy() ** weight)
     product = raised[0] * raised[1]
     pooled = (product / product.sum(axis=1, keepdims=True)).astype(np.float32)
     best, at = pooled.max(axis=1), np.arange(len(rows))
-    stored = pd.Index(names).get_indexer(rows["source_label"])
+    stored = pd.Index(names).get_indexer(pd.Index(rows["source_label"]))
     as_good = (stored >= 0) & np.isclose(pooled[at, stored], best, rtol=0, atol=SUM_TOLERANCE / 100)
     winner = np.where(as_good, stored, pooled.argmax(axis=1))
     ahead = np.divide(*(powers[at, winner] / np.prod(powers ** (1 / len(names)), axis=1) for powers in raised))
     by_speech = np.where(np.isclose(ahead, 1), rows["decided_by"] == "speech", ahead > 1)
     surer = np.where(np.isclose(best, rows["confidence"], atol=SUM_TOLERANCE / 100), rows["confidence"], best)
-    return tuple(pd.Series(found, index=rows.index) for found in (by_speech, np.array(names)[winner], surer))
+    result = pd.DataFrame({"by": by_speech, "class": np.array(names)[winner], "surer": surer}, index=rows.index)
+    return result["by"], result["class"], result["surer"]
 
 
 def check_sier(where: Path, sier: pd.DataFrame, names: Sequence[str], joined: pd.DataFrame) -> Iterator[Fault]:
