@@ -5,7 +5,8 @@ Out  bytes of a PNG, WIDTH_INCHES * DPI pixels wide; equal inputs give equal byt
 
 From top to bottom: predicted and pseudo-label; the photo, its map and what each modality adds; the waveform, yellow
 where the attribution is largest and blue where it is least; the words on the ground of their attribution; what is
-heard when frames below the percentile are silenced; the tweet. Colours of both maps can be told apart with any colour vision.
+heard when frames below the percentile are silenced; the tweet. Colours of both maps can be told apart with any colour
+vision.
 """
 
 import io

@@ -113,14 +113,15 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     return result
 
 
-def _validity(reports: Reports, labels: Sequence[str]) -> Matrix:
+def _validity(reports: Reports, names: Sequence[str]) -> Matrix:
     """Label against the texts' sentiment; of very many rows an even choice, as stage label plots it."""
+    label = reports.metrics["label"]
     sentiments = list(reports.metrics["clean"]["sentiment"])
     counts = Counter((row["label"], row["sentiment"]) for row in reports.plots["validity"])
     return Matrix(
-        "Label against the text's own sentiment", "label", "sentiment", labels, sentiments,
-        [[counts[label, sentiment] for sentiment in sentiments] for label in labels],
-        f"{words.figures(reports.metrics['label']['validity']['table'][0])}; {reports.metrics['label']['validity']['note']}.",
+        "Label against the text's own sentiment", "label", "sentiment", names, sentiments,
+        [[counts[name, sentiment] for sentiment in sentiments] for name in names],
+        f"{words.figures(label['validity']['table'][0])}; {label['validity']['note']}.",
     )  # fmt: skip
 
 
