@@ -36,7 +36,7 @@ class Association:
     groups: int
     cramers_v: float | None = None
     corrected_v: float | None = None  # without what chance adds on average; 0 where that is all
-    low: float | None = None  # 95 % interval of the corrected V: basic bootstrap of groups
+    low: float | None = None  # 95 % interval of the corrected V: percentiles of resampled groups
     high: float | None = None
     by_chance: float | None = None  # mean V where the same classes are dealt to the groups at random
     p_value: float | None = None  # share of such deals, and the table itself, that reach V
@@ -66,9 +66,9 @@ def associate(counts: Counts, seed: int) -> Association:
     # Chance's mean phi squared is degrees / (rows - 1) where groups are single rows. Else it is that of fewer rows.
     degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
     expected = max(float(phi_squared(dealt).mean()), degrees / (rows - 1))
-    # Resamples lie above the table as the table does above its source: by what chance adds.
-    drawn = np.percentile(phi_squared(_resamples(counts, rng)), INTERVAL[::-1])
-    low, high = corrected_v(2 * effect - drawn + expected, expected, table.shape)
+    # A resample has the part of chance that the table has, and one of its own.
+    drawn = corrected_v(phi_squared(_resamples(counts, rng)) - expected, expected, table.shape)
+    low, high = np.percentile(drawn, INTERVAL)
     return Association(
         rows, groups, float(observed), float(corrected_v(effect, expected, table.shape)), float(low), float(high),
         float(chance.mean()), float((1 + np.count_nonzero(chance >= observed - ROUNDING)) / (DEALS + 1)),

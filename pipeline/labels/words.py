@@ -10,7 +10,7 @@ CONFOUNDS = {
     "characters": "the length of the text", "punctuation": "the text's punctuation",
 }  # fmt: skip
 P_MOST = 0.01  # beyond which an association is taken for chance's doing
-BY_CONSTRUCTION = "by construction: the sample's texts and pictures were authored by sentiment"
+BY_CONSTRUCTION = "By construction: the sample's texts and pictures were authored by sentiment"
 TEXT_AGAINST_TEXT = (
     "B-T4SA's sentiment was itself made by a model of the text: this is text against text, and only people can judge "
     "the labels (sier rate)"
@@ -32,9 +32,10 @@ def figures(association: Mapping[str, Any]) -> str:
 
 
 def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]], *, is_sample: bool) -> dict[str, Any]:
-    """Whether the labels go with the sentiment (`holds`), and `words` for it: one sentence, without a full stop."""
+    """Whether the labels go with the sentiment (`holds`), the `claim`, and `words`: the claim with its figures."""
     holds = stands_out(validity)
-    words = f"labels {'go' if holds else 'do not go'} with the texts' sentiment: {figures(validity)}"
+    claim = f"labels {'go' if holds else 'do not go'} with the texts' sentiment"
+    words = f"{claim}: {figures(validity)}"
     if holds and is_sample:
         words += " (by construction)"
     rivals = [one for one in confounds if one["of"] == "labels" and stands_out(one)]
@@ -44,7 +45,7 @@ def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]],
         words += f"; they go more with {told}" if holds else f"; they go with {told}"
     elif not holds:
         words += "; nor with anything else that was measured"
-    return {"holds": holds, "words": words}
+    return {"holds": holds, "claim": claim, "words": words}
 
 
 def agreement(measured: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def _validity(reports: Reports, names: Sequence[str]) -> Matrix:
     return Matrix(
         "Label against the text's own sentiment", "label", "sentiment", names, sentiments,
         [[counts[name, sentiment] for sentiment in sentiments] for name in names],
-        f"{words.figures(label['validity']['table'][0])}; {label['validity']['note']}.",
+        f"{words.figures(label['validity']['table'][0])}. {label['validity']['note']}.",
     )  # fmt: skip
 
 
