@@ -1,6 +1,7 @@
 """assemble: the kept rows as a complete Hugging Face dataset folder.
 
-In   data/clean (picture, text, group), data/speech (recording, voice), data/scores/{speech,image}, data/labels
+In   data/clean (picture, text, group), data/speech (recording, voice), data/scores/{speech,image}, data/labels;
+     reports/label.json (what the labels go with, for the card)
 Out  data/sier/data/{train,test}-*.parquet with the columns of `features`, data/sier/README.md (the dataset card)
      reports/assemble.json, reports/plots/splits.csv
 
@@ -27,7 +28,7 @@ from pipeline.engine.fingerprint import code_version, fingerprint, library_versi
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
-from pipeline.frame.metrics_files import write_metrics, write_plot
+from pipeline.frame.metrics_files import read_json, write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules
 
@@ -72,7 +73,8 @@ def run(params: AssembleParams, context: Context) -> Report:
     origin = acquired.read_manifest(data / "corpora" / "b_t4sa")["origin"]
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = rules.read_rule(data / "labels")
-    text = card.render(kinds, markers, names, metrics, rows, rule, origin, normalised)
+    label = read_json(context.paths.reports / "label.json", "dvc repro label")
+    text = card.render(kinds, markers, names, metrics, label, rows, rule, origin, normalised)
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work, stored.parent)
     write_metrics(context.paths.reports / "assemble.json", metrics)

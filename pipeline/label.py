@@ -1,6 +1,7 @@
 """label: one of the dataset's labels for each row, or the reason why there is none.
 
-In   data/scores/{speech,image}: id, p_<class>; data/clean: id, sentiment; data/speech: id, voice
+In   data/scores/{speech,image}: id, p_<class>; data/clean: sentiment, group, texts; data/speech: voice,
+     duration, recordings
 Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
      reports/label.json and the plots of `pipeline.labels.description`
 
@@ -22,30 +23,36 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.labels import rules
+from pipeline.labels import rules, words
 from pipeline.labels.description import Labelled, label_metrics, write_plots
-from pipeline.labels.joining import read_votes
+from pipeline.labels.joining import read_scored
 from pipeline.labels.rules import LabelParams
 
 
 def run(params: LabelParams, context: Context) -> Report:
     """Raises UserError: the map misses a class or names an unknown label; no row is kept."""
     params.expect_labels(context.base.labels)
-    rows, votes = read_votes(params, context)
-    reasons = rules.drop_reasons(params.rule, params.threshold, votes)
+    scored = read_scored(params, context)
+    rows, votes = scored.rows, scored.votes(params.rule)
+    reasons = rules.drop_reasons(params.rule, params.threshold, votes, params.neutral)
     kept = reasons == ""
     if not kept.any():
-        raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept; expected a lower one")
-    labels = rules.remap(votes.source_label, params.remap)
+        raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
+    labels = rules.remap(votes.source_label, params.remap, params.neutral)
     _write(params, context, rows, votes, labels, reasons)
-    labelled = Labelled(rows, votes, labels, kept, context.base.labels, tuple(params.remap.items()))
-    metrics = label_metrics(labelled, context)
+    labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
+    metrics = label_metrics(labelled, scored, context)
     write_metrics(context.paths.reports / "label.json", metrics)
-    write_plots(labelled, params.rule, LABELLED_ROWS, context.paths.reports / "plots")
+    write_plots(labelled, LABELLED_ROWS, context.paths.reports / "plots")
     dropped = {
         str(reason): int(count) for reason, count in zip(*np.unique(reasons[~kept], return_counts=True), strict=True)
     }
     return Report(len(rows), int(kept.sum()), dropped, tuple(_notes(metrics)))
+
+
+def _why(reasons: NDArray[np.str_]) -> str:
+    neutral = int((reasons == rules.NEUTRAL).sum())
+    return f"; {neutral} are neutral: see label.neutral" if neutral else "; expected a lower one"
 
 
 def _write(
@@ -66,6 +73,7 @@ def _write(
             "decided_by": np.where(votes.speech_decides, "speech", "image"),
             "source_label": votes.source_label,
             "label": labels,
+            "confidence": votes.confidence,
             "kept": reasons == "",
             "reason": reasons,
         },
@@ -78,19 +86,14 @@ def _write(
 
 
 def _notes(metrics: dict[str, Any]) -> list[str]:
-    share = metrics["share_decided_by_speech"]
-    notes = []
-    if metrics["dominant_modality"]:
-        notes.append(f"WARNING: {metrics['dominant_modality']} decides {max(share, 1 - share):.0%} of the kept rows")
     ours = ", ".join(f"{name} {count}" for name, count in metrics["labels"].items())
     paper = ", ".join(f"{name} {LABELLED_ROWS[name]:,}" for name in metrics["labels"] if name in LABELLED_ROWS)
-    notes.append(f"labels: {ours} (paper: {paper} of {LABELLED_ROWS['rows_in']:,} rows)")
-    notes.append(f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}")
-    value = metrics["validity"]["all"]["cramers_v"]
-    chance = metrics["validity"]["all"]["by_chance"]
-    shown = "not defined" if value is None else f"Cramer's V {value:.2f}, by chance {chance:.2f}"
-    notes.append(f"label against text sentiment: {shown} ({metrics['validity']['note']})")
-    return notes
+    return [
+        *words.first_lines(metrics),
+        f"labels: {ours} (paper: {paper} of {LABELLED_ROWS['rows_in']:,} rows)",
+        f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}",
+        f"agreement of the teachers: {words.agreement(metrics['agreement']['all_rows'])}",
+    ]
 
 
 if __name__ == "__main__":

@@ -92,7 +92,13 @@ def _write_rejects(root: Path) -> None:
     """data/clean with three rejects, data/labels with a dropped row, other stages with none."""
     rejects = {"clean": [("1-0", "text_empty", REJECTED), ("2-0", "image_bomb", "big"), ("3-0", "text_empty", "none")]}
     labelled = dict.fromkeys(tables.LABELS.names, "") | {"id": "4-0", "kept": False, "reason": "below_threshold"}
-    labelled |= {"speech_label": "anger", "speech_max": 0.4, "image_label": "sadness", "image_max": 0.3}
+    labelled |= {
+        "speech_label": "anger",
+        "speech_max": 0.4,
+        "image_label": "sadness",
+        "image_max": 0.3,
+        "confidence": 0.4,
+    }
     rows = {"labels": pa.Table.from_pylist([labelled], schema=tables.LABELS)}
     for name in ("clean", "speech", "scores/speech", "scores/image", "labels"):
         _write_part(root, name, rows.get(name, pa.table({"id": ["5-0"]})), rejects.get(name, []))
@@ -101,6 +107,7 @@ def _write_rejects(root: Path) -> None:
 def write_whole(root: Path, name: str) -> None:
     """data/<name> without a row that was left out."""
     kept = dict.fromkeys(tables.LABELS.names, "") | {"id": "4-0", "kept": True, "speech_max": 0.4, "image_max": 0.9}
+    kept |= {"confidence": 0.9}
     rule = root / "data" / "labels" / tables.RULE_FILE
     said = rule.read_text()
     _write_part(root, name, pa.Table.from_pylist([kept], schema=tables.LABELS), [])

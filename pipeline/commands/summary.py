@@ -12,9 +12,10 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
-from pipeline.labels import rules
+from pipeline.labels import words
 
 REPORTS = Path("reports")
+SHOWN = ("kept rows", "all rows")  # of the table of validity; the page has all of it
 PLACES = (
     "dataset      data/sier",
     "tables       reports/table_2.md, reports/table_3.md",
@@ -32,13 +33,7 @@ def summarise(reports: Path) -> list[str]:
     stages = ("clean", "synthesize", "label", "assemble", "evaluate", "explain")
     clean, speech, label, assemble, evaluated, explained = (read(name) for name in stages)
     teachers = {name: read(f"train_teacher_{name}") for name in ("speech", "image")}
-    lines = []
-    by_speech = label["share_decided_by_speech"]
-    dominant = rules.dominant_modality(by_speech)
-    if dominant:
-        share = max(by_speech, 1 - by_speech)
-        lines.append(f"WARNING      one modality decides: {dominant}, {share:.0%} of the kept rows")
-    lines.append(f"rows in      {clean['rows_in']}")
+    lines = [*words.first_lines(label), f"rows in      {clean['rows_in']}"]
     for stage, metrics in (("clean", clean), ("synthesize", speech)):
         lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
     dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
@@ -53,11 +48,10 @@ def summarise(reports: Path) -> list[str]:
     for name, metrics in teachers.items():
         held_out = metrics["held_out"]
         lines.append(f"teacher      {name}: accuracy {held_out['accuracy']:.1%} ({held_out['protocol']})")
-    validity = label["validity"]["all"]
-    if validity["cramers_v"] is not None:
-        facts = f"{validity['low']:.2f} to {validity['high']:.2f}; by chance {validity['by_chance']:.2f}"
-        lines.append(f"validity     Cramer's V {validity['cramers_v']:.2f} ({facts}) with the texts' sentiment,")
-        lines.append(f"             {label['validity']['note']}")
+    lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")
+    lines.append("validity     with the texts' sentiment")
+    lines += [f"  {one['of']:<30}{words.figures(one)}, {one['rows']} rows: {one['over']}"
+              for one in label["validity"]["table"] if one["over"] in SHOWN]  # fmt: skip
     return [*lines, *_networks(evaluated), *_explained(explained), *PLACES]
 
 

@@ -99,9 +99,14 @@ def voice_terms(voice: str) -> str:
     return f"Speaker {speaker}. {VOICE_TERMS[model]}" if speaker else VOICE_TERMS[model]
 
 
-def figures(rows: pd.DataFrame, decided_by_speech: float) -> dict[str, Any]:
-    """What both cards say of the dataset's rows (label by name, decided_by, confidence, voice, word_error_rate)."""
+def figures(rows: pd.DataFrame, decided_by_speech: float, label: Mapping[str, Any]) -> dict[str, Any]:
+    """What both cards say of the dataset's rows (label by name, decided_by, confidence, voice, word_error_rate).
+
+    `label` is reports/label.json.
+    """
     return {
+        "verdict": label["verdict"],
+        "meaning": label["validity"]["note"],
         "dominant": rules.dominant_modality(decided_by_speech),
         "dominant_share": max(decided_by_speech, 1 - decided_by_speech),
         "decided": pd.crosstab(rows["label"], rows["decided_by"]),
@@ -125,7 +130,7 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
 
 def render(
     features: Features, markers: Sequence[Marker], names: Sequence[str], metrics: Mapping[str, Any],
-    rows: pd.DataFrame, rule: rules.LabelParams, origin: str, normalised: bool,
+    label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, origin: str, normalised: bool,
 ) -> str:  # fmt: skip
     """README.md of `data/sier`, of whose files these are markers and names; `rows` as for `figures`, and agreement.
 
@@ -137,13 +142,13 @@ def render(
         parts = [marker.part for name, marker in zip(names, markers, strict=True) if name.startswith(f"data/{split}-")]
         size = sum(part.bytes for part in parts)
         splits.append(Split(split, f"data/{split}-*.parquet", sum(part.rows for part in parts), size))
-    values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"]) | {
+    values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"], label) | {
         "header": header(
             [Configuration("default", features, splits)], is_sample=is_sample,
             task_categories=["audio-classification", "image-classification"],
             tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
         ),
         "metrics": metrics, "rule": rule, "normalised": normalised, "sample": CORPORA if is_sample else (),
-        "features": features, "labels": features["label"].names, "agreement": float(rows["agreement"].mean()),
+        "features": features, "labels": features["label"].names, "agreement": label["agreement"]["kept_rows"],
     }  # fmt: skip
     return fill("card.md.j2", values)

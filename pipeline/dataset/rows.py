@@ -22,7 +22,6 @@ def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], 
     labels = read_rows(data / "labels", "label")
     kept = labels[labels["kept"]].drop(columns=["kept", "reason"])
     kept["agreement"] = kept["speech_label"] == kept["image_label"]
-    kept["confidence"] = kept[["speech_max", "image_max"]].max(axis=1)
     clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
     wanted = pd.Index(kept["id"])
     clean = read_rows(data / "clean", "clean", clean_columns, "clean_shard", wanted)

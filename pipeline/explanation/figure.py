@@ -3,9 +3,10 @@
 In   `FigureContent`
 Out  bytes of a PNG, WIDTH_INCHES * DPI pixels wide; equal inputs give equal bytes
 
-From top to bottom: predicted and true label; the photo, its map and what each modality adds; the waveform, yellow where
-the attribution is largest and blue where it is least; the words on the ground of their attribution; what is heard when
-frames below the percentile are silenced; the tweet. Colours of both maps can be told apart with any colour vision.
+From top to bottom: predicted and pseudo-label; the photo, its map and what each modality adds; the waveform, yellow
+where the attribution is largest and blue where it is least; the words on the ground of their attribution; what is
+heard when frames below the percentile are silenced; the tweet. Colours of both maps can be told apart with any colour
+vision.
 """
 
 import io
@@ -94,7 +95,7 @@ def _draw_title(figure: Figure, content: FigureContent) -> None:
     title = f"Predicted {content.predicted} ({content.score:.1%})"
     if content.truth is not None:
         right = "correct" if content.truth == content.predicted else "wrong"
-        title += f", true label {content.truth}: {right}"
+        title += f", pseudo-label {content.truth}: {right}"
     draw_text(figure, drawable(title), MARGIN, 0.48, TITLE_SIZE, bold=True)
     what = f"values are parts of the {content.output} of “{content.predicted}”; in place of what is absent:"
     note = drawable(f"{content.name}: {what} {content.baselines}")

@@ -57,9 +57,10 @@ LABELS = pa.schema(
         required("speech_max", pa.float32()),
         required("image_label", pa.string()),
         required("image_max", pa.float32()),
-        required("decided_by", pa.string()),  # one of MODALITIES
+        required("decided_by", pa.string()),  # one of MODALITIES; of a pool, that which adds more to the label
         required("source_label", pa.string()),  # teacher class before the remap
-        required("label", pa.string()),  # one of the dataset's labels
+        required("label", pa.string()),  # one of the dataset's labels; where `reason` is neutral, the class
+        required("confidence", pa.float32()),  # of the rule in the label
         required("kept", pa.bool_()),
         required("reason", pa.string()),  # empty where kept
     ]
@@ -68,7 +69,7 @@ LABELS = pa.schema(
 PROBABILITY_PREFIX = "p_"
 TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each fold
 OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, fold, label, p_<label> of the rows held out
-RULE_FILE = "rule.json"  # in data/labels: rule, threshold and remap, for those who describe the labels
+RULE_FILE = "rule.json"  # in data/labels: section `label`, for those who describe the labels
 
 
 def scores(classes: Sequence[str]) -> pa.Schema:

@@ -10,7 +10,7 @@ validity            label against B-T4SA's text sentiment, a row per kept row (o
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context
-from pipeline.labels import rules, validity
+from pipeline.labels import confounds, rules, validity, words
+from pipeline.labels.joining import Scored
 
 THRESHOLDS = np.round(np.arange(0.25, 0.96, 0.05), 2)
 SHOWN_ROWS = 10_000  # of plots that have a row per row; label.json counts them all
@@ -38,7 +39,7 @@ class Labelled:
     labels: NDArray[np.str_]
     kept: NDArray[np.bool_]
     label_names: tuple[str, ...]
-    remap: tuple[tuple[str, str], ...]
+    params: rules.LabelParams
 
     @property
     def kept_by_label(self) -> dict[str, int]:
@@ -52,7 +53,7 @@ class Labelled:
         return pd.DataFrame({"voice": self.rows["voice"], "label": votes.speech_label, "maximum": votes.speech_max})
 
 
-def label_metrics(labelled: Labelled, context: Context) -> dict[str, Any]:
+def label_metrics(labelled: Labelled, scored: Scored, context: Context) -> dict[str, Any]:
     """The content of reports/label.json."""
     votes, kept = labelled.votes, labelled.kept
     by_speech = votes.speech_decides & kept
@@ -64,7 +65,7 @@ def label_metrics(labelled: Labelled, context: Context) -> dict[str, Any]:
         "decided_by": {"speech": int(by_speech.sum()), "image": int(kept.sum() - by_speech.sum())},
         "share_decided_by_speech": share_by_speech,
         "dominant_modality": rules.dominant_modality(share_by_speech),
-        "agreement": {"all_rows": votes.agree.mean(), "kept_rows": votes.agree[kept].mean()},
+        "agreement": {"all_rows": _agreement(votes, np.ones_like(kept)), "kept_rows": _agreement(votes, kept)},
         "rows_by_speech_and_image_label": pd.crosstab(votes.speech_label, votes.image_label).to_dict("index"),
         # Before the rule: a voice's artefacts show here first.
         "speech_teacher_by_voice": {
@@ -79,33 +80,42 @@ def label_metrics(labelled: Labelled, context: Context) -> dict[str, Any]:
             "predicted": pd.Series(votes.image_label).value_counts().sort_index().to_dict(),
             "mean_confidence": votes.image_max.mean(),
         },
-        "validity": _validity(labelled, context),
+        **_meaning(labelled, scored, context),
         "paper": LABELLED_ROWS,
     }
 
 
-def _validity(labelled: Labelled, context: Context) -> dict[str, Any]:
-    """Of the kept labels, all and by decider; and of what each teacher says of all rows, before the rule."""
+def _agreement(votes: rules.Votes, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """Share of the chosen rows where both teachers name one class, what chance gives of it, and Cohen's kappa."""
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - takes a second
+
+    speech, image = votes.speech_label[chosen], votes.image_label[chosen]
+    by_speech, by_image = (pd.Series(said).value_counts(normalize=True) for said in (speech, image))
+    by_chance = float(by_speech.mul(by_image, fill_value=0).sum())
+    kappa = float(cohen_kappa_score(speech, image)) if by_chance < 1 else None
+    return {"rows": len(speech), "share": float((speech == image).mean()), "by_chance": by_chance, "cohen_kappa": kappa}
+
+
+def _meaning(labelled: Labelled, scored: Scored, context: Context) -> dict[str, Any]:
+    """Validity with its confounds, and the verdict in words."""
     is_sample = acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"] == acquired.SAMPLE
-    by_construction = "by construction: the sample's texts and pictures were authored by sentiment"
-    result: dict[str, Any] = {"note": by_construction if is_sample else "measured against B-T4SA's text sentiment"}
-    sentiments = labelled.rows["sentiment"].to_numpy(dtype=str)
-    votes, kept = labelled.votes, labelled.kept
-    every = np.ones_like(kept)
-    for name, labels, chosen in (
-        ("all", labelled.labels, kept),
-        ("decided_by_speech", labelled.labels, kept & votes.speech_decides),
-        ("decided_by_image", labelled.labels, kept & ~votes.speech_decides),
-        ("speech_teacher", votes.speech_label, every),
-        ("image_teacher", votes.image_label, every),
-    ):
-        names = labelled.label_names if labels is labelled.labels else np.unique(labels).tolist()
-        table = validity.contingency(labels[chosen].tolist(), sentiments[chosen].tolist(), names, tables.SENTIMENTS)
-        result[name] = asdict(validity.associate(table, context.base.seed))
-    return result
+    measure = validity.Measure(scored.rows["group_id"], context.base.seed)
+    table = validity.validity_table(labelled.params, scored, measure)
+    every = np.ones_like(labelled.kept)
+    said = {
+        "labels": (validity.numbers(labelled.labels), labelled.kept),
+        "speech teacher": (validity.numbers(labelled.votes.speech_label), every),
+        "picture teacher": (validity.numbers(labelled.votes.image_label), every),
+    }
+    rivals = confounds.confound_table(scored.rows, context.paths.data / "speech", said, measure)
+    return {
+        "verdict": words.verdict(table[0], rivals, is_sample=is_sample),
+        "validity": {"note": words.BY_CONSTRUCTION if is_sample else words.TEXT_AGAINST_TEXT, "table": table},
+        "confounds": rivals,
+    }
 
 
-def write_plots(labelled: Labelled, rule: rules.Rule, paper: Mapping[str, int], folder: Path) -> None:
+def write_plots(labelled: Labelled, paper: Mapping[str, int], folder: Path) -> None:
     """Write the seven files; `paper` has the paper's numbers of rows by label, and of those kept."""
     kept, votes = labelled.kept, labelled.votes
     decided_by = np.where(votes.speech_decides, "speech", "image")
@@ -121,7 +131,8 @@ def write_plots(labelled: Labelled, rule: rules.Rule, paper: Mapping[str, int], 
     ]
     write_plot(folder / "modalities.csv", ("label", "series", "rows"), modalities)
 
-    remap = dict(labelled.remap)
+    params = labelled.params
+    remap = {**params.remap, **{name: name for name in params.neutral}}
     predicted = labelled.heard.groupby(["voice", "label"], sort=True)["maximum"].agg(["size", "mean"]).reset_index()
     write_plot(
         folder / "speech_predictions.csv",
@@ -135,7 +146,7 @@ def write_plots(labelled: Labelled, rule: rules.Rule, paper: Mapping[str, int], 
         for low, rows in zip(CONFIDENCE_BINS, np.histogram(maxima, bins=CONFIDENCE_BINS)[0], strict=False)
     ]
     write_plot(folder / "confidence.csv", ("series", "confidence", "rows"), bins)
-    write_plot(folder / "thresholds.csv", ("threshold", "series", "rows"), _threshold_curves(labelled, rule))
+    write_plot(folder / "thresholds.csv", ("threshold", "series", "rows"), _threshold_curves(labelled))
     shown = _shown(np.ones_like(kept))
     teachers = zip(votes.speech_label[shown], votes.image_label[shown], strict=True)
     write_plot(folder / "agreement.csv", ("speech", "image"), teachers)
@@ -150,10 +161,10 @@ def _shown(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
     return indices[:: -(-len(indices) // SHOWN_ROWS)]
 
 
-def _threshold_curves(labelled: Labelled, rule: rules.Rule) -> list[tuple[float, str, int]]:
-    curves: list[tuple[float, str, int]] = []
+def _threshold_curves(labelled: Labelled) -> list[tuple[float, str, int]]:
+    params, curves = labelled.params, list[tuple[float, str, int]]()
     for threshold in THRESHOLDS:
-        kept = rules.drop_reasons(rule, float(threshold), labelled.votes) == ""
+        kept = rules.drop_reasons(params.rule, float(threshold), labelled.votes, params.neutral) == ""
         series = {name: kept & (labelled.labels == name) for name in labelled.label_names}
         series |= {"all": kept, "teachers agree": kept & labelled.votes.agree}
         series |= {"decided by speech": kept & labelled.votes.speech_decides}

@@ -1,5 +1,6 @@
 """Rows that both teachers scored, and what the teachers say of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +11,62 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
 from pipeline.labels import rules
+from pipeline.labels.pool import PooledVotes, pool
 from pipeline.labels.rules import LabelParams
 
+COLUMNS = {
+    "clean": ("clean", ["id", "sentiment", "group_id", "text", "spoken_text"]),
+    "speech": ("synthesize", ["id", "voice", "duration_seconds"]),
+}  # folder of data/ -> the stage that made it, and what is read of it
 
-def read_votes(params: LabelParams, context: Context) -> tuple[pd.DataFrame, rules.Votes]:
-    """Rows scored by both teachers (id, sentiment, voice), and what the teachers say."""
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows that both teachers scored: `COLUMNS` of them, and what the teachers say.
+
+    `pooled` is None where the teachers' classes cannot be pooled.
+    """
+
+    rows: pd.DataFrame
+    alone: rules.Votes
+    pooled: PooledVotes | None
+
+    @property
+    def possible_rules(self) -> tuple[rules.Rule, ...]:
+        """Those that can be applied."""
+        return tuple(rule for rule in rules.RULES if rule != "log_pool" or self.pooled)
+
+    def votes(self, rule: rules.Rule) -> rules.Votes:
+        """What is said under one of `possible_rules`."""
+        return self.pooled if rule == "log_pool" and self.pooled else self.alone
+
+
+def read_scored(params: LabelParams, context: Context) -> Scored:
+    """Raises UserError: a class has no label, the rule finds too few classes, or no row has both scores."""
     data = context.paths.data
     speech, speech_classes = _scores(context, "speech")
     image, image_classes = _scores(context, "image")
-    rules.remap(np.array([*speech_classes, *image_classes]), params.remap)  # refuses a class that the map misses
-    joined = [
-        speech,
-        image,
-        _by_id(data / "clean", "clean", ["id", "sentiment"]),
-        _by_id(data / "speech", "synthesize", ["id", "voice"]),
-    ]
+    params.expect_classes(speech_classes, image_classes)
+    others = [_by_id(data / folder, stage, columns) for folder, (stage, columns) in COLUMNS.items()]
     # Faster than three merges, and the rows stay in the order of the speech scores.
-    places = np.stack([table.index.get_indexer(speech.index) for table in joined])
+    places = np.stack([table.index.get_indexer(speech.index) for table in (speech, image, *others)])
     places = places[:, (places >= 0).all(axis=0)]
     if not places.shape[1]:
         raise UserError("data/scores: no row has both a speech and an image score; run: dvc repro score")
-    columns = {"sentiment": joined[2]["sentiment"].array[places[2]], "voice": joined[3]["voice"].array[places[3]]}
+    columns = {
+        name: table[name].array[place]
+        for table, place in zip(others, places[2:], strict=True)
+        for name in table.columns
+    }  # fmt: skip
     rows = pd.DataFrame({"id": speech.index[places[0]], **columns})
-    probabilities = [table.to_numpy(dtype=np.float32)[place] for table, place in zip(joined[:2], places, strict=False)]
-    return rows, rules.votes(probabilities[0], speech_classes, probabilities[1], image_classes)
+    said = (
+        speech.to_numpy(dtype=np.float32)[places[0]], speech_classes,
+        image.to_numpy(dtype=np.float32)[places[1]], image_classes,
+    )  # fmt: skip
+    pooled = None
+    if rules.can_pool(speech_classes, image_classes, params.neutral):
+        pooled = pool(*said, params.speech_weight, params.neutral)
+    return Scored(rows, rules.votes(*said), pooled)
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

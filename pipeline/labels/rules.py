@@ -6,7 +6,7 @@ Probabilities are float32 [rows, classes], one array per modality; the two teach
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import pydantic
@@ -16,25 +16,49 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, STRICT
 
-Rule = Literal["max_probability", "agreement"]
-DOMINANT_SHARE = 0.9  # of the kept rows; a modality that decides more is named wherever the labels are described
+Rule = Literal["max_probability", "agreement", "log_pool"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+DOMINANT_SHARE = 0.7  # of the kept rows; a modality that decides more is named wherever the labels are described
 BELOW_THRESHOLD = "below_threshold"
 DISAGREE = "teachers_disagree"
+NEUTRAL = "neutral"
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class LabelParams:
-    """Section `label`: the least confidence of a kept row, and what label each class of the teachers becomes."""
+    """Section `label`.
+
+    Attributes:
+        threshold: least confidence of a kept row.
+        remap: what label each class of the teachers becomes.
+        speech_weight: of rule `log_pool`; the rest is the image teacher's.
+        neutral: classes of the teachers that compete with the others, and leave a row out where they win.
+    """
 
     rule: Rule
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
     remap: dict[str, str]
+    speech_weight: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
+    neutral: tuple[str, ...] = ()
 
     def expect_labels(self, labels: Collection[str]) -> None:
-        """Raises UserError where a class becomes something else than one of the dataset's labels."""
+        """Raises UserError where a class becomes something else than one of the dataset's labels, or two things."""
         unknown = sorted(set(self.remap.values()) - set(labels))
         if unknown:
             raise UserError(f"{PARAMS_FILE}: label.remap: {unknown[0]} is not a label; base.labels are {list(labels)}")
+        if both := sorted(set(self.neutral) & set(self.remap)):
+            raise UserError(f"{PARAMS_FILE}: label.neutral: {both[0]} has a label in label.remap; keep one of the two")
+
+    def expect_classes(self, speech: Sequence[str], image: Sequence[str]) -> None:
+        """Raises UserError where the teachers' classes have no label, or the rule finds none of those that it needs."""
+        remap(np.array([*speech, *image]), self.remap, self.neutral)
+        if foreign := sorted(set(self.neutral) - {*speech, *image}):
+            raise UserError(f"{PARAMS_FILE}: label.neutral: {foreign[0]} is no class of a teacher: {[*speech, *image]}")
+        if self.rule == "log_pool" and not can_pool(speech, image, self.neutral):
+            raise UserError(
+                f"{PARAMS_FILE}: label.rule = log_pool: expected two classes that both teachers have, "
+                f"found {list(speech)} and {list(image)}"
+            )
 
 
 def read_rule(labels: Path) -> LabelParams:
@@ -91,13 +115,20 @@ def votes(
     )
 
 
-def drop_reasons(rule: Rule, threshold: float, teachers: Votes) -> NDArray[np.str_]:
+def can_pool(speech_classes: Sequence[str], image_classes: Sequence[str], neutral: Collection[str]) -> bool:
+    """Whether the teachers share two classes between which a pool can choose."""
+    return len(set(speech_classes) & set(image_classes) - set(neutral)) > 1
+
+
+def drop_reasons(rule: Rule, threshold: float, teachers: Votes, neutral: Collection[str] = ()) -> NDArray[np.str_]:
     """Why a row is dropped, [rows]; empty where it is kept.
 
-    `max_probability` keeps a row whose confidence is at least `threshold`; `agreement` asks besides that both teachers
-    name the same class. The comparison is in float32, so that a stored 0.7 reaches a threshold of 0.7.
+    Whatever the rule, a row whose class is `neutral` is dropped, and one whose confidence is below `threshold`;
+    `agreement` asks besides that both teachers name the same class. The comparison is in float32, so that a stored 0.7
+    reaches a threshold of 0.7.
     """
     reasons = np.where(teachers.confidence < np.float32(threshold), BELOW_THRESHOLD, "")
+    reasons = np.where(np.isin(teachers.source_label, list(neutral)), NEUTRAL, reasons)
     if rule == "agreement":
         reasons = np.where((reasons == "") & ~teachers.agree, DISAGREE, reasons)
     return reasons
@@ -110,12 +141,15 @@ def dominant_modality(share_decided_by_speech: float) -> str | None:
     return "image" if 1 - share_decided_by_speech > DOMINANT_SHARE else None
 
 
-def remap(source_labels: NDArray[np.str_], mapping: Mapping[str, str]) -> NDArray[np.str_]:
-    """The dataset's labels for teacher classes (paper: excitement -> happy, disgust -> hate).
+def remap(
+    source_labels: NDArray[np.str_], mapping: Mapping[str, str], neutral: Collection[str] = ()
+) -> NDArray[np.str_]:
+    """The dataset's labels for teacher classes (paper: excitement -> happy, disgust -> hate); `neutral` ones stay.
 
     Raises UserError: a class has no entry in the map.
     """
-    unknown = sorted(set(source_labels.tolist()) - set(mapping))
+    whole = {**mapping, **{name: name for name in neutral}}
+    unknown = sorted(set(source_labels.tolist()) - set(whole))
     if unknown:
         raise UserError(f"label.remap has no entry for the teachers' class {unknown[0]}; it knows {sorted(mapping)}")
-    return np.array([mapping[label] for label in source_labels.tolist()], dtype=str)
+    return np.array([whole[label] for label in source_labels.tolist()], dtype=str)

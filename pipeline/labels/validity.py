@@ -1,81 +1,118 @@
-"""Do the labels mean something? Their association with the sentiment that B-T4SA's authors gave the text.
+"""Do the labels mean something? Their association with the texts' sentiment, and that of what stands behind them.
 
-Labels that describe a voice or a camera do not go with the sentiment; labels that describe feelings do.
+In   `Scored` rows, the label parameters
+Out  for reports/label.json: a table of who says something, over which rows, and how it goes with the sentiment
+
+Labels that describe a voice or a camera do not go with the sentiment; labels that describe feelings do. VADER, a list
+of words with their sentiment, is what one gets without any teacher.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-RESAMPLES = 1000
-INTERVAL = (2.5, 97.5)  # percentiles
+from pipeline.labels import rules
+from pipeline.labels.association import Association, associate, grouped_counts
+from pipeline.labels.joining import Scored
+from pipeline.labels.rules import LabelParams
 
+VADER = "VADER on the text"
+VADER_ROWS = 20_000  # of more, evenly chosen ones: it reads 3,000 texts a second
+VADER_LIMIT = 0.05  # of its compound score, from which on its authors call a text positive, or negative
+ALL, KEPT, OWN, CERTAIN = "all rows", "kept rows", "rows that it keeps", "as many of the surest rows"
 
-@dataclass(frozen=True)
-class Association:
-    """Cramer's V between two nominal variables, with a 95 % bootstrap interval; None where it is not defined.
-
-    V is 0 for independence and 1 where one variable tells the other. On few rows it is above 0 by chance alone, and so
-    is its interval: `by_chance` says what chance gives.
-    """
-
-    rows: int
-    cramers_v: float | None = None
-    low: float | None = None
-    high: float | None = None
-    by_chance: float | None = None  # mean V where the same sentiments are dealt to the same labels at random
-    share_by_chance: float | None = None  # of such deals, and the table itself, that reach V: a permutation p-value
+Names = NDArray[np.str_] | NDArray[np.object_]
+Mask = NDArray[np.bool_]
 
 
-def contingency(
-    labels: Sequence[str], sentiments: Sequence[str], label_names: Sequence[str], sentiment_names: Sequence[str]
-) -> NDArray[np.int64]:
-    """Counts, [sentiments, labels]. Raises ValueError: a name that is not among those given."""
-    for names, known in ((labels, label_names), (sentiments, sentiment_names)):
-        if unknown := sorted(set(names) - set(known)):
-            raise ValueError(f"{unknown[0]!r} is not among {label_names} or {sentiment_names}")
-    pairs = Counter(zip(sentiments, labels, strict=True))
-    return np.array([[pairs[sentiment, label] for label in label_names] for sentiment in sentiment_names])
+class Measure:
+    """Associations within the rows of one table; what is dealt by chance comes first."""
+
+    def __init__(self, groups: ArrayLike, seed: int) -> None:
+        self._groups = numbers(groups)
+        self._seed = seed
+
+    def __call__(self, dealt: ArrayLike, kept: ArrayLike, chosen: Mask) -> Association:
+        """How two kinds of classes, [rows], go together in the chosen rows."""
+        counts = grouped_counts(self._groups[chosen], numbers(dealt)[chosen], numbers(kept)[chosen])
+        return associate(counts, self._seed)
 
 
-def associate(table: NDArray[np.int64], seed: int) -> Association:
-    """Cramer's V of a contingency table; the interval draws its rows anew 1,000 times, and chance deals them anew."""
-    total = int(table.sum())
-    (value,) = _cramers_v(table[np.newaxis])
-    if np.isnan(value):
-        return Association(total)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(total, (table / total).ravel(), size=RESAMPLES)
-    low, high = np.nanpercentile(_cramers_v(draws.reshape(RESAMPLES, *table.shape)), INTERVAL)
-    dealt = _cramers_v(np.stack([_dealt(table, rng) for _ in range(RESAMPLES)]))
-    reached = 1 + np.count_nonzero(dealt >= value - 1e-9)  # equal tables differ in their last bits
-    return Association(
-        total, float(value), float(low), float(high), float(dealt.mean()), float(reached / (RESAMPLES + 1))
+def numbers(names: ArrayLike) -> NDArray[np.intp]:
+    """A number for each different name."""
+    return pd.factorize(np.asarray(names, dtype=object))[0]
+
+
+def kept_rows(params: LabelParams, rule: rules.Rule, votes: rules.Votes) -> Mask:
+    """Which rows a rule keeps."""
+    return np.asarray(rules.drop_reasons(rule, params.threshold, votes, params.neutral) == "", dtype=bool)
+
+
+def validity_table(params: LabelParams, scored: Scored, measure: Measure) -> list[dict[str, Any]]:
+    """Records: `of` whom, `over` which rows, and the fields of `Association` with the sentiment."""
+    sentiment = numbers(scored.rows["sentiment"])
+    return [
+        {"of": of, "over": over, **asdict(measure(sentiment, said, chosen))}
+        for of, over, said, chosen in _asked(params, scored)
+    ]
+
+
+def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDArray[np.intp], Mask]]:
+    """Who, over which rows, what they say [rows], and a mask of the rows. The labels themselves come first."""
+    votes = scored.votes(params.rule)
+    kept = kept_rows(params, params.rule, votes)
+    every, share = np.ones_like(kept), kept.mean()
+    labels = numbers(rules.remap(votes.source_label, params.remap, params.neutral))
+    yield "labels", KEPT, labels, kept
+    yield "labels decided by speech", KEPT, labels, kept & votes.speech_decides
+    yield "labels decided by the picture", KEPT, labels, kept & ~votes.speech_decides
+    said, sure, read = vader(scored.rows["text"])
+    alone = (
+        ("speech teacher", numbers(votes.speech_label), votes.speech_max, every),
+        ("picture teacher", numbers(votes.image_label), votes.image_max, every),
+        (VADER, numbers(said), sure, read),
     )
+    for of, classes, certainty, asked in alone:
+        yield of, ALL, classes, asked
+        yield of, KEPT, classes, asked & kept
+        yield of, CERTAIN, classes, _surest(certainty, asked, share)
+    for rule in scored.possible_rules:
+        if rule == params.rule:
+            continue  # its rows are those of the labels
+        other = scored.votes(rule)
+        labels = numbers(rules.remap(other.source_label, params.remap, params.neutral))
+        yield f"rule {rule}", OWN, labels, kept_rows(params, rule, other)
+        eligible = rules.drop_reasons(rule, 0.0, other, params.neutral) == ""
+        yield f"rule {rule}", CERTAIN, labels, _surest(other.confidence, eligible, share * every.sum() / eligible.sum())
 
 
-def _dealt(table: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random table with the same sums of rows and columns: rows of the data shuffled, without the rows."""
-    remaining = table.sum(axis=0)
-    dealt = np.empty_like(table)
-    for row, count in enumerate(table.sum(axis=1)):
-        dealt[row] = rng.multivariate_hypergeometric(remaining, count, method="marginals")
-        remaining = remaining - dealt[row]
-    return dealt
+def _surest(certainty: NDArray[np.floating[Any]], among: Mask, share: float) -> Mask:
+    """That share of `among` with the greatest certainty, or all; of equal ones the first."""
+    places = np.flatnonzero(among)
+    order = np.argsort(-certainty[places], kind="stable")
+    chosen = np.zeros_like(among)
+    chosen[places[order[: round(min(share, 1.0) * len(places))]]] = True
+    return chosen
 
 
-def _cramers_v(tables: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cramer's V of each of [n, rows, columns], without its empty rows and columns; NaN where it is not defined.
+def vader(texts: pd.Series) -> tuple[Names, NDArray[np.float64], Mask]:
+    """Sentiment of each text, how strong it is, and which texts were read: all, or evenly chosen ones."""
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - brings `requests` along
 
-    All tables at once: `scipy.stats.contingency.association` takes a millisecond for each, and a second to import.
-    """
-    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    expected = rows[:, :, None] * columns[:, None, :] / np.maximum(1, tables.sum(axis=(1, 2)))[:, None, None]
-    difference = (tables - expected) ** 2
-    chi_squared = np.divide(difference, expected, out=np.zeros_like(difference), where=expected > 0).sum(axis=(1, 2))
-    degrees = np.minimum((rows > 0).sum(axis=1), (columns > 0).sum(axis=1)) - 1
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(degrees > 0, np.sqrt(chi_squared / (rows.sum(axis=1) * degrees)), np.nan)
+    analyzer = SentimentIntensityAnalyzer()
+    read = evenly(len(texts), VADER_ROWS)
+    scores = np.zeros(len(texts))
+    scores[read] = [analyzer.polarity_scores(text)["compound"] for text in texts.to_numpy()[read]]
+    said = np.select([scores >= VADER_LIMIT, scores <= -VADER_LIMIT], ["positive", "negative"], "neutral")
+    return said, np.abs(scores), read
+
+
+def evenly(rows: int, most: int) -> Mask:
+    """At most so many of the rows, at even distances."""
+    chosen = np.zeros(rows, dtype=bool)
+    chosen[:: max(1, -(-rows // most))] = True
+    return chosen

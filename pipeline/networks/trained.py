@@ -43,7 +43,7 @@ class Trained:
 
 
 def predictions_schema(labels: Sequence[str], *, fold: bool) -> pa.Schema:
-    """Columns of out_of_fold.parquet (`fold`) and data/predictions: the true label, and probabilities that sum to 1."""
+    """Columns of out_of_fold.parquet (`fold`) and data/predictions: the label, and probabilities that sum to 1."""
     probabilities = [(tables.PROBABILITY_PREFIX + name, pa.float32()) for name in labels]
     folds = [("fold", pa.int8())] if fold else []
     return pa.schema([("id", pa.string()), *folds, ("label", pa.string()), *probabilities])

@@ -72,7 +72,10 @@ def model_card(facts: Facts, repo_id: str, name: str, config: Mapping[str, Any])
 def _fill(
     template: str, facts: Facts, repo_id: str, header: str, sections: tuple[str, ...], values: Mapping[str, Any]
 ) -> str:
-    shared = card.figures(facts.rows, _measured(facts.reports, "label", "share_decided_by_speech")) | {
+    label = facts.reports["label"]
+    for needed in (("verdict", "holds"), ("verdict", "words"), ("validity", "note"), ("validity", "table")):
+        _measured(label, *needed)
+    shared = card.figures(facts.rows, _measured(label, "share_decided_by_speech"), label) | {
         "header": header,
         "repo_id": repo_id,
         "reports": facts.reports,

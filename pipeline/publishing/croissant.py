@@ -31,7 +31,7 @@ TYPES = {
 DESCRIPTIONS = {
     "id": "number of the tweet and of its picture",
     "label": "emotion, class id: a pseudo-label by two teachers",
-    "decided_by": "the teacher whose probability was larger",
+    "decided_by": "the teacher whose probability was larger, or adds more to the pool",
     "confidence": "that probability",
     "agreement": "whether both teachers named the same class",
     "sentiment": "the text's sentiment as B-T4SA has it",
@@ -102,8 +102,8 @@ def _responsible(facts: Facts) -> dict[str, Any]:
     held_out = {name: reports[f"train_teacher_{name}"]["held_out"] for name in ("speech", "image")}
     teachers = " and ".join(f"{name} {value['accuracy']:.3f} ({value['protocol']})" for name, value in held_out.items())
     protocol = (
-        f"Pseudo-labels: the larger of two teachers' highest probabilities, rows below {facts.rule.threshold} left "
-        f"out. Accuracy of the teachers on their corpora: {teachers}."
+        f"Pseudo-labels by rule {facts.rule.rule} of two teachers' probabilities, rows below {facts.rule.threshold} "
+        f"left out; {reports['label']['verdict']['words']}. Accuracy of the teachers on their corpora: {teachers}."
     )
     return {
         "data_collection": "Tweets with pictures of B-T4SA, cleaned; speech is synthesised from the texts.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.frame.tables import MODALITIES
+from pipeline.labels import words
 from pipeline.reporting.charts import Axis, Chart, Points, Style, chart
 from pipeline.reporting.stage_reports import Reports, series
 
@@ -95,7 +96,7 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     metrics = reports.metrics
     result = {
         "validity": _validity(reports, labels),
-        "agreement": _agreement(metrics["label"]["rows_by_speech_and_image_label"]),
+        "agreement": _agreement(metrics["label"]),
         "fig_4": Matrix(
             f"{model} on the test split (the paper's Fig. 4)", "label", "answer", labels, labels,
             metrics["evaluate"]["models"][model]["test"]["confusion_matrix"],
@@ -112,21 +113,23 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     return result
 
 
-def _validity(reports: Reports, labels: Sequence[str]) -> Matrix:
+def _validity(reports: Reports, names: Sequence[str]) -> Matrix:
     """Label against the texts' sentiment; of very many rows an even choice, as stage label plots it."""
+    label = reports.metrics["label"]
     sentiments = list(reports.metrics["clean"]["sentiment"])
     counts = Counter((row["label"], row["sentiment"]) for row in reports.plots["validity"])
     return Matrix(
-        "Label against the text's own sentiment", "label", "sentiment", labels, sentiments,
-        [[counts[label, sentiment] for sentiment in sentiments] for label in labels],
-        reports.metrics["label"]["validity"]["note"],
+        "Label against the text's own sentiment", "label", "sentiment", names, sentiments,
+        [[counts[name, sentiment] for sentiment in sentiments] for name in names],
+        f"{words.figures(label['validity']['table'][0])}. {label['validity']['note']}.",
     )  # fmt: skip
 
 
-def _agreement(rows: Mapping[str, Mapping[str, Any]]) -> Matrix:
+def _agreement(label: Mapping[str, Any]) -> Matrix:
+    rows: Mapping[str, Mapping[str, Any]] = label["rows_by_speech_and_image_label"]
     classes = sorted({*rows, *(name for row in rows.values() for name in row)})
     counts = [[rows.get(speech, {}).get(image, 0) for image in classes] for speech in classes]
     return Matrix(
         "What both teachers say of a row, before the rule", "speech teacher", "picture teacher", classes, classes,
-        counts, "On the diagonal they agree.",
+        counts, f"On the diagonal they agree: {words.agreement(label['agreement']['all_rows'])}.",
     )  # fmt: skip

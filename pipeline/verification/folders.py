@@ -165,9 +165,8 @@ class Verification:
     def _expected_sier(self) -> pd.DataFrame:
         known = self._frames
         kept = known["labels"][known["labels"]["kept"]]
-        expected = kept[["id", "label", "decided_by"]].assign(
-            agreement=kept["speech_label"] == kept["image_label"],
-            confidence=kept["speech_max"].where(kept["speech_max"] >= kept["image_max"], kept["image_max"]),
+        expected = kept[["id", "label", "decided_by", "confidence"]].assign(
+            agreement=kept["speech_label"] == kept["image_label"]
         )
         prefix = tables.PROBABILITY_PREFIX
         for modality in tables.MODALITIES:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.frame import tables
+from pipeline.labels.pool import LEAST_PROBABILITY
 from pipeline.labels.rules import LabelParams
 from pipeline.tweets.text import comparison_text
 from pipeline.verification.shard_files import Fault
@@ -107,17 +108,21 @@ def check_labels(
     """Labels follow from scores by the rule that data/labels states, where both scores are there."""
     rows = labels.merge(_best(speech, "speech"), on="id").merge(_best(image, "image"), on="id")
     by_speech = rows["best_speech"] >= rows["best_image"]
-    decided = pd.Series(np.where(by_speech, "speech", "image"), index=rows.index)
     source = rows["first_speech"].where(by_speech, rows["first_image"])
     surer = rows["best_speech"].where(by_speech, rows["best_image"])
+    if rule.rule == "log_pool":
+        by_speech, source, surer = _pooled(rows, speech, image, rule)
+    decided = pd.Series(np.where(by_speech, "speech", "image"), index=rows.index)
     reason = pd.Series("", index=rows.index)
     if rule.rule == "agreement":
         reason[rows["first_speech"] != rows["first_image"]] = "teachers_disagree"
     reason[surer < np.float32(rule.threshold)] = "below_threshold"
+    reason[source.isin(rule.neutral)] = "neutral"
     expected = {
         "speech_label": rows["first_speech"], "speech_max": rows["best_speech"], "image_label": rows["first_image"],
         "image_max": rows["best_image"], "decided_by": decided, "source_label": source,
-        "label": source.map(rule.remap), "kept": reason == "", "reason": reason,
+        "label": source.map({**rule.remap, **{name: name for name in rule.neutral}}), "confidence": surer,
+        "kept": reason == "", "reason": reason,
     }  # fmt: skip
     for column, values in expected.items():
         wrong = rows[column] != values
@@ -133,6 +138,33 @@ def _best(scores: pd.DataFrame, modality: str) -> pd.DataFrame:
     classes = np.array(tables.score_classes(list(values.columns)))
     first = classes[np.argmax(values.to_numpy(), axis=1)]
     return pd.DataFrame({"id": scores["id"], f"best_{modality}": values.max(axis=1), f"first_{modality}": first})
+
+
+def _pooled(
+    rows: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: LabelParams
+) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Of `rows`: whether speech adds more, the class, its probability. What rounding may turn is taken as it stands."""
+    teachers = [table.set_index("id").drop(columns="teacher_digest").loc[rows["id"]] for table in (speech, image)]
+    known = [tables.score_classes(list(teacher.columns)) for teacher in teachers]
+    names = [name for name in dict.fromkeys(known[0] + known[1])
+             if name in rule.neutral or (name in known[0] and name in known[1])]  # fmt: skip
+    raised = []
+    for teacher, weight in zip(teachers, (rule.speech_weight, 1 - rule.speech_weight), strict=True):
+        shares = teacher.astype(np.float64).reindex(columns=[tables.PROBABILITY_PREFIX + name for name in names])
+        shares = shares.div(shares.sum(axis=1).clip(lower=LEAST_PROBABILITY), axis=0).clip(lower=LEAST_PROBABILITY)
+        shares *= shares.notna().sum(axis=1).max() / len(names)
+        raised.append(shares.fillna(1 / len(names)).to_numpy() ** weight)
+    product = raised[0] * raised[1]
+    pooled = (product / product.sum(axis=1, keepdims=True)).astype(np.float32)
+    best, at = pooled.max(axis=1), np.arange(len(rows))
+    stored = pd.Index(names).get_indexer(pd.Index(rows["source_label"]))
+    as_good = (stored >= 0) & np.isclose(pooled[at, stored], best, rtol=0, atol=SUM_TOLERANCE / 100)
+    winner = np.where(as_good, stored, pooled.argmax(axis=1))
+    ahead = np.divide(*(powers[at, winner] / np.prod(powers ** (1 / len(names)), axis=1) for powers in raised))
+    by_speech = np.where(np.isclose(ahead, 1), rows["decided_by"] == "speech", ahead > 1)
+    surer = np.where(np.isclose(best, rows["confidence"], atol=SUM_TOLERANCE / 100), rows["confidence"], best)
+    result = pd.DataFrame({"by": by_speech, "class": np.array(names)[winner], "surer": surer}, index=rows.index)
+    return result["by"], result["class"], result["surer"]
 
 
 def check_sier(where: Path, sier: pd.DataFrame, names: Sequence[str], joined: pd.DataFrame) -> Iterator[Fault]:

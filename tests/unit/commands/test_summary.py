@@ -11,6 +11,7 @@ from pipeline.commands import summary
 from pipeline.commands.command import run_command
 from pipeline.errors import UserError
 
+ASSOCIATION = ("cramers_v", "by_chance", "p_value")
 METRICS: dict[str, Any] = {
     "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}},
     "synthesize": {"rejected": {"speech_too_long": 2}},
@@ -20,9 +21,22 @@ METRICS: dict[str, Any] = {
         "rows_in": 200,
         "kept": 150,
         "share_decided_by_speech": 0.4,
+        "verdict": {"holds": True, "words": "labels go with something"},
+        "agreement": {"all_rows": {"share": 0.37, "by_chance": 0.356, "cohen_kappa": 0.009}},
         "validity": {
-            "note": "measured",
-            "all": {"rows": 150, "cramers_v": 0.314, "low": 0.25, "high": 0.4, "by_chance": 0.1},
+            "note": "Measured",
+            "table": [
+                {
+                    "of": "labels",
+                    "over": "kept rows",
+                    "rows": 150,
+                    "cramers_v": 0.314,
+                    "by_chance": 0.1,
+                    "p_value": 0.001,
+                },
+                {"of": "speech teacher", "over": "all rows", "rows": 200, **dict.fromkeys(ASSOCIATION)},
+                {"of": "speech teacher", "over": "as many of the surest rows", "rows": 9, **dict.fromkeys(ASSOCIATION)},
+            ],
         },
     },
     "assemble": {
@@ -66,6 +80,8 @@ def written(folder: Path, **changes: dict[str, Any]) -> Path:
 
 def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
     assert summary.summarise(written(tmp_path)) == [
+        "labels go with something",
+        "Measured",
         "rows in      300",
         "  rejected       12  image_truncated (clean)",
         "  rejected        8  text_empty (clean)",
@@ -79,8 +95,10 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "decided by   speech 60 (40%), image 90 (60%)",
         "teacher      speech: accuracy 80.0% (leave one session out)",
         "teacher      image: accuracy 83.8% (80/5/15 stratified)",
-        "validity     Cramer's V 0.31 (0.25 to 0.40; by chance 0.10) with the texts' sentiment,",
-        "             measured",
+        "agreement    37%, by chance 36%, Cohen's kappa 0.01 of all scored rows",
+        "validity     with the texts' sentiment",
+        "  labels                        V 0.31, by chance 0.10, p 0.001, 150 rows: kept rows",
+        "  speech teacher                not defined, for there is one class only, 200 rows: all rows",
         "networks     accuracy on test rows, 95 % interval",
         "  parallelnet              60.0%  50.0% to 70.0%, 45 rows of sier",
         "  sentiment               100.0%  90.0% to 100.0%, 9 rows of clean",
@@ -95,26 +113,11 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("share", "first"),
-    [
-        (0.95, "WARNING      one modality decides: speech, 95% of the kept rows"),
-        (0.05, "WARNING      one modality decides: image, 95% of the kept rows"),
-        (0.9, "rows in      300"),
-        (0.1, "rows in      300"),
-    ],
-)
-def test_a_modality_that_decides_more_than_nine_tenths_is_the_first_line(
-    tmp_path: Path, share: float, first: str
-) -> None:
-    label = {"share_decided_by_speech": share}
-    assert summary.summarise(written(tmp_path, label=label))[0] == first
-
-
-def test_validity_that_is_not_defined_is_left_out(tmp_path: Path) -> None:
-    validity = {"note": "measured", "all": {"rows": 1, "cramers_v": None, "low": None, "high": None}}
-    found = summary.summarise(written(tmp_path, label={"validity": validity}))
-    assert not [line for line in found if "validity" in line or "measured" in line]
+def test_labels_that_go_with_nothing_and_a_modality_that_decides_most_are_the_first_lines(tmp_path: Path) -> None:
+    label = {"share_decided_by_speech": 0.29, "verdict": {"holds": False, "words": "labels go with nothing"}}
+    assert summary.summarise(written(tmp_path, label={**METRICS["label"], **label}))[:3] == [
+        "WARNING: labels go with nothing", "WARNING: one modality decides: image, 71% of the kept rows", "Measured",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))

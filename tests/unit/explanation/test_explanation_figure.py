@@ -141,8 +141,8 @@ def test_right_and_wrong_are_said_in_words() -> None:
     def title(found: FigureContent) -> str:
         return next(text.get_text() for text in drawn(found).findobj(Text) if "Predicted" in text.get_text())
 
-    assert title(explained()) == "Predicted happy (83.1%), true label sad: wrong"
-    assert title(explained(truth="happy")) == "Predicted happy (83.1%), true label happy: correct"
+    assert title(explained()) == "Predicted happy (83.1%), pseudo-label sad: wrong"
+    assert title(explained(truth="happy")) == "Predicted happy (83.1%), pseudo-label happy: correct"
     assert title(explained(truth=None)) == "Predicted happy (83.1%)"
 
 

@@ -135,9 +135,10 @@ def plots(tmp_path: Path) -> dict[str, pd.DataFrame]:
     )
     labels = rules.remap(votes.source_label, dict(REMAP))
     kept = rules.drop_reasons("max_probability", 0.5, votes) == ""
-    found = description.Labelled(rows, votes, labels, kept, LABELS, REMAP)
+    params = rules.LabelParams("max_probability", 0.5, dict(REMAP))
+    found = description.Labelled(rows, votes, labels, kept, LABELS, params)
     paper = {"rows_in": 100, "kept": 20, "happy": 10, "sad": 5, "hate": 1, "anger": 4}
-    description.write_plots(found, "max_probability", paper, tmp_path)
+    description.write_plots(found, paper, tmp_path)
     return {path.stem: pd.read_csv(path) for path in tmp_path.glob("*.csv")}
 
 

@@ -154,7 +154,7 @@ def test_rows_do_not_depend_on_their_neighbours(found: Votes, threshold: float, 
 
 @pytest.mark.parametrize(
     ("share", "dominant"),
-    [(0.0, "image"), (0.05, "image"), (0.5, None), (0.9, None), (0.901, "speech"), (1.0, "speech")],
+    [(0.0, "image"), (0.29, "image"), (0.5, None), (0.7, None), (0.701, "speech"), (1.0, "speech")],
 )
-def test_a_modality_dominates_above_nine_tenths(share: float, dominant: str | None) -> None:
+def test_a_modality_dominates_above_seven_tenths(share: float, dominant: str | None) -> None:
     assert dominant_modality(share) == dominant

@@ -25,7 +25,11 @@ COUNTS = {"anger": 2, "happy": 1, "hate": 0, "sad": 1}
 INPUTS = InputParams(image_size_px=32, n_mels=16, n_frames=16, duration_seconds=1.0)
 HELD_OUT = {"protocol": "leave one out", "rows": 17, "accuracy": 0.6543, "unweighted_average_recall": 0.4321}
 TEACHER: dict[str, Any] = {"held_out": HELD_OUT, "too_few_to_learn": ["disgust: 2 rows"]}
-VALIDITY = {"rows": 4, "cramers_v": 0.26, "low": 0.19, "high": 0.35, "by_chance": 0.12}
+ASSOCIATION = {
+    "rows": 4, "groups": 3, "cramers_v": 0.26, "corrected_v": 0.24, "low": 0.19, "high": 0.35, "by_chance": 0.12,
+    "p_value": 0.004,
+}  # fmt: skip
+AGREEMENT = {"share": 0.3, "by_chance": 0.28, "cohen_kappa": 0.02}
 SCORES = {"accuracy": 0.5151, "macro_f1": 0.4022, "cohen_kappa": 0.3098}
 REPORTS: dict[str, Any] = {
     "clean": {"rows_in": 11, "rows_out": 9, "rejected": {"image_bomb": 2}},
@@ -33,8 +37,13 @@ REPORTS: dict[str, Any] = {
     "train_teacher_speech": TEACHER,
     "train_teacher_image": TEACHER,
     "label": {
-        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.25, "agreement": {"all_rows": 0.3, "kept_rows": 0.5},
-        "validity": {"all": VALIDITY, "decided_by_speech": None, "decided_by_image": VALIDITY},
+        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
+        "verdict": {"holds": True, "words": "labels go with something"},
+        "validity": {"note": "Text against text", "table": [
+            {"of": "labels", "over": "kept rows", **ASSOCIATION},
+            {"of": "decided by speech", "over": "kept rows", **ASSOCIATION, "cramers_v": None},
+        ]},
+        "confounds": [{"confound": "duration", "of": "labels", **ASSOCIATION}],
     },
     "assemble": {
         "rows": 4, "labels": COUNTS, "splits": {"train": {"rows": 3, **COUNTS}, "test": {"rows": 1, **COUNTS}},
@@ -102,8 +111,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 # What the cards tell of counted things by name: a class or a status that is not there is not told.
 UNTOLD = {("assemble", "splits", split, name) for split in ("train", "test") for name in ("rows",)} | {
-    ("clean", "rejected", "image_bomb"), ("label", "validity", "all", "rows"),
-    ("label", "validity", "decided_by_image", "rows"),
+    ("clean", "rejected", "image_bomb"),
 }  # fmt: skip
 DATASET_LEAVES = [leaf for leaf in leaves({k: v for k, v in REPORTS.items() if k != "evaluate"}) if leaf not in UNTOLD]
 MODEL_LEAVES = [
@@ -130,8 +138,11 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert not [name for name in header["configs"][0]["columns"] if name.startswith("p_")]
     assert ("audio" in header["configs"][0]["columns"]) == (mode == "full")
     assert "65.4 %" in text
-    assert "0.26 (0.19 to 0.35; by chance 0.12)" in text
-    assert "decided by speech not measured" in text
+    assert "| labels: kept rows | 4 | 3 | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |" in text
+    assert "| decided by speech: kept rows | 4 | 3 | not defined | | |" in text
+    assert "| duration | 4 | 3 | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |" in text
+    assert text.index("labels go with something.**\nText against text.") < text.index("pairs of a synthetic utterance")
+    assert "by chance\n28 %, Cohen's kappa 0.02" in text
     assert "/home/me" not in text
     assert ("sier rebuild" in text) == (mode == "no_media")
     assert "audited" in text
@@ -173,6 +184,16 @@ def test_one_modality_that_decides_is_told_first(facts: Facts, tmp_path: Path) -
     text = cards.dataset_card(changed, exported(tmp_path, "full"), "me/sier", keep_personal=True)
     assert text.index("**One modality decides.** 96 %") < text.index("## Configurations")
     assert "audited 3 rows and doubts 25.0 %" in text
+
+
+def test_labels_that_go_with_nothing_are_told_before_anything_else(facts: Facts, tmp_path: Path) -> None:
+    reports: Any = copy.deepcopy(facts.reports)
+    reports["label"]["verdict"] = {"holds": False, "words": "labels do not go with it"}
+    changed = replace(facts, reports=reports)
+    text = cards.dataset_card(changed, exported(tmp_path, "full"), "me/sier", keep_personal=True)
+    body = text.split("---\n", 2)[2].split("\n\n")
+    assert body[1].startswith("**WARNING: the pseudo-labels cannot be trusted: labels do not go with it.**")
+    assert "WARNING: Of these: labels do not go with it." in cards.model_card(changed, "me/net", "parallelnet", CONFIG)
 
 
 @pytest.mark.parametrize("mode", columns.MODES)

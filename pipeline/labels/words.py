@@ -1,0 +1,65 @@
+"""In words: do the pseudo-labels go with anything but the recording? Page, summary and cards say it first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.labels import rules
+
+CONFOUNDS = {
+    "duration": "the recording's duration", "loudness": "the recording's loudness", "voice": "the voice",
+    "characters": "the length of the text", "punctuation": "the text's punctuation",
+}  # fmt: skip
+P_MOST = 0.01  # beyond which an association is taken for chance's doing
+BY_CONSTRUCTION = "By construction: the sample's texts and pictures were authored by sentiment"
+TEXT_AGAINST_TEXT = (
+    "B-T4SA's sentiment was itself made by a model of the text: this is text against text, and only people can judge "
+    "the labels (sier rate)"
+)
+
+
+def stands_out(association: Mapping[str, Any]) -> bool:
+    """Whether two things go together more than chance lets them."""
+    v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
+    return v is not None and bool(v > chance and p <= P_MOST)
+
+
+def figures(association: Mapping[str, Any]) -> str:
+    """V, never without what chance gives."""
+    if association["cramers_v"] is None:
+        return "not defined, for there is one class only"
+    v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
+    return f"V {v:.2f}, by chance {chance:.2f}, p {p:.3f}"
+
+
+def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]], *, is_sample: bool) -> dict[str, Any]:
+    """Whether the labels go with the sentiment (`holds`), the `claim`, and `words`: the claim with its figures."""
+    holds = stands_out(validity)
+    claim = f"labels {'go' if holds else 'do not go'} with the texts' sentiment"
+    words = f"{claim}: {figures(validity)}"
+    if holds and is_sample:
+        words += " (by construction)"
+    rivals = [one for one in confounds if one["of"] == "labels" and stands_out(one)]
+    strongest = max(rivals, key=lambda one: one["corrected_v"], default=None)
+    if strongest and strongest["corrected_v"] > (validity["corrected_v"] or 0):
+        told = f"{CONFOUNDS[strongest['confound']]}: {figures(strongest)}"
+        words += f"; they go more with {told}" if holds else f"; they go with {told}"
+    elif not holds:
+        words += "; nor with anything else that was measured"
+    return {"holds": holds, "claim": claim, "words": words}
+
+
+def agreement(measured: Mapping[str, Any]) -> str:
+    """How often both teachers say the same, never without what chance gives."""
+    kappa = measured["cohen_kappa"]
+    shown = "not defined" if kappa is None else f"{kappa:.2f}"
+    return f"{measured['share']:.0%}, by chance {measured['by_chance']:.0%}, Cohen's kappa {shown}"
+
+
+def first_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """What of reports/label.json is said before anything else: verdict, a modality that decides most, what it means."""
+    share = metrics["share_decided_by_speech"]
+    name = rules.dominant_modality(share)
+    lines = [("" if metrics["verdict"]["holds"] else "WARNING: ") + metrics["verdict"]["words"]]
+    if name:
+        lines.append(f"WARNING: one modality decides: {name}, {max(share, 1 - share):.0%} of the kept rows")
+    return [*lines, metrics["validity"]["note"]]
