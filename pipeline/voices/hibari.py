@@ -7,6 +7,7 @@ fundamental frequency as a number. hibari-tts is imported only when this voice i
 """
 
 import hashlib
+import re
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,8 @@ MAX_IDS = 700
 _UNHEARD = frozenset(';:,.!?—…"()“” ˈˌ')
 # hibari reads [word](/phonemes/), which a tweet must not be able to write; as punctuation both kinds are the same.
 _BRACKETS = str.maketrans("[]", "()")
+# Its time grows with the cube of what stands without a space: 300 signs took 5 s.
+_LONG_WORD = re.compile(r"\S{40}(?=\S)")
 
 LOWEST_HZ, HIGHEST_HZ = 50.0, 800.0  # of a voice; what is below 40 Hz the engine takes for unvoiced
 
@@ -78,7 +81,7 @@ class HibariVoice(Voice):
     def speak(self, text: str, speaker: str | None = None, prosody: Prosody = PLAIN) -> NDArray[np.float32]:  # noqa: ARG002
         """See `Voice.speak`."""
         speed = prosody.rate / self._params.length_scale
-        sentences = [self._engine.ids(phonemes) for phonemes in self._phonemes(text)]
+        sentences = [self._engine.ids(phonemes) for phonemes in self.phonemes(text)]
         longest = max(map(len, sentences)) / speed
         if longest > MAX_IDS:
             reason = f"a sentence of {longest:,.0f} phonemes at the voice's pace, at most {MAX_IDS:,} are spoken"
@@ -87,12 +90,16 @@ class HibariVoice(Voice):
         draw = np.random.default_rng(int.from_bytes(noise[:16], "big"))
         return at_peak(np.concatenate([self._sentence(ids, speed, prosody, draw) for ids in sentences]))
 
-    def _phonemes(self, text: str) -> list[str]:
-        """Phonemes of each sentence."""
-        found = [phonemes for phonemes in self._engine.phonemize(text.translate(_BRACKETS)) if set(phonemes) - _UNHEARD]
-        if not found:
+    def phonemes(self, text: str) -> list[str]:
+        """Of each sentence; raises RowError if there are none, or hibari cannot read the text."""
+        plain = _LONG_WORD.sub(r"\g<0> ", text.translate(_BRACKETS))
+        try:
+            sentences = self._engine.phonemize(plain)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # of its rules, for odd numbers
+            raise RowError("speech_unreadable", f"the voice cannot read it: {first_line(error)}") from None
+        if not (heard := [phonemes for phonemes in sentences if set(phonemes) - _UNHEARD]):
             raise RowError("speech_empty", "the voice found nothing to pronounce")
-        return found
+        return heard
 
     def _sentence(
         self, ids: list[int], speed: float, prosody: Prosody, draw: np.random.Generator
