@@ -26,7 +26,7 @@ from pipeline.speech import intelligibility, recogniser
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
 from pipeline.speech.recordings import Recorder, divide
-from pipeline.speech.script import ProsodyParams, Script, SpeakerParams, cast_of, utterances_of
+from pipeline.speech.script import ProsodyParams, Script, SpeakerParams, cast_of, expect_pitch, utterances_of
 from pipeline.voices import VoiceParams, load_voice
 
 
@@ -37,7 +37,7 @@ class SynthesizeParams:
     Attributes:
         voice: the engine and its model.
         speakers: which of the voice's speakers says a row.
-        prosody: pace and level by sentiment; null for the voice's own throughout.
+        prosody: pace, level and pitch by sentiment; null for the voice's own throughout.
         limits: what speech must be like to be kept.
         recognition: what a recogniser must understand.
     """
@@ -57,6 +57,7 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     clean = context.paths.data / "clean"
     sources = shards.read_manifest(clean, "clean")
     voice = load_voice(params.voice)
+    expect_pitch(params.prosody, voice)
     script = Script(cast_of(params.speakers, voice.speakers, voice.name, context.base.seed), params.prosody)
     share = params.recognition.share
     # Without the limits of recognition: with others, only the second pass is done anew.

@@ -47,6 +47,8 @@ SPEECH = pa.schema(
         required("voice_digest", pa.string()),
         required("rate", pa.float32()),  # pace relative to the voice's; 2 is twice as fast
         required("energy_db", pa.float32()),  # level relative to the voice's
+        required("pitch", pa.float32()),  # and the fundamental frequency; 2 is an octave higher
+        required("pitch_range", pa.float32()),  # and how far it moves around its mean
     ]
 )
 

@@ -1,6 +1,6 @@
 """Second pass of `synthesize`: a row of speech for each row of clean, unless its speech was not understood."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Joiner:
             rows[position] = {
                 "id": identity, "sampling_rate_hz": audio.SAMPLING_RATE_HZ,
                 "voice": voice_of(name, utterance.speaker), "voice_digest": digest,
-                "rate": utterance.prosody.rate, "energy_db": utterance.prosody.energy_db, **recording,
+                **asdict(utterance.prosody), **recording,
             }  # fmt: skip
         table = pa.Table.from_pylist([rows[position] for position in sorted(rows)], schema=tables.SPEECH)
         return shards.Output(table, rejects)

@@ -96,7 +96,7 @@ class Recorder:
         # What is spoken together follows from the part alone: a voice that draws noise per batch says the same again.
         for start in range(0, len(keys), at_once):
             chunk = keys[start : start + at_once]
-            requests = [Request(own[key].text, own[key].speaker, own[key].prosody.rate) for key in chunk]
+            requests = [Request(own[key].text, own[key].speaker, own[key].prosody) for key in chunk]
             for key, spoken in zip(chunk, self.voice.speak_batch(requests), strict=True):
                 try:
                     rows.append({"utterance": key, **self._recording(key, own[key], spoken)})

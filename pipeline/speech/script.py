@@ -1,7 +1,7 @@
 """What each row of clean has to say, by whom and how.
 
-A speaker follows from the ids of a row alone, so that no choice depends on sentiment. Pace and level may follow the
-sentiment of the tweet; that is off by default, for what a label then hears is the sentiment.
+A speaker follows from the ids of a row alone, so that no choice depends on sentiment. Pace, level and pitch may follow
+the sentiment of the tweet; that is off by default, for what a label then hears is the sentiment.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
+from pipeline.frame import tables
 from pipeline.frame.params import STRICT
+from pipeline.voices import PLAIN, Prosody, Voice
 
 SPOKEN_COLUMNS = ["id", "tweet_id", "spoken_text", "sentiment"]  # of data/clean
 SHOWN = 10  # names in a message
@@ -39,17 +41,6 @@ class SpeakerParams:
         if len(set(names)) < len(names):
             raise ValueError("names that differ from each other")
         return names
-
-
-@dataclass(frozen=True, config=STRICT)
-class Prosody:
-    """How a text is said, relative to the voice's own pace and level."""
-
-    rate: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0  # 2 is twice as fast
-    energy_db: Annotated[float, Field(ge=-20.0, le=0.0)] = 0.0  # at most 0: voices speak near full scale
-
-
-PLAIN = Prosody()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -97,6 +88,8 @@ class Utterance:
         manner = [] if self.speaker is None else [f"speaker {self.speaker}"]
         if self.prosody != PLAIN:
             manner.append(f"rate {self.prosody.rate} energy {self.prosody.energy_db + 0.0}")
+        if (self.prosody.pitch, self.prosody.pitch_range) != (PLAIN.pitch, PLAIN.pitch_range):
+            manner.append(f"pitch {self.prosody.pitch} range {self.prosody.pitch_range + 0.0}")
         # A spoken text has no null character (see pipeline.tweets.text), so none can pretend to be another's prosody.
         return hashlib.sha256("\0".join([self.text, *manner]).encode()).hexdigest()
 
@@ -138,6 +131,17 @@ def cast_of(params: SpeakerParams, known: Sequence[str], voice: str, seed: int) 
             "from; expected two or more, or the policy one"
         )
     return Cast(params.policy, names, f"{seed} " if params.policy == "random" else "")
+
+
+def expect_pitch(params: ProsodyParams | None, voice: Voice) -> None:
+    """Raises UserError where `params` ask for a pitch, and the voice cannot change it."""
+    if params is None or voice.pitched:
+        return
+    for sentiment in tables.SENTIMENTS:
+        for name in ("pitch", "pitch_range"):
+            if (value := getattr(params.of(sentiment), name)) != 1:
+                where = f"synthesize.prosody.{sentiment}.{name} = {value}"
+                raise UserError(f"{where}: the voice {voice.name} cannot change it; expected 1, or the engine hibari")
 
 
 def utterances_of(clean: Path, marker: shards.Marker, script: Script) -> list[tuple[str, Utterance]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine.files import sha256_of
 from pipeline.errors import RowError, UserError, first_line
-from pipeline.voices import PEAK, PiperParams, Voice, model_error
+from pipeline.voices import PEAK, PLAIN, PiperParams, Prosody, Voice, model_error
 
 INSTALL_HINT = "install it with: pip install -c constraints.txt '.[piper]'"
 
@@ -73,10 +73,10 @@ class PiperVoice(Voice):
         self.speakers = tuple(self._speaker_ids)
 
     def speak(
-        self, text: str, speaker: str | None = None, rate: float = 1.0, *, length_scale: float | None = None
+        self, text: str, speaker: str | None = None, prosody: Prosody = PLAIN, *, length_scale: float | None = None
     ) -> NDArray[np.float32]:
         """See `Voice.speak`; `length_scale` overrides the voice's own pace for this text."""
-        pace = (length_scale or self.length_scale) / rate
+        pace = (length_scale or self.length_scale) / prosody.rate
         number = None if speaker is None else self._speaker_ids[speaker]
         chunks = [chunk.audio_float_array for chunk in self._sentences(text, pace, number)]
         if not chunks or not sum(map(len, chunks)):

@@ -22,7 +22,7 @@ from torch import nn
 
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import RowError, UserError
-from pipeline.voices import PEAK, Request, Spoken, VitsParams, Voice
+from pipeline.voices import PLAIN, Prosody, Request, Spoken, VitsParams, Voice, at_peak
 
 MAX_IDS = 1_600  # of a text; about 40 s
 MAX_BATCH_IDS = 6_400  # padding included
@@ -30,8 +30,6 @@ MAX_SECONDS = 60.0
 # Of clips that a GPU's vocoder makes at once, padding included. It bounds memory, 1 GB, and changes no result.
 MAX_VOCODER_SECONDS = 48.0
 REQUESTS_AT_ONCE = 256
-
-SILENCE = 0.01  # of full scale; what has a lower peak is not made louder
 
 
 class Tap(nn.Module):
@@ -162,9 +160,9 @@ class VitsVoice(Voice):
         of one and all alike if `one_speaker_a_batch`; `rates` [batch, 1, 1].
         """
 
-    def speak(self, text: str, speaker: str | None = None, rate: float = 1.0) -> NDArray[np.float32]:
+    def speak(self, text: str, speaker: str | None = None, prosody: Prosody = PLAIN) -> NDArray[np.float32]:
         """A batch of one; see `Voice.speak`."""
-        spoken = self.speak_batch([Request(text, speaker, rate)])[0]
+        spoken = self.speak_batch([Request(text, speaker, prosody)])[0]
         if isinstance(spoken, RowError):
             raise spoken
         return spoken
@@ -214,7 +212,7 @@ class VitsVoice(Voice):
         longest = max(map(len, ids))
         padded = torch.tensor([row + [0] * (longest - len(row)) for row in ids], device=self.device)
         lengths = torch.tensor([len(row) for row in ids], device=self.device)
-        rates = torch.tensor([request.rate for request in requests], device=self.device).view(-1, 1, 1)
+        rates = torch.tensor([request.prosody.rate for request in requests], device=self.device).view(-1, 1, 1)
         speakers = [self._speaker(request) for request in requests]
         with torch.inference_mode(), seeded(requests, self.device):
             latents, counted, condition = self.latents(padded, lengths, speakers, rates)
@@ -229,17 +227,11 @@ class VitsVoice(Voice):
 @contextmanager
 def seeded(requests: Sequence[Request], device: str) -> Iterator[None]:
     """Random numbers of torch that follow from `requests`; outside everything stays as it was."""
-    content = "\0".join(f"{request.text}\0{request.speaker}\0{request.rate}" for request in requests)
+    content = "\0".join(f"{request.text}\0{request.speaker}\0{request.prosody.rate}" for request in requests)
     seed = int.from_bytes(hashlib.sha256(content.encode()).digest()[:7], "big")
     with torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         yield
-
-
-def at_peak(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The waveform with its peak at `PEAK`, as all voices have it; silence stays silence."""
-    peak = float(np.abs(waveform).max(initial=0.0))
-    return waveform * np.float32(PEAK / peak) if peak > SILENCE else waveform
 
 
 def device() -> str:
