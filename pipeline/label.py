@@ -26,7 +26,7 @@ from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules, words
 from pipeline.labels.description import Labelled, label_metrics, write_plots
 from pipeline.labels.joining import read_scored
-from pipeline.labels.rules import LabelParams
+from pipeline.labels.rules import AppliedRule, LabelParams
 
 
 def run(params: LabelParams, context: Context) -> Report:
@@ -39,7 +39,7 @@ def run(params: LabelParams, context: Context) -> Report:
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
     labels = rules.remap(votes.source_label, params.remap, params.neutral)
-    _write(params, context, rows, votes, labels, reasons)
+    _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, votes, labels, reasons)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
     metrics = label_metrics(labelled, scored, context)
     write_metrics(context.paths.reports / "label.json", metrics)
@@ -56,7 +56,7 @@ def _why(reasons: NDArray[np.str_]) -> str:
 
 
 def _write(
-    params: LabelParams,
+    rule: AppliedRule,
     context: Context,
     rows: pd.DataFrame,
     votes: rules.Votes,
@@ -81,8 +81,8 @@ def _write(
     )
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
-    rule = (json.dumps(asdict(params), indent=1) + "\n").encode()
-    shards.publish(work, [marker], context.paths.data / "labels", {tables.RULE_FILE: rule})
+    applied = (json.dumps(asdict(rule), indent=1) + "\n").encode()
+    shards.publish(work, [marker], context.paths.data / "labels", {tables.RULE_FILE: applied})
 
 
 def _notes(metrics: dict[str, Any]) -> list[str]:

@@ -12,6 +12,8 @@ from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
+from pipeline.labels.matching import scores_at
+from pipeline.labels.rules import read_rule
 from pipeline.tweets.duplicates import GROUPING_FILE, hash_matrix, read_grouping
 from pipeline.tweets.text import comparison_text
 
@@ -20,6 +22,7 @@ def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], 
     """All kept rows with everything but their media, ordered as in clean; and the classes of both teachers."""
     data = context.paths.data
     labels = read_rows(data / "labels", "label")
+    rule = read_rule(data / "labels")
     kept = labels[labels["kept"]].drop(columns=["kept", "reason"])
     kept["agreement"] = kept["speech_label"] == kept["image_label"]
     clean_columns = ["id", "tweet_id", "text", "sentiment", "group_id", "image_phash"]
@@ -31,6 +34,7 @@ def gather_rows(context: Context) -> tuple[pd.DataFrame, tuple[tuple[str, ...], 
     classes = []
     for modality in tables.MODALITIES:
         scores = read_rows(data / "scores" / modality, f"score@{modality}", wanted=wanted)
+        scores = scores_at(scores, rule.temperatures.of(modality))  # the dataset has what its labels were made from
         names = tables.score_classes(list(scores.columns))
         classes.append(names)
         prefix = tables.PROBABILITY_PREFIX

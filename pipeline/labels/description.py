@@ -10,7 +10,7 @@ validity            label against B-T4SA's text sentiment, a row per kept row (o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def label_metrics(labelled: Labelled, scored: Scored, context: Context) -> dict[
             "predicted": pd.Series(votes.image_label).value_counts().sort_index().to_dict(),
             "mean_confidence": votes.image_max.mean(),
         },
+        "temperatures": asdict(scored.temperatures),
         **_meaning(labelled, scored, context),
         "paper": LABELLED_ROWS,
     }

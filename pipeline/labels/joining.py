@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
 from pipeline.labels import rules
+from pipeline.labels.matching import at_temperature, matching_temperature
 from pipeline.labels.pool import PooledVotes, pool
 from pipeline.labels.rules import LabelParams
 
@@ -24,12 +25,13 @@ COLUMNS = {
 class Scored:
     """Rows that both teachers scored: `COLUMNS` of them, and what the teachers say.
 
-    `pooled` is None where the teachers' classes cannot be pooled.
+    `pooled` is None where the teachers' classes cannot be pooled; `temperatures`: of each modality's teacher.
     """
 
     rows: pd.DataFrame
     alone: rules.Votes
     pooled: PooledVotes | None
+    temperatures: rules.Temperatures
 
     @property
     def possible_rules(self) -> tuple[rules.Rule, ...]:
@@ -59,14 +61,23 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
         for name in table.columns
     }  # fmt: skip
     rows = pd.DataFrame({"id": speech.index[places[0]], **columns})
+    of_speech, of_image = (
+        table.to_numpy(dtype=np.float32)[place] for table, place in zip((speech, image), places[:2], strict=True)
+    )
+    temperatures = rules.Temperatures()
+    if params.calibrate == "match":
+        temperatures = rules.Temperatures(
+            matching_temperature(of_speech, params.threshold, "speech"),
+            matching_temperature(of_image, params.threshold, "image"),
+        )
     said = (
-        speech.to_numpy(dtype=np.float32)[places[0]], speech_classes,
-        image.to_numpy(dtype=np.float32)[places[1]], image_classes,
+        at_temperature(of_speech, temperatures.speech), speech_classes,
+        at_temperature(of_image, temperatures.image), image_classes,
     )  # fmt: skip
     pooled = None
     if rules.can_pool(speech_classes, image_classes, params.neutral):
         pooled = pool(*said, params.speech_weight, params.neutral)
-    return Scored(rows, rules.votes(*said), pooled)
+    return Scored(rows, rules.votes(*said), pooled, temperatures)
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 Probabilities are float32 [rows, classes], one array per modality; the two teachers may know different classes.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class LabelParams:
     Attributes:
         threshold: least confidence of a kept row.
         remap: what label each class of the teachers becomes.
+        calibrate: `match`: see `pipeline.labels.matching`; before any rule.
         speech_weight: of rule `log_pool`; the rest is the image teacher's.
         neutral: classes of the teachers that compete with the others, and leave a row out where they win.
     """
@@ -38,6 +40,7 @@ class LabelParams:
     rule: Rule
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)]
     remap: dict[str, str]
+    calibrate: Literal["none", "match"] = "none"
     speech_weight: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
     neutral: tuple[str, ...] = ()
 
@@ -61,14 +64,33 @@ class LabelParams:
             )
 
 
-def read_rule(labels: Path) -> LabelParams:
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class Temperatures:
+    """What each modality's probabilities were put to before the rule; 1 is the teacher's own."""
+
+    speech: Annotated[float, pydantic.Field(gt=0)] = 1.0
+    image: Annotated[float, pydantic.Field(gt=0)] = 1.0
+
+    def of(self, modality: str) -> float:
+        """That of `speech` or `image`."""
+        return self.speech if modality == "speech" else self.image
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class AppliedRule(LabelParams):
+    """The rule as it was applied."""
+
+    temperatures: Temperatures = dataclasses.field(kw_only=True)
+
+
+def read_rule(labels: Path) -> AppliedRule:
     """The rule that stage label wrote beside its rows, in the folder data/labels.
 
     Raises UserError: the file is missing or damaged.
     """
     path = labels / tables.RULE_FILE
     try:
-        return pydantic.TypeAdapter(LabelParams).validate_json(path.read_bytes())
+        return pydantic.TypeAdapter(AppliedRule).validate_json(path.read_bytes())
     except (OSError, ValueError):
         raise UserError(f"{path}: missing or damaged; run: dvc repro label") from None
 

@@ -18,6 +18,7 @@ from pipeline.engine import shards
 from pipeline.errors import UserError, first_line
 from pipeline.frame import tables
 from pipeline.frame.stage import Paths
+from pipeline.labels.matching import scores_at
 from pipeline.labels.rules import read_rule
 from pipeline.verification.media import COLUMNS, Media, check_media
 from pipeline.verification.rows import (
@@ -150,7 +151,12 @@ class Verification:
         except UserError:
             yield Fault(folder / tables.RULE_FILE, "rule", "missing or damaged", tables.RULE_FILE)
         else:
-            yield from check_labels(folder, labels, speech, image, rule)
+            for modality in tables.MODALITIES:
+                name = f"scores/{modality}"
+                known[name] = scores_at(known[name], rule.temperatures.of(modality))
+            speech, image = (known[name] for name in scores)
+            whole = {"labels", *scores} <= self._whole
+            yield from check_labels(folder, labels, speech, image, rule, whole=whole)
         if {"sier", "clean", "speech"} <= set(known):
             expected = self._expected_sier()
             yield from self._join("sier", folder, expected["id"], "labels", "clean", "speech", *scores)

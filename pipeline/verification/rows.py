@@ -5,7 +5,7 @@ Labels and joins are worked out anew by other code than that of the stages.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import pandas as pd
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.frame import tables
 from pipeline.labels.pool import LEAST_PROBABILITY
-from pipeline.labels.rules import LabelParams
+from pipeline.labels.rules import AppliedRule, LabelParams
 from pipeline.tweets.text import comparison_text
 from pipeline.verification.shard_files import Fault
 
+MATCH_TOLERANCE = 1e-4  # of a mean confidence
 SUM_TOLERANCE = 1e-4  # of probabilities, float32
 
 
@@ -103,10 +104,20 @@ def check_join(
 
 
 def check_labels(
-    where: Path, labels: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: LabelParams
+    where: Path, labels: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: AppliedRule, *, whole: bool
 ) -> Iterator[Fault]:
-    """Labels follow from scores by the rule that data/labels states, where both scores are there."""
+    """Labels follow from scores by the rule that data/labels states, where both scores are there.
+
+    Scores are those at the rule's temperatures; `whole`: if these are all rows.
+    """
     rows = labels.merge(_best(speech, "speech"), on="id").merge(_best(image, "image"), on="id")
+    for modality, temperature in asdict(rule.temperatures).items():
+        mean = rows[f"best_{modality}"].mean(dtype="float64")
+        if rule.calibrate == "none" and temperature != 1:
+            yield Fault(where / tables.RULE_FILE, "rule", f"temperature {temperature} of {modality}, expected 1")
+        elif rule.calibrate == "match" and whole and abs(mean - rule.threshold) > MATCH_TOLERANCE:
+            what = f"temperature {temperature} of {modality} makes the mean confidence {mean:.4f}, not {rule.threshold}"
+            yield Fault(where / tables.RULE_FILE, "rule", what)
     by_speech = rows["best_speech"] >= rows["best_image"]
     source = rows["first_speech"].where(by_speech, rows["first_image"])
     surer = rows["best_speech"].where(by_speech, rows["best_image"])
