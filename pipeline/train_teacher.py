@@ -1,6 +1,6 @@
 """train_teacher: the speech teacher from IEMOCAP, the image teacher from FI.
 
-In   data/corpora/iemocap or data/corpora/fi
+In   data/corpora/iemocap or data/corpora/fi; for words data/corpora/emotion_texts
 Out  data/checkpoints/{ser,ier}: the teacher, and rejects.csv: utterances or pictures that could not be used
      reports/train_teacher_<modality>.json; reports/plots/teacher_<modality>_{confusion,reliability}.csv
 
@@ -23,7 +23,7 @@ from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers import corpora
 from pipeline.teachers.material import Material, MeasuredTeacher, Reject
-from pipeline.teachers.params import SECTION, TeacherParams
+from pipeline.teachers.params import SECTION, TeacherParams, expect_consistent
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
 RELIABILITY_BINS = 10
@@ -34,8 +34,8 @@ FEW_ROWS = 20
 def run(params: TeacherParams, context: Context) -> Report:
     """Raises UserError: the corpus is missing or too small, or the class map does not fit it."""
     modality = context.item
-    if modality == "image" and params.normalise != "none":
-        raise UserError(f"train_teacher.image.normalise = {params.normalise}: pictures have no voice; expected none")
+    share: float = context.sections.get("synthesize", {}).get("recognition", {}).get("share", 1.0)
+    expect_consistent(modality, params, share)
     folder = context.paths.data / "corpora" / CORPORA[modality]
     corpus = corpora.read(CORPORA[modality], folder)
     classes = _classes(params, corpus.labels, f"train_teacher.{modality}.classes")
@@ -46,12 +46,13 @@ def run(params: TeacherParams, context: Context) -> Report:
     trained = _train(params, material)
     items, rejects, classes = trained.items, material.rejects, trained.teacher.classes
     labels = [material.label(item) for item in items]
-    _save(trained.teacher, rejects, context.paths.checkpoints / tables.CHECKPOINTS[modality])
+    _save(trained.teacher, [*rejects, *trained.text_rejects], context.paths.checkpoints / tables.CHECKPOINTS[modality])
 
     support = Counter(labels)
     few = [f"{name}: {support[name]} rows" for name in classes if support[name] < FEW_ROWS]
     metrics = {
         "kind": params.kind,
+        "features": trained.teacher.features if modality == "speech" else None,
         "rows_in": corpus.rows_in,
         "used": len(items),
         "left_out_by_the_class_map": len(corpus.items) - len(wanted),

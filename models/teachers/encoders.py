@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.teachers.speech_encoder import WHISPER, WhisperEncoder
+from models.teachers.tfidf_encoder import TFIDF_ENCODERS, TfidfEncoder
 from models.teachers.words_encoder import WORDS_ENCODERS, WordsEncoder
+
+HEARING_WORDS = (*WORDS_ENCODERS, *TFIDF_ENCODERS)  # encoders whose items are texts
 
 
 class Encoder(Protocol):
-    """A frozen network that turns items (waveforms or pictures) into vectors."""
+    """What turns items (waveforms, texts or pictures) into vectors: a frozen network, or a vocabulary."""
 
     @property
     def name(self) -> str:
@@ -68,6 +71,13 @@ def create_encoder(name: str, *, threads: int = 1, device: str = "cpu", weights:
     _expect_device(device, torch.cuda.device_count())
     torch.set_num_threads(threads)
     return TimmEncoder(name, weights=weights, device=device)
+
+
+def load_encoder(name: str, folder: Path, *, device: str = "cpu") -> Encoder:
+    """The encoder of the teacher saved in `folder`, where a vocabulary lies; raises as `create_encoder` does."""
+    if name in TFIDF_ENCODERS:
+        return TfidfEncoder.load(name, folder)
+    return create_encoder(name, device=device)
 
 
 def _expect_device(device: str, cuda_devices: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ModelError
-from models.teachers.encoders import create_encoder
+from models.teachers.fused_probe import FusedProbe
 from models.teachers.probe import Probe
 from models.teachers.teacher import TEACHER_FILE, Teacher
 
@@ -13,7 +13,7 @@ from models.teachers.teacher import TEACHER_FILE, Teacher
 def read_card(folder: Path) -> dict[str, Any]:
     """What a saved teacher says of itself: kind, classes, normalise, digest ...; OSError or ValueError without one."""
     card = json.loads((folder / TEACHER_FILE).read_bytes())
-    if not isinstance(card, dict) or not {"kind", "classes", "normalise", "digest"} <= set(card):
+    if not isinstance(card, dict) or not {"kind", "features", "classes", "normalise", "digest"} <= set(card):
         raise ValueError(f"{TEACHER_FILE} is not that of a teacher")
     return card
 
@@ -29,7 +29,9 @@ def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, com
     if card["kind"] == "probe":
         if compiled:
             raise ModelError(f"{folder}: holds a probe, which torch cannot compile; set compile: false")
-        return Probe.load(folder, create_encoder(card["encoder"]["name"], device=device))
+        return (
+            FusedProbe.load(folder, device=device) if card["features"] == "fused" else Probe.load(folder, device=device)
+        )
     from models.teachers.network_teacher import CheckpointTeacher  # noqa: PLC0415  (takes seconds to import)
 
     return CheckpointTeacher.load(folder, device=device, batch_size=batch_size, compiled=compiled)

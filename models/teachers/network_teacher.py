@@ -1,6 +1,6 @@
 """The teacher that is one network, ready or fine-tuned: a classifier of transformers as a `Teacher`.
 
-In   waveforms or pictures
+In   waveforms, texts as heard, or pictures
 Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `keep`
 
 Its representations are the network's logits: with `normalise: voice` they are standardised by their voice.
@@ -20,7 +20,7 @@ from models.errors import ModelError
 from models.teachers.class_map import ClassMap
 from models.teachers.ready_network import ReadyNetwork
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
+from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class CheckpointTeacher:
     def classes(self) -> tuple[str, ...]:
         """Names of the probability columns."""
         return self.class_map.classes
+
+    @property
+    def features(self) -> Features:
+        """By the network's modality."""
+        return "linguistic" if self.network.modality == "words" else "acoustic"
 
     @property
     def digest(self) -> str:
@@ -68,7 +73,7 @@ class CheckpointTeacher:
     @property
     def by_length(self) -> bool:
         """Whether it is quicker on batches of items of like length: it pads."""
-        return self.network.modality == "speech"
+        return self.network.modality != "image"
 
     def save(self, folder: Path) -> None:
         """Write `teacher.json`, the network's safetensors and its preprocessor into `folder`."""
@@ -77,6 +82,7 @@ class CheckpointTeacher:
         card = {
             "kind": self.kind,
             "modality": self.network.modality,
+            "features": self.features,
             "classes": self.classes,
             "label_classes": dict(self.label_classes),
             "outside_classes": self.class_map.outside_classes,

@@ -21,9 +21,10 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
 from models.errors import ModelError
-from models.teachers.encoders import Encoder, create_encoder
+from models.teachers.encoders import HEARING_WORDS, Encoder, load_encoder
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
+from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
+from models.teachers.tfidf_encoder import TfidfEncoder
 
 WEIGHTS_FILE = "probe.safetensors"
 
@@ -78,6 +79,11 @@ class Probe:
         return digest.hexdigest()
 
     @property
+    def features(self) -> Features:
+        """By the encoder: texts or waveforms."""
+        return "linguistic" if self.encoder.name in HEARING_WORDS else "acoustic"
+
+    @property
     def by_length(self) -> bool:
         """No: encoders pad nothing."""
         return False
@@ -109,8 +115,11 @@ class Probe:
         """Write `teacher.json` and `probe.safetensors` into `folder`; the same probe gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self._tensors(), folder / WEIGHTS_FILE)
+        if isinstance(self.encoder, TfidfEncoder):
+            self.encoder.save(folder)
         card = {
             "kind": "probe",
+            "features": self.features,
             "classes": self.classes,
             "encoder": {"name": self.encoder.name, "digest": self.encoder.digest},
             "normalise": self.normalise,
@@ -121,7 +130,7 @@ class Probe:
         (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, encoder: Encoder | None = None) -> Self:
+    def load(cls, folder: Path, encoder: Encoder | None = None, *, device: str = "cpu") -> Self:
         """The probe that `save` wrote; without an encoder that is already there, one is made by its name.
 
         Raises:
@@ -130,7 +139,7 @@ class Probe:
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS_FILE)
-            encoder = encoder or create_encoder(card["encoder"]["name"])
+            encoder = encoder or load_encoder(card["encoder"]["name"], folder, device=device)
             statistics = Statistics(tensors["mean"], tensors["std"]) if card["normalise"] == "none" else None
             probe = cls(
                 encoder=encoder,

@@ -35,8 +35,13 @@ class Choice:
     model: LinearModel
 
 
-def fit_linear(rows: NDArray[np.float64], labels: Sequence[str], classes: Sequence[str], c: float) -> LinearModel:
-    """Multinomial logistic regression with L2 penalty 1 / (2 c) on standardised rows; ModelError for a single class."""
+def fit_linear(
+    rows: NDArray[np.float64], labels: Sequence[str], classes: Sequence[str], c: float, *, balanced: bool = False
+) -> LinearModel:
+    """Multinomial logistic regression with L2 penalty 1 / (2 c) on standardised rows; ModelError for a single class.
+
+    `balanced`: every class weighs the same, however many rows it has.
+    """
     fitted = sorted(set(labels))
     if len(fitted) < 2:
         raise ModelError(
@@ -44,7 +49,9 @@ def fit_linear(rows: NDArray[np.float64], labels: Sequence[str], classes: Sequen
             "check the corpus and the class map"
         )
     with threadpool_limits(limits=1):
-        regression = LogisticRegression(C=c, max_iter=_MAX_ITERATIONS).fit(rows, np.asarray(labels))
+        regression = LogisticRegression(
+            C=c, max_iter=_MAX_ITERATIONS, class_weight="balanced" if balanced else None
+        ).fit(rows, np.asarray(labels))
     weights, intercepts = regression.coef_, regression.intercept_
     if len(fitted) == 2:
         # scikit-learn keeps two classes as one logit: that of the second against 0.
@@ -62,6 +69,8 @@ def choose_c(
     validation: NDArray[np.bool_],
     classes: Sequence[str],
     cs: Sequence[float],
+    *,
+    balanced: bool = False,
 ) -> Choice:
     """Fit on the rows outside `validation` with each of `cs`, and keep the one with the least log loss inside.
 
@@ -75,7 +84,8 @@ def choose_c(
     train, known = names[~validation], validation & np.isin(names, names[~validation])
     if not known.any():
         raise ModelError("no validation rows to choose a teacher's C on; the corpus is too small or its map too narrow")
-    choices = [Choice(c, fit_linear(rows[~validation], train.tolist(), classes, c)) for c in sorted(cs)]
+    fitted = rows[~validation], train.tolist(), classes
+    choices = [Choice(c, fit_linear(*fitted, c, balanced=balanced)) for c in sorted(cs)]
     return min(choices, key=lambda choice: _log_loss(choice.model.logits(rows[known]), names[known].tolist(), classes))
 
 

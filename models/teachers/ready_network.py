@@ -1,6 +1,6 @@
-"""A ready classifier of the transformers library: utterances or pictures in, logits for its own labels out.
+"""A ready classifier of the transformers library: utterances, texts or pictures in, logits for its own labels out.
 
-In   waveforms float32 [samples] at 16 kHz, or RGB pictures
+In   waveforms float32 [samples] at 16 kHz, texts as heard, or RGB pictures
 Out  logits float32 [n, labels], columns in the order of `labels`
 """
 
@@ -21,17 +21,26 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForAudioClassification,
     AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
 )
 from transformers.utils import logging
 
 from models.errors import ItemError, ModelError
+from models.teachers.words_encoder import expect_words
 
 SAMPLING_RATE_HZ = 16_000
 
 # What the library raises for a folder that does not hold what it expects.
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
-Modality = Literal["speech", "image"]
+Modality = Literal["speech", "words", "image"]
+MODELS = {
+    "speech": AutoModelForAudioClassification, "words": AutoModelForSequenceClassification,
+    "image": AutoModelForImageClassification,
+}  # fmt: skip
+PREPROCESSORS = {"speech": AutoFeatureExtractor, "words": AutoTokenizer, "image": AutoImageProcessor}
+TOKENS_MAX = 512  # of a text; a tweet has less than 150
 
 
 def load_config(source: str, **changes: Any) -> Any:
@@ -46,10 +55,9 @@ def load_config(source: str, **changes: Any) -> Any:
 
 
 def load_preprocessor(source: str, modality: Modality) -> Any:
-    """The feature extractor or image processor of a folder or a repository; ModelError for another sampling rate."""
-    kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
+    """What prepares the items of a folder's or a repository's network; ModelError for another sampling rate."""
     try:
-        preprocessor = kind.from_pretrained(source, trust_remote_code=False)
+        preprocessor = PREPROCESSORS[modality].from_pretrained(source, trust_remote_code=False)
     except LOADING_ERRORS as error:
         raise ModelError(_refusal(source, modality, error)) from None
     rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
@@ -83,9 +91,8 @@ def _load_network(source: str, modality: Modality, changes: dict[str, Any], **op
 
     The library fills those with random numbers and goes on.
     """
-    model = AutoModelForAudioClassification if modality == "speech" else AutoModelForImageClassification
     try:
-        network, loaded = model.from_pretrained(
+        network, loaded = MODELS[modality].from_pretrained(
             source, config=load_config(source, **changes), use_safetensors=True, trust_remote_code=False,
             output_loading_info=True, **options,
         )  # fmt: skip
@@ -98,13 +105,17 @@ def features(preprocessor: Any, modality: Modality, items: Sequence[Any]) -> Any
     """What the network takes, for waveforms or pictures: a BatchFeature of tensors."""
     if modality == "image":
         return preprocessor(list(items), return_tensors="pt")
+    if modality == "words":
+        longest = min(preprocessor.model_max_length, TOKENS_MAX)
+        return preprocessor(list(items), padding=True, truncation=True, max_length=longest, return_tensors="pt")
     padding = {} if hasattr(preprocessor, "nb_max_frames") else {"padding": True}
     return preprocessor(list(items), sampling_rate=SAMPLING_RATE_HZ, return_tensors="pt", **padding)
 
 
 def digest_of(network: Any, preprocessor: Any) -> str:
     """sha256 over labels, preprocessing and every weight, hex."""
-    preprocessing = json.loads(preprocessor.to_json_string())
+    tokens = getattr(preprocessor, "get_vocab", None)
+    preprocessing = tokens() if tokens else json.loads(preprocessor.to_json_string())
     digest = hashlib.sha256(json.dumps([_labels(network), preprocessing], sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
@@ -167,9 +178,11 @@ class ReadyNetwork:
         return ready
 
     def check(self, item: Any) -> None:
-        """Raises ItemError if an utterance is too short to give one frame."""
+        """Raises ItemError if an utterance is too short to give one frame, or a text has no word."""
         if self.modality == "speech":
             self.check_samples(len(item))
+        elif self.modality == "words":
+            expect_words(item)
 
     def check_samples(self, samples: int) -> None:
         """Raises ItemError if an utterance of so many samples is too short to give one frame."""
@@ -191,7 +204,7 @@ class ReadyNetwork:
 
     def _batches(self, items: Sequence[Any]) -> Iterator[list[int]]:
         """Row numbers of each batch: by length, so that little is padded."""
-        lengths = [len(item) if self.modality == "speech" else 0 for item in items]
+        lengths = [0 if self.modality == "image" else len(item) for item in items]
         batch: list[int] = []
         for row in sorted(range(len(items)), key=lengths.__getitem__):
             # A network that knows no mask would hear the padding.
@@ -207,7 +220,7 @@ class ReadyNetwork:
     def _masks(self) -> bool:
         # Features of fixed length (Whisper: 30 s) are the same whatever is beside them.
         fixed = getattr(self.preprocessor, "nb_max_frames", None) is not None
-        return fixed or bool(getattr(self.preprocessor, "return_attention_mask", False))
+        return self.modality == "words" or fixed or bool(getattr(self.preprocessor, "return_attention_mask", False))
 
     @torch.inference_mode()
     def _forward(self, items: Sequence[Any]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """What every teacher offers, whatever its kind."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,11 +11,28 @@ from numpy.typing import NDArray
 from models.teachers.standardise import Statistics
 
 Normalise = Literal["voice", "none"]
+# What a speech teacher goes by: the sound, the words that a recogniser heard in it, or both.
+Features = Literal["acoustic", "linguistic", "fused"]
 TEACHER_FILE = "teacher.json"
 
 
+@dataclass(frozen=True)
+class Utterance:
+    """What a fused teacher takes: mono 16 kHz waveform float32 [samples], and the words heard in it."""
+
+    waveform: NDArray[np.float32]
+    heard: str
+
+
 class Teacher(Protocol):
-    """What every kind of teacher offers."""
+    """What every kind of teacher offers.
+
+    Its items are pictures or, by `features`, waveforms, texts as heard, or `Utterance`s.
+    """
+
+    @property
+    def features(self) -> Features:
+        """Of speech; a picture's teacher says `acoustic`, which means nothing."""
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -45,6 +45,28 @@ LEXICON_FILE = PackagedFile(
 _RECIPE = "one by one, float32, version 1"
 
 
+class Lexicon:
+    """VADER's scores of a text; ModelError if the package is missing or holds other files."""
+
+    dimensions = len(SCORES)
+
+    def __init__(self) -> None:
+        LEXICON_FILE.path()
+        self._analyzer = SentimentIntensityAnalyzer()
+        self.digest = hashlib.sha256(repr(sorted(LEXICON_FILE.digests.items())).encode()).hexdigest()
+
+    def scores(self, text: str) -> list[float]:
+        """Those of `SCORES`, in their order."""
+        found = self._analyzer.polarity_scores(text[:MOST_CHARACTERS])
+        return [found[name] for name in SCORES]
+
+
+def expect_words(text: str) -> None:
+    """Raises ItemError for a text without a word."""
+    if not any(map(str.isalnum, text)):
+        raise ItemError("no_words", "no word was heard")
+
+
 class WordsEncoder:
     """`name` is one of `WORDS_ENCODERS`; ModelError if a package is missing or holds other files."""
 
@@ -52,19 +74,14 @@ class WordsEncoder:
         weights = MODEL_FILE.path()
         self.name = name
         self._sentences = NumpyBackend(str(weights), UseTokenizer(str(weights.with_name("sp.model"))), threads=1)
-        self._lexicon = None
-        used = [_RECIPE, *sorted(MODEL_FILE.digests.items())]
-        if name == SENTENCES_VADER:
-            LEXICON_FILE.path()
-            self._lexicon = SentimentIntensityAnalyzer()
-            used += sorted(LEXICON_FILE.digests.items())
-        self.dimensions = DIMENSIONS + (len(SCORES) if self._lexicon else 0)
+        self._lexicon = Lexicon() if name == SENTENCES_VADER else None
+        self.dimensions = DIMENSIONS + (self._lexicon.dimensions if self._lexicon else 0)
+        used = [_RECIPE, sorted(MODEL_FILE.digests.items()), self._lexicon.digest if self._lexicon else ""]
         self.digest = hashlib.sha256(repr(used).encode()).hexdigest()
 
     def check(self, item: str) -> None:
         """Raises ItemError for a text without a word."""
-        if not any(map(str.isalnum, item)):
-            raise ItemError("no_words", "no word was heard")
+        expect_words(item)
 
     def encode(self, batch: Sequence[str]) -> NDArray[np.float32]:
         """Vectors float32 [n, dimensions] of n texts; ItemError: see `check`."""
@@ -73,6 +90,5 @@ class WordsEncoder:
             self.check(text)
             vectors[row, :DIMENSIONS] = self._sentences.encode([text[:MOST_CHARACTERS]])[0]
             if self._lexicon:
-                scores = self._lexicon.polarity_scores(text[:MOST_CHARACTERS])
-                vectors[row, DIMENSIONS:] = [scores[name] for name in SCORES]
+                vectors[row, DIMENSIONS:] = self._lexicon.scores(text)
         return vectors

@@ -11,22 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import acquire, audit, report, synthesize
+from pipeline.corpora.checks import CHECKS
 from pipeline.dataset.params import AssembleParams
 from pipeline.engine import environment
 from pipeline.errors import UserError
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.explanation.params import ExplainParams
-from pipeline.frame import places
+from pipeline.frame import places, tables
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import Models, TrainParams
-from pipeline.teachers.params import SECTION, ScoreParams
+from pipeline.teachers.params import SECTION, ScoreParams, expect_consistent
 from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
     "base": BaseParams,
-    **dict.fromkeys([f"acquire.{corpus}" for corpus in acquire.CHECKS], acquire.AcquireParams),
+    **dict.fromkeys([f"acquire.{corpus}" for corpus in CHECKS], acquire.AcquireParams),
     "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
@@ -48,6 +49,9 @@ def check(path: Path) -> None:
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
     section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
+    share = section(sections, "synthesize", synthesize.SynthesizeParams).recognition.share
+    for modality in tables.MODALITIES:
+        expect_consistent(modality, section(sections, f"train_teacher.{modality}", SECTION), share)
     known: dict[str, set[str]] = {}
     for name in SECTIONS:
         top, _, inner = name.partition(".")

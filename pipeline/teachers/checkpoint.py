@@ -20,6 +20,7 @@ from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
+from pipeline.teachers.listening import heard_in
 from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import CheckpointParams
 from pipeline.teachers.vectors import Representer, vectors_of
@@ -29,7 +30,9 @@ PROTOCOL = "not trained here; whoever trained the checkpoint may have seen these
 
 def train(params: CheckpointParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if there is no such checkpoint, or a class that it does not know."""
-    modality: Modality = "speech" if material.modality == "speech" else "image"
+    modality: Modality = "image"
+    if material.modality == "speech":
+        modality = "words" if params.features == "linguistic" else "speech"
     try:
         network = ReadyNetwork.load(params.checkpoint, modality, batch_size=params.batch_size)
     except ModelError as error:
@@ -45,13 +48,17 @@ def train(params: CheckpointParams, material: Material) -> MeasuredTeacher:
     make = partial(_representer, params.checkpoint, modality, params.batch_size)
     facts = [network.digest, params.batch_size]
     logits: NDArray[np.floating]
-    items, logits = vectors_of(material, make, code=code_version(__file__), facts=facts)
+    if modality == "words":
+        items, heard = heard_in(material)
+        logits = network.logits(heard)
+    else:
+        items, logits = vectors_of(material, make, code=code_version(__file__), facts=facts)
     labels = np.array([material.label(item) for item in items])
     if params.normalise == "voice":
         logits = standardise_by_group(logits, [item.speaker for item in items])
     validation = np.zeros(len(items), dtype=bool)
     temperature = 1.0
-    if params.calibrate:
+    if params.calibrate == "held_out":
         validation = _validation_rows(modality, items, labels.tolist(), material.seed)
         temperature = class_map.fit_temperature(logits[validation], labels[validation].tolist())
     teacher = CheckpointTeacher(network, class_map, params.label_classes, params.normalise, temperature)
@@ -69,6 +76,6 @@ def _representer(checkpoint: str, modality: Modality, batch_size: int) -> Repres
 
 def _validation_rows(modality: Modality, items: list[Item], labels: list[str], seed: int) -> NDArray[np.bool_]:
     """Which rows a temperature is fitted on: those of some speakers, or a stratified share of pictures; bool [n]."""
-    if modality == "speech":
+    if modality != "image":
         return validation_speakers([item.speaker for item in items], seed)
     return np.asarray(stratified_split([item.id for item in items], labels, seed=seed) == SPLITS[1], dtype=bool)

@@ -80,7 +80,7 @@ def train(params: FinetuneParams, material: Material) -> MeasuredTeacher:
     label_classes = {name: name for name in material.classes}
     class_map = ClassMap.of(network.labels, label_classes, "renormalise", material.section)
     temperature = 1.0
-    if params.calibrate:
+    if params.calibrate == "held_out":
         validation = splits[-1].validation
         logits = _standardised(params, fitted[KEPT].validation, _chosen(plan.items, validation))
         temperature = class_map.fit_temperature(logits, _chosen(plan.labels, validation))

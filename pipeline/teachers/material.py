@@ -67,6 +67,7 @@ class MeasuredTeacher:
     probabilities: NDArray[np.float32]  # [held-out rows, classes]
     truth: Sequence[str]  # the classes of those rows
     further: dict[str, Any]  # more figures, by name
+    text_rejects: Sequence[Reject] = ()  # of emotion texts, which are no items
 
     @classmethod
     def of(

@@ -1,6 +1,6 @@
 """The teacher for `kind: probe`: trained on vectors of the corpus and measured on rows that it has not seen.
 
-speech  leave one session out; the teacher that is kept is trained on all sessions
+speech  leave one session out; the teacher that is kept is trained on all sessions; for words see `linguistic`
 image   80/5/15, stratified; the teacher that is kept is the one that was measured
 """
 
@@ -16,13 +16,12 @@ from models.teachers.encoders import Encoder, create_encoder
 from models.teachers.evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
 from models.teachers.probe import Probe
 from models.teachers.probe_training import fit_probe, validation_speakers
-from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import ProbeParams
-from pipeline.teachers.vectors import Representer, vectors_of
+from pipeline.teachers.vectors import frozen, vectors_of
 
 # With fewer validation pictures the choice of C is a lottery: over ten seeds of 5 pictures it ran from 0.001 to 1, and
 # with it the share of labels that images decide. Then five folds of train and validation choose.
@@ -42,21 +41,20 @@ class Examples:
 
 def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if there is no such encoder, ModelError if the corpus is too small."""
+    if params.features != "acoustic":
+        from pipeline.teachers import linguistic  # noqa: PLC0415 - loads a recogniser
+
+        return linguistic.train(params, material)
     try:
         encoder = create_encoder(params.encoder)
     except ModelError as error:
         raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None
-    make = partial(_representer, params.encoder)
+    make = partial(frozen, params.encoder)
     items, vectors = vectors_of(material, make, code=code_version(__file__), facts=params.encoder)
     labels = [material.label(item) for item in items]
     examples = Examples(encoder, vectors, items, labels, material.classes)
     train = _train_speech if material.modality == "speech" else _train_image
     return train(examples, params, material.seed)
-
-
-def _representer(name: str) -> Representer:
-    encoder = create_encoder(name, device=device_from_environment())
-    return Representer(encoder.check, encoder.encode)
 
 
 def _train_speech(examples: Examples, params: ProbeParams, seed: int) -> MeasuredTeacher:
@@ -69,7 +67,7 @@ def _train_speech(examples: Examples, params: ProbeParams, seed: int) -> Measure
     probe = fit_probe(
         examples.encoder, vectors, labels, classes, validation=validation_speakers(speakers, seed),
         cs=params.regularisation, speakers=speakers if params.normalise == "voice" else None,
-        calibrate=params.calibrate,
+        calibrate=params.calibrate == "held_out",
     )  # fmt: skip
     held_out = {"protocol": "leave one session out", **evaluate(labels, out_of_fold.predictions, classes)}
     probabilities = out_of_fold.probabilities(probe.temperature)
@@ -84,7 +82,7 @@ def _train_image(examples: Examples, params: ProbeParams, seed: int) -> Measured
     probe = fit_probe(
         examples.encoder, examples.vectors[known], labels[known].tolist(), classes,
         validation=validation if validation.sum() >= MIN_VALIDATION_ROWS else None,
-        cs=params.regularisation, calibrate=params.calibrate, seed=seed,
+        cs=params.regularisation, calibrate=params.calibrate == "held_out", seed=seed,
     )  # fmt: skip
     # 15 % of a small corpus is a handful of pictures; this figure is steadier.
     steadier = cross_validate(examples.vectors, examples.labels, classes, c=probe.regularisation, seed=seed)

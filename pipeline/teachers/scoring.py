@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from PIL import Image
 from models.errors import ItemError
 from models.teachers.loading import load_teacher
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import Teacher
+from models.teachers.teacher import Features, Teacher, Utterance
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
@@ -30,28 +30,55 @@ Score = NDArray[np.float32] | ItemError  # of one item: numbers [classes] or [d]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a modality's items lie: a folder of data/, the stage that makes it, and columns: id, media, others."""
+    """Where a teacher's items lie: a folder of data/, the stage that makes it, and columns: id, media, others."""
 
     folder: str
     stage: str
     columns: tuple[str, ...]
+    make: Callable[[dict[str, Any]], Any]  # a row of the table -> what the teacher takes; RowError: cannot be decoded
 
     @property
     def media(self) -> str:
-        """The column of encoded items."""
+        """The column by which items are told apart."""
         return self.columns[1]
 
-    def item(self, row: dict[str, Any]) -> Any:
-        """A waveform or a picture, for a row of the table; raises RowError if it cannot be decoded."""
-        if self.folder == "speech":
-            return audio.decode(row["audio"])
-        return Image.open(io.BytesIO(row["image"])).convert("RGB")  # stage clean wrote it: a sound JPEG
+    def key(self, row: dict[str, Any]) -> bytes:
+        """The same for rows with the same item."""
+        media = row[self.media]
+        return hashlib.sha256(media if isinstance(media, bytes) else media.encode()).digest()
 
 
-SOURCES = {
-    "speech": Source("speech", "synthesize", ("id", "audio", "voice")),
-    "image": Source("clean", "clean", ("id", "image")),
+def _utterance(row: dict[str, Any]) -> Utterance:
+    return Utterance(audio.decode(row["audio"]), row["heard"])
+
+
+def _picture(row: dict[str, Any]) -> Image.Image:
+    return Image.open(io.BytesIO(row["image"])).convert("RGB")  # stage clean wrote it: a sound JPEG
+
+
+SPEECH: dict[Features, Source] = {
+    "acoustic": Source("speech", "synthesize", ("id", "audio", "voice"), lambda row: audio.decode(row["audio"])),
+    "linguistic": Source("speech", "synthesize", ("id", "heard", "voice"), lambda row: row["heard"]),
+    "fused": Source("speech", "synthesize", ("id", "audio", "voice", "heard"), _utterance),
 }
+IMAGE = Source("clean", "clean", ("id", "image"), _picture)
+
+
+def source_of(modality: str, features: Features) -> Source:
+    """Where the items of a modality's teacher lie that goes by these features."""
+    return SPEECH[features] if modality == "speech" else IMAGE
+
+
+def expect_heard(source: Source, folder: Path, markers: list[shards.Marker]) -> None:
+    """Raises UserError where a teacher needs what was heard in a recording to which no recogniser has listened."""
+    if "heard" not in source.columns:
+        return
+    heard = shards.read_parts(folder, markers, columns=["heard"])["heard"]
+    if heard.null_count:
+        raise UserError(
+            f"{folder}: no recogniser has listened to {heard.null_count:,} of {len(heard):,} recordings, and the "
+            "speech teacher goes by words; set synthesize.recognition.share: 1.0, and run: dvc repro score@speech"
+        )
 
 
 class Scorer:
@@ -60,16 +87,16 @@ class Scorer:
     def __init__(
         self, modality: str, data: Path, checkpoint: Path, statistics: Path | None, params: ScoreParams
     ) -> None:
-        self.source = SOURCES[modality]
-        self.folder = data / self.source.folder
         self.teacher = _load_teacher(checkpoint, params)
+        self.source = source_of(modality, self.teacher.features)
+        self.folder = data / self.source.folder
         self.statistics = read_statistics(statistics) if statistics else None
         self.batch_size = params.batch_size
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `tables.scores`, and a reject for each item that cannot be scored; in the order of the shard."""
         rows = shards.read_part(self.folder, task.payload, columns=list(self.source.columns)).to_pylist()
-        keyed = [(hashlib.sha256(row[self.source.media]).digest(), row) for row in rows]
+        keyed = [(self.source.key(row), row) for row in rows]
         # Encoded bytes grow with length; what is decoded at once stays a batch.
         ordered = sorted(keyed, key=lambda pair: len(pair[1][self.source.media])) if self.teacher.by_length else keyed
         scores: dict[bytes, Score] = {}
@@ -158,7 +185,7 @@ def _represent(teacher: Teacher, source: Source, rows: Sequence[dict[str, Any]])
     items: list[Any] = []
     for row in rows:
         try:
-            item = source.item(row)
+            item = source.make(row)
             teacher.check(item)
         except ItemError as error:
             item = error

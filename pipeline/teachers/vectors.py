@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.errors import ItemError
+from models.teachers.encoders import create_encoder
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.teachers import corpora
@@ -32,6 +34,12 @@ class Representer:
     check: Callable[[Any], None]  # raises ItemError for an item that it cannot take
     represent: Callable[[Sequence[Any]], NDArray[np.float32]]  # items -> [n, d]
     batch_size: int = 1
+
+
+def frozen(encoder: str) -> Representer:
+    """The encoder of that name, as a worker uses it."""
+    made = create_encoder(encoder, device=device_from_environment())
+    return Representer(made.check, made.encode)
 
 
 class Embedder:

@@ -31,7 +31,7 @@ from pipeline.frame.params import section
 from pipeline.media import audio
 from pipeline.teachers import corpora
 from pipeline.teachers.params import SECTION, ScoreParams
-from pipeline.teachers.scoring import SOURCES, read_statistics
+from pipeline.teachers.scoring import IMAGE, read_statistics
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -132,7 +132,7 @@ def test_a_ready_picture_classifier_keeps_what_is_outside_its_classes(root: Path
     assert sums.max() < 0.99
     teacher = load_teacher(root / "data/checkpoints/ier")
     assert isinstance(teacher, CheckpointTeacher)
-    logits = teacher.represent([SOURCES["image"].item(row) for row in rows])
+    logits = teacher.represent([IMAGE.make(row) for row in rows])
     exact = np.exp(logits.astype(np.float64))
     exact /= exact.sum(axis=1, keepdims=True)
     place = {name: teacher.network.labels.index(name) for name in ("anger", "sadness")}
