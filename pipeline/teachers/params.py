@@ -104,11 +104,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
         raise UserError(f"{where}.words is missing, which features = {features} needs")
     if features != "acoustic" and share_heard < 1:
         raise UserError(
-            f"synthesize.recognition.share = {share_heard}: {where}.features = {features} goes by what is heard in each "
-            "recording; expected 1.0"
+            f"synthesize.recognition.share = {share_heard}: {where}.features = {features} goes by each recording's "
+            "words as heard; expected 1.0"
         )
     if params.kind != "probe" and params.normalise == "voice" and params.calibrate == "none":
         raise UserError(
-            f"{where}.calibrate = none: logits standardised by voice put half of all rows above 0.5, whatever was said; "
-            "expected held_out, or normalise: none"
+            f"{where}.calibrate = none: logits standardised by voice put half of all rows above 0.5, whatever is "
+            "said; expected held_out, or normalise: none"
         )

@@ -32,7 +32,7 @@ class SumsEncoder:
     dimensions: int = 3
 
     def check(self, item: list[float]) -> None:
-        if not item:
+        if not len(item):
             raise ItemError("empty", "no numbers")
 
     def encode(self, batch: Sequence[list[float]]) -> NDArray[np.float32]:
