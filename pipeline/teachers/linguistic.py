@@ -57,6 +57,7 @@ class Words:
 def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     """The teacher and its figures; UserError if a label of the texts has no class, or there is no such encoder."""
     assert params.words is not None  # by expect_consistent
+    known = _frozen_encoder(params.words.encoder, material.section)  # before an hour of listening
     sound: NDArray[np.float32] | None = None
     if params.features == "fused":
         make = partial(frozen, params.encoder)
@@ -65,7 +66,7 @@ def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     gathered = _gather(params.words, material)
     classes, calibrated = material.classes, params.calibrate == "held_out"
     recipe = Recipe(classes, params.words.regularisation, params.words.class_weights, material.seed)
-    vectors_for = _VectorsFor(params.words.encoder, material, gathered.words)
+    vectors_for = _VectorsFor(known, params.words.encoder, material, gathered.words)
     logits = out_of_fold(gathered.rows, recipe, vectors_for)
     temperature = fit_temperature(logits, gathered.rows.labels, classes) if calibrated else 1.0
     encoder, vectors = vectors_for.all_rows()
@@ -125,17 +126,10 @@ def _gather(params: WordsParams, material: Material) -> Words:
 class _VectorsFor:
     """Vectors of all words by an encoder; a vocabulary is that of the rows that are learnt from."""
 
-    def __init__(self, name: str, material: Material, words: Sequence[str]) -> None:
-        where = f"{material.section}.words.encoder = {name}"
-        if name not in HEARING_WORDS:
-            raise UserError(f"{where}: expected one of {', '.join(HEARING_WORDS)}")
+    def __init__(self, encoder: Encoder | None, name: str, material: Material, words: Sequence[str]) -> None:
         self._name, self._words = name, words
         self._frozen: tuple[Encoder, NDArray[np.float32]] | None = None
-        if name not in TFIDF_ENCODERS:
-            try:
-                encoder = create_encoder(name)
-            except ModelError as error:
-                raise UserError(f"{where}: {error}") from None
+        if encoder:
             self._frozen = encoder, encode_texts(material.context, name, encoder.digest, words)
 
     def __call__(self, known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -150,6 +144,17 @@ class _VectorsFor:
             return self._frozen
         encoder = TfidfEncoder.fit(self._name, np.array(self._words, dtype=object)[known].tolist())
         return encoder, encoder.encode(self._words)
+
+
+def _frozen_encoder(name: str, section: str) -> Encoder | None:
+    """The encoder of that name; None where it is a vocabulary, which the words make."""
+    where = f"{section}.words.encoder = {name}"
+    if name not in HEARING_WORDS:
+        raise UserError(f"{where}: expected one of {', '.join(HEARING_WORDS)}")
+    try:
+        return None if name in TFIDF_ENCODERS else create_encoder(name)
+    except ModelError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _vader(gathered: Words, recipe: Recipe) -> dict[str, Any]:
