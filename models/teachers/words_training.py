@@ -79,8 +79,9 @@ def _fit(
 ) -> tuple[LinearModel, Statistics, float]:
     """The model of the `known` rows, their statistics, and C."""
     labels = np.asarray(rows.labels)[known].tolist()
-    statistics = Statistics.of(vectors[known])
-    standardised = statistics.apply(vectors[known])
+    # As they are: sentences have length 1 and terms are weighed already. Standardised, rare terms would count most.
+    statistics = Statistics(np.zeros(vectors.shape[1]), np.ones(vectors.shape[1]))
+    exact = vectors[known].astype(np.float64)
     validation = validation_speakers(np.asarray(rows.groups)[known].tolist(), recipe.seed)
-    c = choose_c(standardised, labels, validation, recipe.classes, recipe.cs, balanced=recipe.balanced).regularisation
-    return fit_linear(standardised, labels, recipe.classes, c, balanced=recipe.balanced), statistics, c
+    c = choose_c(exact, labels, validation, recipe.classes, recipe.cs, balanced=recipe.balanced).regularisation
+    return fit_linear(exact, labels, recipe.classes, c, balanced=recipe.balanced), statistics, c
