@@ -93,9 +93,10 @@ class HibariVoice(Voice):
     def phonemes(self, text: str) -> list[str]:
         """Of each sentence; raises RowError if there are none, or hibari cannot read the text."""
         plain = _LONG_WORD.sub(r"\g<0> ", text.translate(_BRACKETS))
+        known = ValueError, ArithmeticError, LookupError, TypeError, AttributeError  # of its rules, for odd numbers
         try:
             sentences = self._engine.phonemize(plain)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # of its rules, for odd numbers
+        except known as error:
             raise RowError("speech_unreadable", f"the voice cannot read it: {first_line(error)}") from None
         if not (heard := [phonemes for phonemes in sentences if set(phonemes) - _UNHEARD]):
             raise RowError("speech_empty", "the voice found nothing to pronounce")
