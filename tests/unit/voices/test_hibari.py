@@ -43,7 +43,7 @@ def octaves(voice: Voice, prosody: Prosody) -> NDArray[np.float64]:
     """The fundamental frequency [frames] as base-2 logarithm of Hz, as an estimator of others hears it in the sound."""
     waveform = voice.speak(SENTENCE, None, prosody)
     hz, _, certainty = librosa.pyin(waveform, fmin=70, fmax=900, sr=voice.sampling_rate_hz, hop_length=300)
-    found: NDArray[np.float64] = np.log2(hz[certainty > 0.1])
+    found: NDArray[np.float64] = np.log2(hz[(certainty > 0.1) & ~np.isnan(hz)])
     assert len(found) > 50
     return found
 
