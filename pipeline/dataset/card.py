@@ -26,6 +26,10 @@ CORPORA = ("b_t4sa", "iemocap", "fi")
 
 # Named voices whose terms we know. Others are described by the name only.
 VOICE_TERMS = {
+    "heart": (
+        "Hibari voice heart, under Apache-2.0. It was distilled from the voice af_heart of Kokoro-82M, which is under "
+        "Apache-2.0 as well."
+    ),
     "en_US-joe-medium": (
         "Piper voice en_US-joe-medium. Its training recordings are CC0; its weights were fine-tuned from the voice "
         "lessac, whose terms differ."

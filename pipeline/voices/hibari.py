@@ -1,4 +1,4 @@
-"""Hibari: distilled from Kokoro-82M; a graph gives spectrum and pitch of each frame, signal processing the waveform.
+"""Hibari, the embedded default voice: distilled from Kokoro-82M; a graph gives spectrum and pitch of each frame, signal processing the waveform.
 
 Part of the sound is noise. It is drawn from the seed and the text alone, so that a text always gives the same samples,
 whatever is spoken before it. Pitch is changed between graph and waveform, where each frame (12.5 ms) has its
@@ -93,9 +93,10 @@ class HibariVoice(Voice):
     def phonemes(self, text: str) -> list[str]:
         """Of each sentence; raises RowError if there are none, or hibari cannot read the text."""
         plain = _LONG_WORD.sub(r"\g<0> ", text.translate(_BRACKETS))
+        known = ValueError, ArithmeticError, LookupError, TypeError, AttributeError  # of its rules, for odd numbers
         try:
             sentences = self._engine.phonemize(plain)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # of its rules, for odd numbers
+        except known as error:
             raise RowError("speech_unreadable", f"the voice cannot read it: {first_line(error)}") from None
         if not (heard := [phonemes for phonemes in sentences if set(phonemes) - _UNHEARD]):
             raise RowError("speech_empty", "the voice found nothing to pronounce")

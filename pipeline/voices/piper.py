@@ -1,4 +1,4 @@
-"""Piper (VITS on onnxruntime): the embedded default voice.
+"""Piper (VITS on onnxruntime).
 
 VITS draws noise for prosody and timbre; both noise scales are 0 here, so that a text always gives the same samples.
 piper-tts is GPL-3.0: it is imported only when this voice is asked for, and installed by the extra `piper`.

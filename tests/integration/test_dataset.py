@@ -182,7 +182,7 @@ def test_the_card_counts_what_the_rows_say(rows: pd.DataFrame, tiny_build: Proje
         ]
         assert f"| {label} | {' | '.join(str(count) for count in counts)} |" in text
     assert f"below {tiny_build.params()['label']['threshold']}." in text
-    assert "en_US-joe-medium" in text
+    assert "Hibari voice heart" in text
 
 
 # The guard

@@ -60,7 +60,7 @@ def test_nothing_is_heard_in_silence(transcriber: Transcriber) -> None:
     assert transcriber.words(np.zeros(16_000, dtype=np.float32)) == ()
 
 
-@voice.needs_piper
+@voice.needs_hibari
 def test_a_spoken_sentence_is_heard_word_by_word(transcriber: Transcriber, spoken: audio.Waveform) -> None:
     words = transcriber.words(spoken)
     assert text_of(words).lower().strip(".") == SENTENCE.lower().strip(".")
@@ -71,7 +71,7 @@ def test_a_spoken_sentence_is_heard_word_by_word(transcriber: Transcriber, spoke
     assert transcriber.words(spoken) == words
 
 
-@voice.needs_piper
+@voice.needs_hibari
 def test_what_is_silenced_is_not_heard(transcriber: Transcriber, spoken: audio.Waveform) -> None:
     words = transcriber.words(spoken)
     middle = len(words) // 2

@@ -90,7 +90,7 @@ def test_check_reads_params_yaml_of_the_current_folder(
         (
             "synthesize/voice/speed",
             1,
-            "synthesize.voice.speed = 1: not a known key; expected engine, model, length_scale",
+            "synthesize.voice.speed = 1: not a known key; expected engine, model, british, length_scale, seed",
         ),
         ("label/threshold", MISSING, "label.threshold is missing"),
         ("clean/image/max_bytes", MISSING, "clean.image.max_bytes is missing"),
@@ -224,7 +224,7 @@ def test_a_network_may_not_take_the_name_of_a_teacher_or_leave_its_folder(
 
 
 @pytest.mark.parametrize(
-    ("key", "allowed"), [("synthesize.voice.engine", "'piper'"), ("train_teacher.speech.kind", "'probe'")]
+    ("key", "allowed"), [("synthesize.voice.engine", "'hibari'"), ("train_teacher.speech.kind", "'probe'")]
 )
 def test_choices_that_grow_with_the_project_are_listed(
     key: str, allowed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

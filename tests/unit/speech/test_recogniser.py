@@ -15,7 +15,7 @@ from pipeline.speech.intelligibility import compare
 from pipeline.speech.recogniser import Recogniser, digest_of
 from tests import voice
 
-pytestmark = voice.needs_piper
+pytestmark = voice.needs_hibari
 SENTENCE = "I missed the last train home, so now I am walking along the river in the rain."
 
 

@@ -158,4 +158,5 @@ def test_a_card_tells_the_terms_of_a_model_for_each_of_its_speakers() -> None:
     plain = voice_terms("en_US-joe-medium")
     assert plain.startswith("Piper voice en_US-joe-medium. ")
     assert voice_terms("en_US-joe-medium:joe") == f"Speaker joe. {plain}"
+    assert voice_terms("heart").startswith("Hibari voice heart, under Apache-2.0. ")
     assert voice_terms("facebook/mms-tts-eng:3") == "facebook/mms-tts-eng:3."

@@ -24,17 +24,18 @@ from pipeline.speech import intelligibility, recogniser, recordings
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.script import Prosody, ProsodyParams
 from pipeline.synthesize import SynthesizeParams
-from pipeline.voices import PiperParams, Voice, load_voice
+from pipeline.voices import PLAIN as USUAL
+from pipeline.voices import HibariParams, Voice, load_voice
 from tests.builders_sier import context_at, write_folder
-from tests.voice import needs_piper
+from tests.voice import needs_hibari
 
-pytestmark = needs_piper
+pytestmark = needs_hibari
 
 CLEAR = "I missed the last train home, so now I am walking along the river in the rain."
 PLAIN = "The weather is lovely this morning."
 TEXTS = (CLEAR, PLAIN, CLEAR)
 PARAMS = SynthesizeParams(
-    voice=PiperParams(engine="piper", model="en_US-joe-medium"),
+    voice=HibariParams("hibari", "heart"),
     limits=SpeechLimits(
         min_duration_seconds=0.4, max_duration_seconds=30.0, min_rms=0.005, max_clipped_share=0.001
     ),
@@ -77,13 +78,13 @@ def recorded(root: Path) -> dict[str, int]:
 class Half(Voice):
     """The real voice, which stops in the middle of each text that ends in rain."""
 
-    def __init__(self, params: PiperParams) -> None:
+    def __init__(self, params: HibariParams) -> None:
         self.voice = load_voice(params)
         self.name, self.digest = self.voice.name, self.voice.digest
         self.sampling_rate_hz = self.voice.sampling_rate_hz
 
-    def speak(self, text: str, speaker: str | None = None, rate: float = 1.0) -> NDArray[np.float32]:
-        waveform = self.voice.speak(text, speaker, rate)
+    def speak(self, text: str, speaker: str | None = None, prosody: Prosody = USUAL) -> NDArray[np.float32]:
+        waveform = self.voice.speak(text, speaker, prosody)
         return waveform[: len(waveform) // 2] if text.endswith("rain.") else waveform
 
 
@@ -184,7 +185,7 @@ def test_prosody_by_sentiment_is_heard_and_recorded(tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
     assert [row["rate"] for row in rows] == pytest.approx([0.8, 1.25, 0.8])
     assert [row["energy_db"] for row in rows] == [-6.0, 0.0, -6.0]
-    assert [row["voice"] for row in rows] == ["en_US-joe-medium"] * 3
+    assert [row["voice"] for row in rows] == ["heart"] * 3
     assert rows[0]["audio"] == rows[2]["audio"] != rows[1]["audio"]
     written = json.loads((tmp_path / "reports" / "synthesize.json").read_text())
     assert (written["distinct_texts"], written["distinct_utterances"]) == (1, 2)

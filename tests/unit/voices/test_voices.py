@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import PEAK, PiperParams, Request, load_voice, piper
+from pipeline.voices import PEAK, PiperParams, Prosody, Request, load_voice, piper
 from tests.voice import needs_piper
 
 PARAMS = PiperParams(engine="piper", model="en_US-joe-medium")
@@ -226,6 +226,6 @@ def test_piper_asks_its_model_for_the_speaker_and_the_pace(tmp_path: Path) -> No
         voice = piper.load(replace(PARAMS, model=str(tmp_path / "two.onnx")))
         assert voice.speakers == expected
         voice.__dict__["_engine"] = Engine()
-        answers = voice.speak_batch([Request("Hello.", expected[1], 2.0), Request("Hello.")])
+        answers = voice.speak_batch([Request("Hello.", expected[1], Prosody(rate=2.0)), Request("Hello.")])
         assert [type(answer) for answer in answers] == [RowError, RowError]  # the engine above says nothing
     assert asked == [(1, 0.5), (None, 1.0)] * 2

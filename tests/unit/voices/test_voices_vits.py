@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import PEAK, Request, Spoken, vits
+from pipeline.voices import PEAK, Prosody, Request, Spoken, vits
 from pipeline.voices.vits import VitsVoice
 from tests.vits import TEXTS, voice_at, write_coqui_vits, write_transformers_vits
 
@@ -44,7 +44,7 @@ def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def requests_for(voice: VitsVoice) -> list[Request]:
     speakers = voice.speakers or (None,)
     return [
-        Request(text, speaker, rate)
+        Request(text, speaker, Prosody(rate))
         for speaker in speakers
         for text, rate in zip(TEXTS, (1.0, 1.25, 0.8, 1.0), strict=True)
     ]
@@ -122,7 +122,7 @@ def test_speakers_and_rates_are_heard(folders: dict[str, Path]) -> None:
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(said[one][:shortest] - said[other][:shortest]).max() > 0.05
     assert np.array_equal(voice.speak(TEXTS[1]), said[0])
-    slower, faster = (voice.speak(TEXTS[1], None, rate) for rate in (0.5, 2.0))
+    slower, faster = (voice.speak(TEXTS[1], None, Prosody(rate)) for rate in (0.5, 2.0))
     assert len(slower) > len(said[0]) > len(faster)
     slow = voice_at(folders["three"], length_scale=2.0)
     assert np.array_equal(slow.speak(TEXTS[1]), slower)
