@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import acquire, audit, report, synthesize
+from pipeline.corpora.checks import CHECKS
 from pipeline.dataset.params import AssembleParams
 from pipeline.engine import environment
 from pipeline.errors import UserError
@@ -26,7 +27,7 @@ from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
     "base": BaseParams,
-    **dict.fromkeys([f"acquire.{corpus}" for corpus in acquire.CHECKS], acquire.AcquireParams),
+    **dict.fromkeys([f"acquire.{corpus}" for corpus in CHECKS], acquire.AcquireParams),
     "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),

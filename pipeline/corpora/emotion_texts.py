@@ -7,8 +7,8 @@ In   a folder, and its folders, with any of
      any table (csv, tsv or parquet) with columns text, label and, if rows belong together, group
 Out  `EmotionTexts`: usable rows in the order of the files, and a reject with status and reason for every other
 
-Labels are those of the corpus; mapping them to classes is the teacher's. A comment of GoEmotions may have several labels
-(8,817 of 54,263 have): it is used where its labels mean one class, if the classes are known, else not.
+Labels are those of the corpus; mapping them to classes is the teacher's. A comment of GoEmotions may have several
+labels (8,817 of 54,263 have): it is used where its labels mean one class, if the classes are known, else not.
 """
 
 import re

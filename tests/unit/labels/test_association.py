@@ -57,8 +57,8 @@ def test_bergsmas_correction_worked_by_hand() -> None:
     # 2 x 2, 100 rows, phi2 = .36: .36 - 1/99 = .349899; both sides 2 - 1/99 = 1.989899; V = sqrt(.349899 / .989899).
     found = corrected_v(0.36, 1 / 99, (2, 2))
     assert found == pytest.approx((0.349899 / 0.989899) ** 0.5, abs=1e-6)
-    # 3 x 4, 120 rows, expected 10 each; four cells are 5 off: phi2 = 4 * 25 / 10 / 120 = .0833333, of which chance gives
-    # 2 * 3 / 119 = .0504202. Sides: 3 - 4/119 = 2.9663866 and 4 - 9/119 = 3.924370; V = sqrt(.0329131 / 1.9663866).
+    # 3 x 4, 120 rows, expected 10 each; four cells are 5 off: phi2 = 4 * 25 / 10 / 120 = .0833333; chance gives
+    # 2 * 3 / 119 = .0504202 of it. Sides: 3 - 4/119 = 2.9663866 and 4 - 9/119 = 3.924370; V = sqrt(.0329131 / 1.9663866).
     cells = table([15, 5, 10, 10], [5, 15, 10, 10], [10, 10, 10, 10])
     assert phi_squared(cells[np.newaxis])[0] == pytest.approx(0.0833333)
     assert corrected_v(1 / 12, 6 / 119, (3, 4)) == pytest.approx((0.0329131 / 1.9663866) ** 0.5, abs=1e-6)

@@ -26,17 +26,17 @@ SENTIMENT = "with the texts' sentiment: V 0.41, by chance 0.12, p 0.001"
          f"labels go {SENTIMENT}; they go more with the recording's duration: V 0.51, by chance 0.06, p 0.001"),
         (KNOWN, [{**DURATION, "corrected_v": 0.5, "of": "speech teacher"}], False, True, f"labels go {SENTIMENT}"),
         (CHANCE, [DURATION], False, False,
-         "labels do not go with the texts' sentiment: V 0.08, by chance 0.06, p 0.240; they go with the recording's "
-         "duration: V 0.22, by chance 0.06, p 0.001"),
+         ("labels do not go with the texts' sentiment: V 0.08, by chance 0.06, p 0.240; they go with the recording's "
+          "duration: V 0.22, by chance 0.06, p 0.001")),
         (CHANCE, [{**DURATION, "p_value": 0.02}], True, False,
-         "labels do not go with the texts' sentiment: V 0.08, by chance 0.06, p 0.240; nor with anything else that was "
-         "measured"),
+         ("labels do not go with the texts' sentiment: V 0.08, by chance 0.06, p 0.240; nor with anything else that was "
+          "measured")),
         ({**KNOWN, "cramers_v": 0.11}, [], False, False,
-         "labels do not go with the texts' sentiment: V 0.11, by chance 0.12, p 0.001; nor with anything else that was "
-         "measured"),
+         ("labels do not go with the texts' sentiment: V 0.11, by chance 0.12, p 0.001; nor with anything else that was "
+          "measured")),
         (NONE, [{**NONE, "confound": "voice", "of": "labels"}], False, False,
-         "labels do not go with the texts' sentiment: not defined, for there is one class only; nor with anything else "
-         "that was measured"),
+         ("labels do not go with the texts' sentiment: not defined, for there is one class only; nor with anything else "
+          "that was measured")),
     ],
 )  # fmt: skip
 def test_the_verdict_in_words(

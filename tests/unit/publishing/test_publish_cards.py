@@ -37,7 +37,8 @@ REPORTS: dict[str, Any] = {
     "train_teacher_speech": TEACHER,
     "train_teacher_image": TEACHER,
     "label": {
-        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
+        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35,
+        "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
         "verdict": {"holds": True, "words": "labels go with something"},
         "validity": {"note": "Text against text", "table": [
             {"of": "labels", "over": "kept rows", **ASSOCIATION},
