@@ -57,7 +57,7 @@ def summarise(reports: Path) -> list[str]:
 
 def _networks(evaluated: dict[str, Any]) -> list[str]:
     """Accuracy of each network on rows it has not seen, and of naming the largest class."""
-    lines = ["networks     accuracy on test rows, 95 % interval"]
+    lines = ["networks     accuracy on test rows, against pseudo-labels or sentiment, 95 % interval"]
     for name, network in evaluated["models"].items():
         test = network["test"]
         low, high = test["intervals"]["accuracy"]

@@ -1,13 +1,13 @@
 """What one would get without training anything: the class that is most frequent in train, or a teacher's own label.
 
-In   class ids of train; p_speech_<class> and p_image_<class> of test; the remap of data/labels
+In   class ids of train; p_speech_<class> and p_image_<class> of test; the rule of data/labels
 Out  class ids, int64 [rows]
 
 Section 5.4 of the paper: whoever uses the teachers that made the labels gets 100 %. That holds by construction for the
-copy of the surer one of both; a single teacher is right only where it decided or agrees.
+copy of the surer one of both, or of their pool; a single teacher is right only where it decided or agrees.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.labels import rules
+from pipeline.labels.pool import pool
 
 MAJORITY = "majority_class"
 COPIES = ("speech_teacher", "image_teacher", "surer_teacher")
@@ -26,24 +27,34 @@ def majority(train: NDArray[np.int64], classes: int) -> int:
     return int(np.bincount(train, minlength=classes).argmax())
 
 
-def teacher_copies(rows: pd.DataFrame, remap: Mapping[str, str], labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def teacher_copies(
+    rows: pd.DataFrame, rule: rules.LabelParams, labels: Sequence[str]
+) -> dict[str, NDArray[np.int64]]:  # fmt: skip
     """What each of `COPIES` predicts for rows with the columns p_speech_<class> and p_image_<class>, float32.
+
+    Of a neutral class, which is no label, a single teacher's next best one stands.
 
     Raises UserError: a class of a teacher has no entry in the map, or the map leads to another label.
     """
-    unknown = sorted(set(remap.values()) - set(labels))
+    unknown = sorted(set(rule.remap.values()) - set(labels))
     if unknown:
         raise UserError(f"{tables.RULE_FILE}: {unknown[0]} is not a label of the dataset; run: dvc repro label")
-    arrays, classes = [], []
+    said: list[tuple[NDArray[np.float32], list[str]]] = []
+    alone: list[NDArray[np.str_]] = []
     for modality in tables.MODALITIES:
         prefix = f"{tables.PROBABILITY_PREFIX}{modality}_"
         columns = [name for name in rows.columns if name.startswith(prefix)]
-        arrays.append(rows[columns].to_numpy(dtype=np.float32))
-        classes.append([name.removeprefix(prefix) for name in columns])
-    votes = rules.votes(arrays[0], classes[0], arrays[1], classes[1])
+        classes = [name.removeprefix(prefix) for name in columns]
+        said.append((rows[columns].to_numpy(dtype=np.float32), classes))
+        named = [name for name in classes if name not in rule.neutral]
+        best = rows[[prefix + name for name in named]].to_numpy(dtype=np.float32).argmax(axis=1)
+        alone.append(np.array(named)[best])
+    votes = rules.votes(*said[0], *said[1])
+    if rule.rule == "log_pool":
+        votes = pool(*said[0], *said[1], rule.speech_weight, rule.neutral)
     id_of = {name: index for index, name in enumerate(labels)}
-    copied = (votes.speech_label, votes.image_label, votes.source_label)
+    copied = (*alone, votes.source_label)
     return {
-        name: np.array([id_of[label] for label in rules.remap(answers, remap).tolist()], dtype=np.int64)
+        name: np.array([id_of[label] for label in rules.remap(answers, rule.remap).tolist()], dtype=np.int64)
         for name, answers in zip(COPIES, copied, strict=True)
     }

@@ -44,9 +44,9 @@ def without_training(params: EvaluateParams, kind: str, unseen: Unseen, context:
     predictions = {baselines.MAJORITY: np.full(len(unseen.truth), most)}
     if kind == "sier":
         rows = read_sier(context.paths.data / "sier", "test", teachers=True)
-        remap = rules.read_rule(context.paths.data / "labels").remap
+        rule = rules.read_rule(context.paths.data / "labels")
         rows = rows.set_index("id").loc[unseen.frame["id"]]
-        predictions |= baselines.teacher_copies(rows, remap, unseen.labels)
+        predictions |= baselines.teacher_copies(rows, rule, unseen.labels)
     return {name: test_results(params, unseen, predicted, context.base.seed) for name, predicted in predictions.items()}
 
 

@@ -1,6 +1,6 @@
 """How far two kinds of classes go together, over rows that come in groups.
 
-In   tables of counts [groups, dealt classes, kept classes]: how often a class of each kind meets in a row of a group
+In   of each row its group, a class that chance deals, and one that is kept
 Out  `Association`: Cramer's V, what of it is not chance's doing, and what chance gives
 
 V is 0 for independence and 1 where one class tells the other; on few rows it is above 0 by chance alone. Rows of a
@@ -12,15 +12,14 @@ Bias correction: W. Bergsma, A bias-correction for Cramer's V and Tschuprow's T,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import random_table
 
 DEALS = 999  # and as many resamples; with the table itself, the least p is .001
-AT_ONCE = 111  # which bounds memory
+MOST_GROUPS = 10_000  # of more, ones at even distances: V by chance is .01 then, and all take minutes
+AT_ONCE = 2**20  # rows of all deals that are made at once, which bounds memory
 INTERVAL = (2.5, 97.5)  # percentiles
 ROUNDING = 1e-9  # equal tables differ in their last bits
 
@@ -42,35 +41,68 @@ class Association:
     p_value: float | None = None  # share of such deals, and the table itself, that reach V
 
 
-def grouped_counts(groups: ArrayLike, dealt: ArrayLike, kept: ArrayLike) -> Counts:
-    """The table of rows with these groups and classes, [rows] each; only classes that occur."""
-    (where, ids), (one, ones), (other, others) = (pd.factorize(np.asarray(names)) for names in (groups, dealt, kept))
-    shape = (len(ids), len(ones), len(others))
-    if 0 in shape:
-        return np.zeros(shape, dtype=np.int64)
-    cells = np.ravel_multi_index((where, one, other), shape)
-    return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
+@dataclass(frozen=True)
+class Rows:
+    """Rows without missing classes, sorted by group; all by their number, int64 [rows]."""
+
+    group: Counts
+    dealt: Counts
+    kept: Counts
+
+    @property
+    def sizes(self) -> Counts:
+        """Rows of each group."""
+        return np.bincount(self.group)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Classes of both kinds."""
+        return (int(self.dealt.max(initial=-1)) + 1, int(self.kept.max(initial=-1)) + 1)
+
+    @property
+    def counts(self) -> Counts:
+        """How often classes meet in a group, [groups, dealt classes, kept classes]."""
+        shape = (len(self.sizes), *self.shape)
+        cells = np.ravel_multi_index((self.group, self.dealt, self.kept), shape)
+        return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
 
 
-def associate(counts: Counts, seed: int) -> Association:
-    """How the classes go together; equal counts and seeds give equal figures."""
-    table = counts.sum(axis=0)
-    rows, groups = int(table.sum()), len(counts)
-    if min(table.shape) < 2 or groups < 2:
-        return Association(rows, groups)
+def in_groups(groups: ArrayLike, dealt: ArrayLike, kept: ArrayLike) -> Rows:
+    """Rows with these names or numbers of groups and classes, [rows] each, in at most `MOST_GROUPS`."""
+    where, one, other = (pd.factorize(np.asarray(names))[0] for names in (groups, dealt, kept))
+    known = np.flatnonzero((one >= 0) & (other >= 0))
+    where = pd.factorize(where[known])[0]
+    step = max(1, -(-(where.max(initial=-1) + 1) // MOST_GROUPS))
+    order = np.argsort(where, kind="stable")
+    order = order[where[order] % step == 0]
+    one, other = (pd.factorize(numbers[known][order])[0] for numbers in (one, other))
+    return Rows(where[order] // step, one, other)
+
+
+def associate(groups: ArrayLike, dealt: ArrayLike, kept: ArrayLike, seed: int) -> Association:
+    """How the classes of rows go together, [rows] each; rows where one is missing do not count.
+
+    Equal rows in equal order and equal seeds give equal figures.
+    """
+    rows = in_groups(groups, dealt, kept)
+    number, in_all = len(rows.group), len(rows.sizes)
+    if min(rows.shape) < 2 or in_all < 2:
+        return Association(number, in_all)
     rng = np.random.default_rng(seed)
+    counts = rows.counts
+    table = counts.sum(axis=0)
     (observed,) = cramers_v(table[np.newaxis])
     (effect,) = phi_squared(table[np.newaxis])
-    dealt = np.concatenate(list(_deals(counts, rng)))
-    chance = cramers_v(dealt)
+    dealt_tables = np.concatenate(list(_deals(rows, rng)))
+    chance = cramers_v(dealt_tables)
     # Chance's mean phi squared is degrees / (rows - 1) where groups are single rows. Else it is that of fewer rows.
     degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
-    expected = max(float(phi_squared(dealt).mean()), degrees / (rows - 1))
+    expected = max(float(phi_squared(dealt_tables).mean()), degrees / (number - 1))
     # A resample has the part of chance that the table has, and one of its own.
     drawn = corrected_v(phi_squared(_resamples(counts, rng)) - expected, expected, table.shape)
     low, high = np.percentile(drawn, INTERVAL)
     return Association(
-        rows, groups, float(observed), float(corrected_v(effect, expected, table.shape)), float(low), float(high),
+        number, in_all, float(observed), float(corrected_v(effect, expected, table.shape)), float(low), float(high),
         float(chance.mean()), float((1 + np.count_nonzero(chance >= observed - ROUNDING)) / (DEALS + 1)),
     )  # fmt: skip
 
@@ -107,27 +139,27 @@ def cramers_v(tables: NDArray[np.number]) -> Values:
     return np.sqrt(np.where(degrees > 0, phi_squared(tables) / np.maximum(degrees, 1), 0.0))
 
 
-def _deals(counts: Counts, rng: np.random.Generator) -> Iterator[Values]:
+def _deals(rows: Rows, rng: np.random.Generator) -> Iterator[Counts]:
     """Tables of all rows, [DEALS, r, c] in batches: each group gets the dealt classes of a group drawn at random.
 
-    Groups of equal kept classes are alike, so that a deal is a random table of kinds of groups by what is dealt, with
-    given sums. A group of mixed classes passes their shares on.
+    Groups differ in size: one takes its giver's rows in a circle from any of them on, so that rows of one tweet, which
+    stand together, stay together.
     """
-    kept, of_kept = _distinct(counts.sum(axis=1))
-    shares, of_shares = _distinct(counts.sum(axis=2) / counts.sum(axis=(1, 2))[:, np.newaxis])
-    for _ in range(DEALS // AT_ONCE):
-        deals = random_table.rvs(of_kept, of_shares, size=AT_ONCE, random_state=rng)
-        yield np.einsum("bks,kc,sr->brc", deals, kept, shares, optimize=True)
+    sizes, shape = rows.sizes, rows.shape
+    starts = np.cumsum(sizes) - sizes
+    place = np.arange(len(rows.group)) - starts[rows.group]
+    batch = max(1, AT_ONCE // len(rows.group))
+    for first in range(0, DEALS, batch):
+        deals = min(batch, DEALS - first)
+        givers = rng.permuted(np.tile(np.arange(len(sizes)), (deals, 1)), axis=1)
+        shifts = rng.integers(0, sizes[givers])
+        taken = starts[givers][:, rows.group] + (place + shifts[:, rows.group]) % sizes[givers][:, rows.group]
+        cells = (np.arange(deals)[:, np.newaxis] * shape[0] + rows.dealt[taken]) * shape[1] + rows.kept
+        yield np.bincount(cells.ravel(), minlength=deals * shape[0] * shape[1]).reshape(deals, *shape)
 
 
-def _resamples(counts: Counts, rng: np.random.Generator) -> Counts:
+def _resamples(counts: Counts, rng: np.random.Generator) -> Values:
     """Tables of as many groups drawn with replacement, [DEALS, r, c]."""
-    groups, times = _distinct(counts.reshape(len(counts), -1))
-    drawn = rng.multinomial(len(counts), times / len(counts), size=DEALS) @ groups
-    return np.asarray(drawn).reshape(DEALS, *counts.shape[1:])
-
-
-def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], Counts]:
-    """Different rows of [n, m], sorted, and how often each occurs; `numpy.unique` takes 500 times as long."""
-    found = pd.DataFrame(rows).value_counts(sort=False)
-    return found.index.to_frame().to_numpy(), np.asarray(found, dtype=np.int64)
+    groups, cells = len(counts), counts.reshape(len(counts), -1).astype(np.float64)  # of float, a product is fast
+    times = (np.bincount(rng.integers(0, groups, groups), minlength=groups) for _ in range(DEALS))
+    return np.stack([one @ cells for one in times]).reshape(DEALS, *counts.shape[1:])

@@ -17,7 +17,7 @@ from pipeline.labels.rules import LabelParams
 
 COLUMNS = {
     "clean": ("clean", ["id", "sentiment", "group_id", "text", "spoken_text"]),
-    "speech": ("synthesize", ["id", "voice", "duration_seconds"]),
+    "speech": ("synthesize", ["id", "voice", "duration_seconds", "heard"]),
 }  # folder of data/ -> the stage that made it, and what is read of it
 
 

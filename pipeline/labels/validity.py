@@ -4,7 +4,8 @@ In   `Scored` rows, the label parameters
 Out  for reports/label.json: a table of who says something, over which rows, and how it goes with the sentiment
 
 Labels that describe a voice or a camera do not go with the sentiment; labels that describe feelings do. VADER, a list
-of words with their sentiment, is what one gets without any teacher.
+of words with their sentiment, is what one gets without any teacher: from the text, and from the words as heard, where
+somebody listened.
 """
 
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.labels import rules
-from pipeline.labels.association import Association, associate, grouped_counts
+from pipeline.labels.association import Association, associate
 from pipeline.labels.joining import Scored
 from pipeline.labels.rules import LabelParams
 
-VADER = "VADER on the text"
-VADER_ROWS = 20_000  # of more, evenly chosen ones: it reads 3,000 texts a second
+VADER = {"VADER on the text": "text", "VADER on the words as heard": "heard"}  # -> column
+VADER_ROWS = 10_000  # of more, evenly chosen ones: it reads 3,000 texts a second
 VADER_LIMIT = 0.05  # of its compound score, from which on its authors call a text positive, or negative
 ALL, KEPT, OWN, CERTAIN = "all rows", "kept rows", "rows that it keeps", "as many of the surest rows"
 
@@ -30,21 +31,21 @@ Mask = NDArray[np.bool_]
 
 
 class Measure:
-    """Associations within the rows of one table; what is dealt by chance comes first."""
+    """Associations within the rows of one table."""
 
     def __init__(self, groups: ArrayLike, seed: int) -> None:
         self._groups = numbers(groups)
         self._seed = seed
 
     def __call__(self, dealt: ArrayLike, kept: ArrayLike, chosen: Mask) -> Association:
-        """How two kinds of classes, [rows], go together in the chosen rows."""
-        counts = grouped_counts(self._groups[chosen], numbers(dealt)[chosen], numbers(kept)[chosen])
-        return associate(counts, self._seed)
+        """How classes that chance deals and others, [rows], go together in the chosen rows."""
+        return associate(self._groups[chosen], np.asarray(dealt)[chosen], np.asarray(kept)[chosen], self._seed)
 
 
-def numbers(names: ArrayLike) -> NDArray[np.intp]:
-    """A number for each different name."""
-    return pd.factorize(np.asarray(names, dtype=object))[0]
+def numbers(names: ArrayLike) -> NDArray[np.float64]:
+    """A number for each different name, nan for a missing one: comparing names takes long."""
+    found = pd.factorize(np.asarray(names, dtype=object))[0].astype(np.float64)
+    return np.where(found < 0, np.nan, found)
 
 
 def kept_rows(params: LabelParams, rule: rules.Rule, votes: rules.Votes) -> Mask:
@@ -61,7 +62,7 @@ def validity_table(params: LabelParams, scored: Scored, measure: Measure) -> lis
     ]
 
 
-def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDArray[np.intp], Mask]]:
+def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDArray[np.float64], Mask]]:
     """Who, over which rows, what they say [rows], and a mask of the rows. The labels themselves come first."""
     votes = scored.votes(params.rule)
     kept = kept_rows(params, params.rule, votes)
@@ -70,13 +71,13 @@ def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDAr
     yield "labels", KEPT, labels, kept
     yield "labels decided by speech", KEPT, labels, kept & votes.speech_decides
     yield "labels decided by the picture", KEPT, labels, kept & ~votes.speech_decides
-    said, sure, read = vader(scored.rows["text"])
-    alone = (
-        ("speech teacher", numbers(votes.speech_label), votes.speech_max, every),
-        ("picture teacher", numbers(votes.image_label), votes.image_max, every),
-        (VADER, numbers(said), sure, read),
-    )
-    for of, classes, certainty, asked in alone:
+    alone = [
+        ("speech teacher", votes.speech_label, votes.speech_max, every),
+        ("picture teacher", votes.image_label, votes.image_max, every),
+        *((name, *vader(scored.rows[column])) for name, column in VADER.items() if scored.rows[column].notna().any()),
+    ]
+    for of, said, certainty, asked in alone:
+        classes = numbers(said)
         yield of, ALL, classes, asked
         yield of, KEPT, classes, asked & kept
         yield of, CERTAIN, classes, _surest(certainty, asked, share)
@@ -87,7 +88,8 @@ def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDAr
         labels = numbers(rules.remap(other.source_label, params.remap, params.neutral))
         yield f"rule {rule}", OWN, labels, kept_rows(params, rule, other)
         eligible = rules.drop_reasons(rule, 0.0, other, params.neutral) == ""
-        yield f"rule {rule}", CERTAIN, labels, _surest(other.confidence, eligible, share * every.sum() / eligible.sum())
+        wanted = share * len(every) / max(1, eligible.sum())
+        yield f"rule {rule}", CERTAIN, labels, _surest(other.confidence, eligible, wanted)
 
 
 def _surest(certainty: NDArray[np.floating[Any]], among: Mask, share: float) -> Mask:
@@ -100,11 +102,11 @@ def _surest(certainty: NDArray[np.floating[Any]], among: Mask, share: float) -> 
 
 
 def vader(texts: pd.Series) -> tuple[Names, NDArray[np.float64], Mask]:
-    """Sentiment of each text, how strong it is, and which texts were read: all, or evenly chosen ones."""
+    """Sentiment of each text, how strong it is, and which were read: all that there are, or evenly chosen ones."""
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - brings `requests` along
 
     analyzer = SentimentIntensityAnalyzer()
-    read = evenly(len(texts), VADER_ROWS)
+    read = evenly(len(texts), VADER_ROWS) & texts.notna().to_numpy()
     scores = np.zeros(len(texts))
     scores[read] = [analyzer.polarity_scores(text)["compound"] for text in texts.to_numpy()[read]]
     said = np.select([scores >= VADER_LIMIT, scores <= -VADER_LIMIT], ["positive", "negative"], "neutral")

@@ -9,6 +9,7 @@ CONFOUNDS = {
     "duration": "the recording's duration", "loudness": "the recording's loudness", "voice": "the voice",
     "characters": "the length of the text", "punctuation": "the text's punctuation",
 }  # fmt: skip
+NOT_MEASURED = "not measured, for that takes two classes and two groups of rows"
 P_MOST = 0.01  # beyond which an association is taken for chance's doing
 BY_CONSTRUCTION = "By construction: the sample's texts and pictures were authored by sentiment"
 TEXT_AGAINST_TEXT = (
@@ -26,26 +27,27 @@ def stands_out(association: Mapping[str, Any]) -> bool:
 def figures(association: Mapping[str, Any]) -> str:
     """V, never without what chance gives."""
     if association["cramers_v"] is None:
-        return "not defined, for there is one class only"
+        return NOT_MEASURED
     v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
     return f"V {v:.2f}, by chance {chance:.2f}, p {p:.3f}"
 
 
 def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]], *, is_sample: bool) -> dict[str, Any]:
-    """Whether the labels go with the sentiment (`holds`), the `claim`, and `words`: the claim with its figures."""
-    holds = stands_out(validity)
-    claim = f"labels {'go' if holds else 'do not go'} with the texts' sentiment"
-    words = f"{claim}: {figures(validity)}"
-    if holds and is_sample:
+    """`holds`: labels go with the sentiment, and with no confound more. `words`, which begin with "labels", say it."""
+    goes = stands_out(validity)
+    words = f"labels {'go' if goes else 'do not go'} with the texts' sentiment: {figures(validity)}"
+    if validity["cramers_v"] is None:
+        words = f"labels and the texts' sentiment: {NOT_MEASURED}"
+    if goes and is_sample:
         words += " (by construction)"
     rivals = [one for one in confounds if one["of"] == "labels" and stands_out(one)]
     strongest = max(rivals, key=lambda one: one["corrected_v"], default=None)
-    if strongest and strongest["corrected_v"] > (validity["corrected_v"] or 0):
-        told = f"{CONFOUNDS[strongest['confound']]}: {figures(strongest)}"
-        words += f"; they go more with {told}" if holds else f"; they go with {told}"
-    elif not holds:
-        words += "; nor with anything else that was measured"
-    return {"holds": holds, "claim": claim, "words": words}
+    outdone = strongest is not None and strongest["corrected_v"] > (validity["corrected_v"] or 0)
+    if strongest and (outdone or not goes):
+        words += f"; they go {'more ' * goes}with {CONFOUNDS[strongest['confound']]}: {figures(strongest)}"
+    elif not goes:
+        words += "; nor do they go with anything else that was measured"
+    return {"holds": goes and not outdone, "words": words}
 
 
 def agreement(measured: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
         held_out = metrics[f"train_teacher_{modality}"]["held_out"]
         classes = list(held_out["per_class"])
         result[f"{modality}_confusion"] = Matrix(
-            f"{NAMES[modality].capitalize()} teacher on held-out {items}", "true class", "answer", classes, classes,
+            f"{NAMES[modality].capitalize()} teacher on held-out {items}", "class", "answer", classes, classes,
             held_out["confusion_matrix"], f"{held_out['protocol']}, {held_out['rows']:,} rows.",
         )  # fmt: skip
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ NAMES = ("line", "first line", "columns", "quotes", "goemotions", "isear", "name
 
 def read_all(folder: str) -> dict[str, str]:
     """Runs in little memory."""
-    return {name: outcome(lambda name=name: emotion_texts.read(Path(folder) / name)) for name in NAMES}
+    return {name: outcome(partial(emotion_texts.read, Path(folder) / name)) for name in NAMES}
 
 
 def test_endless_lines_and_bombs_take_no_memory(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from pipeline.evaluation.params import EvaluateParams
 from pipeline.frame import tables
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths, stage_main
+from pipeline.labels.rules import LabelParams
 from pipeline.media import audio
 from pipeline.networks import params, trained
 from pipeline.networks.build import build
@@ -471,7 +472,7 @@ def test_bins_that_do_not_rise_within_0_and_1_are_refused(edges: list[float]) ->
 def test_a_remap_to_an_unknown_label_is_refused(project: Path) -> None:
     rows = unseen.read_sier(project / "data" / "sier", "test", teachers=True)
     with pytest.raises(UserError, match=r"rule\.json: grief is not a label"):
-        baselines.teacher_copies(rows, {**REMAP, "sadness": "grief"}, LABELS)
+        baselines.teacher_copies(rows, LabelParams("max_probability", 0.5, {**REMAP, "sadness": "grief"}), LABELS)
 
 
 def test_of_two_equally_frequent_classes_the_majority_is_the_first() -> None:

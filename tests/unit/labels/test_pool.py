@@ -107,8 +107,8 @@ def test_no_rows_give_no_rows() -> None:
     ("params", "speech", "image", "expected"),
     [
         (LabelParams("log_pool", 0.5, REMAP), BOTH, ("anger",),
-         "label.rule = log_pool: expected two classes that both teachers have, found ['anger', 'excitement'] and "
-         "['anger']"),
+         ("label.rule = log_pool: expected two classes that both teachers have, found ['anger', 'excitement'] and "
+          "['anger']")),
         (LabelParams("max_probability", 0.5, REMAP, neutral=("calm",)), BOTH, BOTH,
          "label.neutral: calm is no class of a teacher: ['anger', 'excitement', 'anger', 'excitement']"),
         (LabelParams("max_probability", 0.5, REMAP), (*BOTH, "neutral"), BOTH,

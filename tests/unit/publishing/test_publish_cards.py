@@ -37,7 +37,8 @@ REPORTS: dict[str, Any] = {
     "train_teacher_speech": TEACHER,
     "train_teacher_image": TEACHER,
     "label": {
-        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
+        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35,
+        "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
         "verdict": {"holds": True, "words": "labels go with something"},
         "validity": {"note": "Text against text", "table": [
             {"of": "labels", "over": "kept rows", **ASSOCIATION},
@@ -139,7 +140,7 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert ("audio" in header["configs"][0]["columns"]) == (mode == "full")
     assert "65.4 %" in text
     assert "| labels: kept rows | 4 | 3 | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |" in text
-    assert "| decided by speech: kept rows | 4 | 3 | not defined | | |" in text
+    assert "| decided by speech: kept rows | 4 | 3 | not measured | | |" in text
     assert "| duration | 4 | 3 | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |" in text
     assert text.index("labels go with something.**\nText against text.") < text.index("pairs of a synthetic utterance")
     assert "by chance\n28 %, Cohen's kappa 0.02" in text
@@ -192,8 +193,10 @@ def test_labels_that_go_with_nothing_are_told_before_anything_else(facts: Facts,
     changed = replace(facts, reports=reports)
     text = cards.dataset_card(changed, exported(tmp_path, "full"), "me/sier", keep_personal=True)
     body = text.split("---\n", 2)[2].split("\n\n")
-    assert body[1].startswith("**WARNING: the pseudo-labels cannot be trusted: labels do not go with it.**")
-    assert "WARNING: Of these: labels do not go with it." in cards.model_card(changed, "me/net", "parallelnet", CONFIG)
+    assert body[1].startswith("**WARNING: pseudo-labels do not go with it.**")
+    body = cards.model_card(changed, "me/net", "parallelnet", CONFIG).split("---\n", 2)[2].split("\n\n")
+    assert body[1].startswith("WARNING: It learnt pseudo-labels")
+    assert body[1].endswith("These pseudo-labels do not go with it.")
 
 
 @pytest.mark.parametrize("mode", columns.MODES)
