@@ -2,7 +2,7 @@
 with their real defects.
 
 The same arguments give the same bytes, in any folder, time zone and number of workers, without network. Texts are
-authored here, pictures are drawn, and utterances are acted by the Piper voice. How hard the sample is to learn is set
+authored here, pictures are drawn, and utterances are acted by the voice hibari. How hard the sample is to learn is set
 by constants in `wording`, `dialogues`, `speakers`, `tweets`, `pictures` and `emotion_texts`.
 """
 
@@ -19,7 +19,7 @@ def make_b_t4sa(target: Path, *, seed: int, tweets: int) -> None:
 
 
 def make_iemocap(target: Path, *, seed: int, utterances: int, workers: int) -> None:
-    """`IEMOCAP_full_release`: five sessions of two speakers, acted by the Piper voice; at least 20 utterances in all.
+    """`IEMOCAP_full_release`: five sessions of two speakers, acted by the voice hibari; at least 20 utterances in all.
 
     The result does not depend on `workers`, the processes that speak.
     """

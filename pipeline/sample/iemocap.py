@@ -23,10 +23,10 @@ from pipeline.sample.defects import APPLE_DOUBLE
 from pipeline.sample.dialogues import Turn, write_dialogues
 from pipeline.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, act
 from pipeline.sample.wording import authored
-from pipeline.voices import PiperParams
-from pipeline.voices.piper import load
+from pipeline.voices import HibariParams
+from pipeline.voices.hibari import load
 
-VOICE = PiperParams(engine="piper", model="en_US-joe-medium")
+VOICE = HibariParams(engine="hibari", model="heart")
 MINIMUM_UTTERANCES = 20
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 

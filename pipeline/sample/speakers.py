@@ -9,12 +9,13 @@ pitch movement over the utterance, a level, a brightness and the pauses between 
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 from scipy.signal import lfilter
+
+from pipeline import voices
 
 SAMPLING_RATE_HZ = 16_000
 
@@ -23,17 +24,9 @@ PROSODY_STRENGTH = 0.4
 # Standard deviation of each utterance's own deviation, relative to the table's values. Raise to make speech harder.
 PROSODY_NOISE = 0.9
 
+RATES = (0.5, 2.0)  # that a voice is asked for
 OVERSAMPLING = 4  # linear interpolation at this factor leaves no audible error below 8 kHz
 NOISE_FLOOR = 0.0008  # the room: no recording has digital silence
-
-
-class Reader(Protocol):
-    """A voice whose pace can be set per text, such as `pipeline.voices.piper.PiperVoice`."""
-
-    sampling_rate_hz: int
-
-    def speak(self, text: str, *, length_scale: float | None = None) -> NDArray[np.float32]:
-        """Mono waveform in [-1, 1], shape [samples], at `sampling_rate_hz`."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +53,18 @@ class Prosody:
     pause_seconds: float = 0.25
 
 
-# Session 1-5, female then male. The voice is a man's, so women are shifted up.
+# Session 1-5, female then male. The voice is a woman's, so men are shifted down.
 SPEAKERS = {
-    "Ses01F": Speaker(1.22, 1.00, 0.10, 0.0),
-    "Ses01M": Speaker(0.98, 1.04, -0.05, -1.0),
-    "Ses02F": Speaker(1.17, 0.94, -0.10, -2.0),
-    "Ses02M": Speaker(0.93, 0.97, 0.05, 1.0),
-    "Ses03F": Speaker(1.25, 1.06, 0.00, -1.0),
-    "Ses03M": Speaker(1.03, 1.00, 0.15, 0.0),
-    "Ses04F": Speaker(1.19, 0.98, 0.20, 1.0),
-    "Ses04M": Speaker(0.91, 0.93, -0.15, -2.0),
-    "Ses05F": Speaker(1.14, 1.03, 0.05, 0.0),
-    "Ses05M": Speaker(1.00, 1.08, -0.10, -1.0),
+    "Ses01F": Speaker(1.02, 1.00, 0.10, 0.0),
+    "Ses01M": Speaker(0.82, 1.04, -0.05, -1.0),
+    "Ses02F": Speaker(0.97, 0.94, -0.10, -2.0),
+    "Ses02M": Speaker(0.78, 0.97, 0.05, 1.0),
+    "Ses03F": Speaker(1.04, 1.06, 0.00, -1.0),
+    "Ses03M": Speaker(0.86, 1.00, 0.15, 0.0),
+    "Ses04F": Speaker(0.99, 0.98, 0.20, 1.0),
+    "Ses04M": Speaker(0.76, 0.93, -0.15, -2.0),
+    "Ses05F": Speaker(0.95, 1.03, 0.05, 0.0),
+    "Ses05M": Speaker(0.83, 1.08, -0.10, -1.0),
 }
 
 PROSODY = {
@@ -98,14 +91,17 @@ SPREAD = {
 LIMITS = {"pause_seconds": (0.05, 1.2), "pace": (0.7, 1.35), "pitch": (0.88, 1.22), "sway_hz": (0.3, 6.0)}
 
 
-def act(voice: Reader, text: str, speaker: Speaker, prosody: Prosody, rng: np.random.Generator) -> NDArray[np.float32]:
+def act(
+    voice: voices.Voice, text: str, speaker: Speaker, prosody: Prosody, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """`text` as this speaker says it in this mood. The same generator state gives the same samples."""
     mood = _individual(prosody, rng)
     shift = speaker.shift * mood.pitch
     pieces: list[NDArray[np.float64]] = []
     for sentence in filter(None, re.split(r"(?<=[.!?])\s+", text.strip())):
         # Resampling by `shift` shortens what is said by as much.
-        spoken = voice.speak(sentence, length_scale=shift / (speaker.pace * mood.pace))
+        rate = float(np.clip(speaker.pace * mood.pace / shift, *RATES))
+        spoken = voice.speak(sentence, prosody=voices.Prosody(rate=rate))
         pieces.append(_bend(spoken, voice.sampling_rate_hz, shift, mood, rng))
         pieces.append(np.zeros(int(mood.pause_seconds * rng.uniform(0.7, 1.3) * SAMPLING_RATE_HZ)))
     samples = _tilt(np.concatenate(pieces[:-1]), speaker.brightness + mood.brightness)

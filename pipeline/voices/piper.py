@@ -72,11 +72,9 @@ class PiperVoice(Voice):
         self._speaker_ids = dict(settings.speaker_id_map or numbers)
         self.speakers = tuple(self._speaker_ids)
 
-    def speak(
-        self, text: str, speaker: str | None = None, prosody: Prosody = PLAIN, *, length_scale: float | None = None
-    ) -> NDArray[np.float32]:
-        """See `Voice.speak`; `length_scale` overrides the voice's own pace for this text."""
-        pace = (length_scale or self.length_scale) / prosody.rate
+    def speak(self, text: str, speaker: str | None = None, prosody: Prosody = PLAIN) -> NDArray[np.float32]:
+        """See `Voice.speak`."""
+        pace = self.length_scale / prosody.rate
         number = None if speaker is None else self._speaker_ids[speaker]
         chunks = [chunk.audio_float_array for chunk in self._sentences(text, pace, number)]
         if not chunks or not sum(map(len, chunks)):
