@@ -17,7 +17,8 @@ from pipeline.corpora import iemocap as iemocap_reader
 from pipeline.errors import UserError
 from pipeline.sample import make_iemocap
 from pipeline.sample.dialogues import quotas, write_dialogues
-from pipeline.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, Reader, act
+from pipeline.sample.speakers import PROSODY, SAMPLING_RATE_HZ, SPEAKERS, act
+from pipeline.voices import Voice
 from tests.sample_helpers import SEED, size_bytes
 
 UTTERANCES = 40
@@ -153,14 +154,14 @@ def test_full_size_has_enough_to_learn_from_in_every_session() -> None:
 
 
 @pytest.fixture(scope="module")
-def voice() -> Reader:
+def voice() -> Voice:
     from pipeline.sample.iemocap import VOICE
-    from pipeline.voices.piper import load
+    from pipeline.voices.hibari import load
 
     return load(VOICE)
 
 
-def test_prosody_follows_the_emotion(voice: Reader) -> None:
+def test_prosody_follows_the_emotion(voice: Voice) -> None:
     def spoken(code: str) -> tuple[float, float]:
         takes = [act(voice, LINE, SPEAKERS["Ses01M"], PROSODY[code], np.random.default_rng(i)) for i in range(6)]
         return float(np.mean([len(take) for take in takes])), float(np.mean([np.std(take) for take in takes]))
@@ -170,7 +171,7 @@ def test_prosody_follows_the_emotion(voice: Reader) -> None:
     assert angry[1] > neutral[1] > sad[1]
 
 
-def test_women_speak_higher_than_men_at_about_the_same_pace(voice: Reader) -> None:
+def test_women_speak_higher_than_men_at_about_the_same_pace(voice: Voice) -> None:
     import librosa
 
     def spoken(name: str) -> tuple[float, float]:
