@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from models.teachers.class_map import OutsideClasses
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
-from pipeline.frame.params import STRICT
+from pipeline.frame.params import PARAMS_FILE, STRICT
 
 Name = Annotated[str, Field(min_length=1)]
 # Label of a corpus or a checkpoint -> class of the teacher, or null to leave it out; every label must be named.
@@ -91,7 +91,8 @@ class ScoreParams:
 
 def expect_consistent(modality: str, params: Teachers, share_heard: float) -> None:
     """Raises UserError where parameters contradict each other; `share_heard`: `synthesize.recognition.share`."""
-    where = f"train_teacher.{modality}"
+    section = f"train_teacher.{modality}"
+    where = f"{PARAMS_FILE}: {section}"
     features = getattr(params, "features", "acoustic")
     if modality == "image":
         if params.normalise != "none":
@@ -104,8 +105,8 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
         raise UserError(f"{where}.words is missing, which features = {features} needs")
     if features != "acoustic" and share_heard < 1:
         raise UserError(
-            f"synthesize.recognition.share = {share_heard}: {where}.features = {features} goes by each recording's "
-            "words as heard; expected 1.0"
+            f"{PARAMS_FILE}: synthesize.recognition.share = {share_heard}: {section}.features = {features} goes by "
+            "the words heard in each recording; expected 1.0"
         )
     if params.kind != "probe" and params.normalise == "voice" and params.calibrate == "none":
         raise UserError(

@@ -121,7 +121,7 @@ def test_check_reads_params_yaml_of_the_current_folder(
             "big",
             'clean.image.stored_max_side_px = "big": expected a valid integer',
         ),
-        ("train_teacher/image/calibrate", "yes", 'train_teacher.image.calibrate = "yes": expected a valid boolean'),
+        ("train_teacher/image/calibrate", True, "train_teacher.image.calibrate = true: expected 'none' or 'held_out'"),
         (
             "train_teacher/speech/classes/ang",
             ["x"],
@@ -156,6 +156,24 @@ def test_check_reads_params_yaml_of_the_current_folder(
             "base/labels",
             ["anger", "happy", "sad"],
             "label.remap: hate is not a label; base.labels are ['anger', 'happy', 'sad']",
+        ),
+        (
+            "synthesize/recognition/share",
+            0.02,
+            (
+                "synthesize.recognition.share = 0.02: train_teacher.speech.features = linguistic goes by the words heard "
+                "in each recording; expected 1.0"
+            ),
+        ),
+        (
+            "train_teacher/speech/normalise",
+            "voice",
+            "train_teacher.speech.normalise = voice: words have no voice; expected none",
+        ),
+        (
+            "train_teacher/image/features",
+            "fused",
+            "train_teacher.image.features = fused: pictures have no words; leave it out",
         ),
         ("acquire/fi/sample_size", 2, "acquire.fi.sample_size = 2: expected greater than or equal to 4"),
         ("acquire/fi/path", "", 'acquire.fi.path = "": expected at least 1 character'),
