@@ -161,8 +161,8 @@ def test_check_reads_params_yaml_of_the_current_folder(
             "synthesize/recognition/share",
             0.02,
             (
-                "synthesize.recognition.share = 0.02: train_teacher.speech.features = linguistic goes by the words heard "
-                "in each recording; expected 1.0"
+                "synthesize.recognition.share = 0.02: train_teacher.speech.features = linguistic goes by the words "
+                "heard in each recording; expected 1.0"
             ),
         ),
         (
