@@ -29,6 +29,7 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.running import say
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.stability import report
+from pipeline.stability.measuring import measure
 from pipeline.stability.variants import Variant
 
 NAME = re.compile(r"\w[\w .,+-]{0,39}")
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         if engine.part is not None:
             raise UserError(f"{parts.VARIABLE} = {engine.part}: stability cannot be run in parts; run it without")
         context = Context(section(sections, "base", BaseParams), paths, engine, "", sections)
-        found = report.measure(given, choose, SECTIONS, context, options.rows)
+        found = measure(given, choose, SECTIONS, context, options.rows)
     write_metrics(paths.reports / report.FILE, found)
     say("\n".join([f"stability: {paths.reports / report.FILE}", *report.lines(found)]))
 
