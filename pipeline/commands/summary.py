@@ -13,6 +13,7 @@ from pipeline.errors import UserError
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words
+from pipeline.stability import report as stability
 
 REPORTS = Path("reports")
 SHOWN = ("kept rows", "all rows")  # of the table of validity; the page has all of it
@@ -24,8 +25,8 @@ PLACES = (
 )
 
 
-def summarise(reports: Path) -> list[str]:
-    """Lines of text; UserError if a stage has not run yet."""
+def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]:
+    """Lines of text; UserError if a stage has not run yet. `labels` is the folder of the labels at hand."""
 
     def read(name: str) -> dict[str, Any]:
         return read_json(reports / f"{name}.json", "dvc repro")
@@ -52,7 +53,22 @@ def summarise(reports: Path) -> list[str]:
     lines.append("validity     with the texts' sentiment")
     lines += [f"  {one['of']:<30}{words.figures(one)}, {one['rows']} rows: {one['over']}"
               for one in label["validity"]["table"] if one["over"] in SHOWN]  # fmt: skip
-    return [*lines, *_networks(evaluated), *_explained(explained), *PLACES]
+    return [
+        *lines,
+        *_stability(stability.read(reports, labels)),
+        *_networks(evaluated),
+        *_explained(explained),
+        *PLACES,
+    ]
+
+
+def _stability(report: dict[str, Any] | None) -> list[str]:
+    """What other settings make of the labels, where somebody has asked and the labels are still the same."""
+    if report is None:
+        return []
+    if not report["current"]:
+        return [f"stability    {stability.FILE} tells of other labels than data/labels; run: sier stability"]
+    return ["stability    of rows that both keep, labels that other settings change", *stability.lines(report)]
 
 
 def _networks(evaluated: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.publishing import columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
+from pipeline.stability.report import settings
 
 FOLDER = Path(__file__).parent
 CITATION = FOLDER / "citation.bib"
@@ -85,6 +86,7 @@ def _fill(
         "normalised": facts.normalised,
         "audit": facts.audit,
         "sample": facts.sample_corpora,
+        "settings": lambda variant: settings(without_folders(variant)).replace("|", "\\|"),
         "parameters": _yaml({name: facts.params[name] for name in sections if name in facts.params}),
         "citation": CITATION.read_text(encoding="utf-8").rstrip(),
     }

@@ -19,6 +19,7 @@ from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import Paths
 from pipeline.labels.rules import LabelParams, read_rule
+from pipeline.stability.report import read
 
 STAGES = {
     "clean": "clean", "synthesize": "synthesize", "train_teacher_speech": "train_teacher@speech",
@@ -32,7 +33,7 @@ _COLUMNS = ["id", "label", "decided_by", "confidence", "agreement", "sentiment",
 class Facts:
     """Everything that a card may tell."""
 
-    reports: Mapping[str, Any]  # content of reports/<name>.json; `evaluate` where that stage has been run
+    reports: Mapping[str, Any]  # content of reports/<name>.json; `evaluate` and `stability` where they have been run
     rule: LabelParams
     params: Mapping[str, Any]  # all but section acquire
     labels: tuple[str, ...]
@@ -53,6 +54,8 @@ def gather(paths: Paths) -> Facts:
     reports = {name: _report(paths, name, stage) for name, stage in STAGES.items()}
     if (paths.reports / "evaluate.json").is_file():
         reports["evaluate"] = _report(paths, "evaluate", "evaluate")
+    if stability := read(paths.reports, paths.data / "labels"):
+        reports["stability"] = stability
     labels = tuple(params["base"]["labels"])
     rows = read_rows(paths.data / "sier", "assemble", _COLUMNS)
     rows["label"] = rows["label"].map(dict(enumerate(labels)))

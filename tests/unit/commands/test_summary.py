@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -111,6 +112,33 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "figures      data/explanations/figures",
         "page         reports/index.html",
     ]
+
+
+def test_what_other_settings_change_is_shown_while_the_labels_are_the_same(tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "manifest.jsonl").write_text("{}")
+    changed = {"rows": 3, "share": 0.02, "low": 0.01, "high": 0.05}
+    after = {"cramers_v": 0.3, "by_chance": 0.1, "p_value": 0.001}
+    record = {
+        "name": "a",
+        "changed": changed,
+        "kept": {"both": 150},
+        "dropped": 4,
+        "gained": 5,
+        "validity": {"after": after},
+    }
+    report = {"labels_sha256": hashlib.sha256(b"{}").hexdigest(), "variants": [record]}
+    (written(tmp_path) / "stability.json").write_text(json.dumps(report))
+    lines = summary.summarise(tmp_path, labels)
+    start = lines.index("stability    of rows that both keep, labels that other settings change")
+    assert lines[start + 1] == (
+        "  a                         2.0% (1.0% to 5.0%) of 150 labels differ, 4 dropped, 5 gained; "
+        "V 0.30, by chance 0.10, p 0.001"
+    )
+    (labels / "manifest.jsonl").write_text("{} ")
+    stale = "stability    stability.json tells of other labels than data/labels; run: sier stability"
+    assert stale in summary.summarise(tmp_path, labels)
 
 
 def test_labels_that_go_with_nothing_and_a_modality_that_decides_most_are_the_first_lines(tmp_path: Path) -> None:

@@ -149,6 +149,46 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert "audited" in text
 
 
+STABILITY = {
+    "current": True, "rows_asked_of_voices": 2,
+    "variants": [
+        {
+            "name": "another voice", "settings": {"synthesize.voice": {"model": "/home/me/a|b.onnx"}}, "rows": 4,
+            "kept": {"before": 4, "after": 3, "both": 2}, "cohen_kappa": None,
+            "changed": {"rows": 1, "share": 0.5, "low": 0.1, "high": 0.9}, "validity": {"after": ASSOCIATION},
+        },
+        {
+            "name": "nothing kept", "settings": {"label.threshold": 1.0}, "rows": 4,
+            "kept": {"before": 4, "after": 0, "both": 0}, "cohen_kappa": None,
+            "changed": dict.fromkeys(("rows", "share", "low", "high")),
+            "validity": {"after": {**ASSOCIATION, "cramers_v": None}},
+        },
+    ],
+}  # fmt: skip
+
+
+def test_what_other_settings_change_is_told_of_these_labels_only(facts: Facts, tmp_path: Path) -> None:
+    parts = exported(tmp_path, "no_media")
+
+    def told(**changes: Any) -> str:
+        reports = {**facts.reports, "stability": {**STABILITY, **changes}}
+        return cards.dataset_card(replace(facts, reports=reports), parts, "me/sier", keep_personal=False)
+
+    text = told()
+    assert (
+        '\n| another voice | synthesize.voice = {"model": "a\\|b.onnx"} | 4 | 4, 3, 2 | 50.0 % (10.0 % to 90.0 %) '
+        "| none | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |\n"
+        "| nothing kept | label.threshold = 1.0 | 4 | 4, 0, 0 | none | none | not defined | | |\n\nWhere a voice"
+    ) in text
+    assert "Where a voice spoke anew" not in told(rows_asked_of_voices=None)
+    assert "was measured for other labels than these" in told(current=False)
+    assert "another voice |" not in told(current=False)
+    without_any = cards.dataset_card(facts, parts, "me/sier", keep_personal=False)
+    assert (
+        "How many labels another voice, teacher, threshold or seed would change has not been measured." in without_any
+    )
+
+
 @pytest.mark.parametrize("leaf", DATASET_LEAVES, ids="/".join)
 def test_a_dataset_card_without_a_measured_number_is_not_written(
     facts: Facts, tmp_path: Path, leaf: tuple[Any, ...]
