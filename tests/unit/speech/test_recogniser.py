@@ -11,6 +11,7 @@ import pytest
 from models.weights.whisper_weights import MODEL_FILE
 from pipeline.errors import UserError
 from pipeline.media import audio
+from pipeline.speech import recogniser as module
 from pipeline.speech.intelligibility import compare
 from pipeline.speech.recogniser import Recogniser, digest_of
 from tests import voice
@@ -49,6 +50,26 @@ def test_another_sentence_and_noise_are_mostly_wrong(recogniser: Recogniser, spo
     rate = compare(SENTENCE, recogniser.text(noise)).word_error_rate
     assert rate is not None
     assert rate > 0.8
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_words_do_not_depend_on_what_is_heard_with_them(
+    recogniser: Recogniser, spoken: audio.Waveform, thorough: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among recordings of its length, of others, of silence and of noise, in batches of any size."""
+    noise = np.random.default_rng(1).normal(0, 0.1, len(spoken)).astype(np.float32)
+    clips = [
+        spoken, spoken[: len(spoken) // 2], np.zeros(9_000, np.float32), noise, spoken[2_000:], spoken[::-1].copy(),
+        spoken * np.float32(0.3), spoken[: len(spoken) // 3], np.concatenate([spoken] * 7), spoken[:-2_000],
+    ]  # fmt: skip
+    alone = [recogniser.text(clip, thorough=thorough) for clip in clips]
+    assert alone[2] == ""
+    assert len(set(alone)) > 4
+    assert recogniser.texts(clips, thorough=thorough) == alone
+    assert recogniser.texts(clips[::-1], thorough=thorough) == alone[::-1]
+    monkeypatch.setattr(module, "BATCH_RECORDINGS", 2)
+    assert recogniser.texts(clips, thorough=thorough) == alone
+    assert recogniser.texts([], thorough=thorough) == []
 
 
 def test_nothing_is_heard_in_silence(recogniser: Recogniser) -> None:

@@ -196,3 +196,20 @@ def test_prosody_by_sentiment_is_heard_and_recorded(tmp_path: Path) -> None:
     plain = rows_of(tmp_path)
     assert [(row["rate"], row["energy_db"]) for row in plain] == [(1.0, 0.0)] * 3
     assert len({row["audio"] for row in plain}) == 1
+
+
+def test_pitch_by_sentiment_is_recorded_and_refused_of_a_voice_that_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clean(tmp_path, (PLAIN, PLAIN, CLEAR), sentiments=("negative", "positive", "neutral"))
+    prosody = ProsodyParams(negative=Prosody(pitch=0.8, pitch_range=0.5), neutral=Prosody(), positive=Prosody())
+    silent = replace(PARAMS, recognition=replace(PARAMS.recognition, share=0.0), prosody=prosody)
+    synthesize.run(silent, context_at(tmp_path))
+    rows = rows_of(tmp_path)
+    assert [row["pitch"] for row in rows] == pytest.approx([0.8, 1.0, 1.0])
+    assert [row["pitch_range"] for row in rows] == [0.5, 1.0, 1.0]
+    assert rows[0]["audio"] != rows[1]["audio"]
+    assert rows[0]["duration_seconds"] == rows[1]["duration_seconds"]
+    monkeypatch.setattr(synthesize, "load_voice", Half)
+    with pytest.raises(UserError, match=r"^synthesize\.prosody\.negative\.pitch = 0\.8: the voice heart cannot change"):
+        synthesize.run(silent, context_at(tmp_path))

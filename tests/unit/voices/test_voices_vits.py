@@ -70,7 +70,7 @@ def test_a_batch_says_what_its_texts_say_alone(kind: str, folders: dict[str, Pat
     batched = voice.speak_batch(requests)
     assert len({len(found) for found in batched if not isinstance(found, RowError)}) > 2
     for request, found in zip(requests, batched, strict=True):
-        assert_same_to_the_last_sample(found, voice.speak(request.text, request.speaker, request.rate))
+        assert_same_to_the_last_sample(found, voice.speak(request.text, request.speaker, request.prosody))
 
 
 Library = Callable[[Request], Any]
@@ -86,7 +86,11 @@ def transformers_itself(folder: Path) -> Library:
     def speak(request: Request) -> Any:
         inputs = tokenizer(request.text, return_tensors="pt")
         with torch.inference_mode():
-            return model(**inputs, speaker_id=int(request.speaker or 0), speaking_rate=request.rate).waveform[0].numpy()
+            return (
+                model(**inputs, speaker_id=int(request.speaker or 0), speaking_rate=request.prosody.rate)
+                .waveform[0]
+                .numpy()
+            )
 
     return speak
 
@@ -98,7 +102,7 @@ def coqui_itself(folder: Path) -> Library:
     library.tts_model.inference_noise_scale = library.tts_model.inference_noise_scale_dp = 0.0
 
     def speak(request: Request) -> Any:
-        library.tts_model.length_scale = 1 / request.rate
+        library.tts_model.length_scale = 1 / request.prosody.rate
         said = library.tts(request.text, speaker_name=request.speaker, split_sentences=False)
         return np.array(said[:-PAD_SILENCE_SAMPLES], dtype=np.float32)
 
@@ -111,7 +115,7 @@ def test_alone_the_voice_says_what_its_library_says(folders: dict[str, Path]) ->
     for request in requests_for(voice):
         expected = speak(request)
         scaled = expected * PEAK / np.abs(expected).max()
-        assert_same_to_the_last_sample(voice.speak(request.text, request.speaker, request.rate), scaled)
+        assert_same_to_the_last_sample(voice.speak(request.text, request.speaker, request.prosody), scaled)
 
 
 def test_speakers_and_rates_are_heard(folders: dict[str, Path]) -> None:
