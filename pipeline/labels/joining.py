@@ -30,6 +30,7 @@ class Scored:
     rows: pd.DataFrame
     alone: rules.Votes
     pooled: PooledVotes | None
+    lone_classes: tuple[str, ...]  # that one teacher has and the other lacks, neutral ones aside
 
     @property
     def possible_rules(self) -> tuple[rules.Rule, ...]:
@@ -66,7 +67,8 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
     pooled = None
     if rules.can_pool(speech_classes, image_classes, params.neutral):
         pooled = pool(*said, params.speech_weight, params.neutral)
-    return Scored(rows, rules.votes(*said), pooled)
+    lone = sorted((set(speech_classes) ^ set(image_classes)) - set(params.neutral))
+    return Scored(rows, rules.votes(*said), pooled, tuple(lone))
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
