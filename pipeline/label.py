@@ -1,7 +1,7 @@
 """label: one of the dataset's labels for each row, or the reason why there is none.
 
 In   data/scores/{speech,image}: id, p_<class>; data/clean: sentiment, group, texts; data/speech: voice,
-     duration, recordings
+     duration, what was heard, recordings
 Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
      reports/label.json and the plots of `pipeline.labels.description`
 
@@ -47,7 +47,10 @@ def run(params: LabelParams, context: Context) -> Report:
     dropped = {
         str(reason): int(count) for reason, count in zip(*np.unique(reasons[~kept], return_counts=True), strict=True)
     }
-    return Report(len(rows), int(kept.sum()), dropped, tuple(_notes(metrics)))
+    notes = _notes(metrics)
+    if params.rule == "log_pool" and scored.lone_classes:
+        notes.append(f"log_pool knows no {' or '.join(scored.lone_classes)}, which one teacher has alone")
+    return Report(len(rows), int(kept.sum()), dropped, tuple(notes))
 
 
 def _why(reasons: NDArray[np.str_]) -> str:

@@ -32,6 +32,7 @@ class Scored:
     alone: rules.Votes
     pooled: PooledVotes | None
     temperatures: rules.Temperatures
+    lone_classes: tuple[str, ...]  # that one teacher has and the other lacks, neutral ones aside
 
     @property
     def possible_rules(self) -> tuple[rules.Rule, ...]:
@@ -77,7 +78,8 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
     pooled = None
     if rules.can_pool(speech_classes, image_classes, params.neutral):
         pooled = pool(*said, params.speech_weight, params.neutral)
-    return Scored(rows, rules.votes(*said), pooled, temperatures)
+    lone = sorted((set(speech_classes) ^ set(image_classes)) - set(params.neutral))
+    return Scored(rows, rules.votes(*said), pooled, temperatures, tuple(lone))
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -9,7 +9,7 @@ CONFOUNDS = {
     "duration": "the recording's duration", "loudness": "the recording's loudness", "voice": "the voice",
     "characters": "the length of the text", "punctuation": "the text's punctuation",
 }  # fmt: skip
-NOT_MEASURED = "not measured, for that takes two classes and two groups of rows"
+NOT_MEASURED = "not measured (one class or one group only)"
 P_MOST = 0.01  # beyond which an association is taken for chance's doing
 BY_CONSTRUCTION = "By construction: the sample's texts and pictures were authored by sentiment"
 TEXT_AGAINST_TEXT = (
@@ -19,7 +19,7 @@ TEXT_AGAINST_TEXT = (
 
 
 def stands_out(association: Mapping[str, Any]) -> bool:
-    """Whether two things go together more than chance lets them."""
+    """Whether two things go together more than chance lets them; not where that was not measured."""
     v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
     return v is not None and bool(v > chance and p <= P_MOST)
 

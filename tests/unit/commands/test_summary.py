@@ -99,7 +99,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "agreement    37%, by chance 36%, Cohen's kappa 0.01 of all scored rows",
         "validity     with the texts' sentiment",
         "  labels                        V 0.31, by chance 0.10, p 0.001, 150 rows: kept rows",
-        "  speech teacher                not measured, for that takes two classes and two groups of rows, 200 rows: all rows",
+        "  speech teacher                not measured (one class or one group only), 200 rows: all rows",
         "networks     accuracy on test rows, against pseudo-labels or sentiment, 95 % interval",
         "  parallelnet              60.0%  50.0% to 70.0%, 45 rows of sier",
         "  sentiment               100.0%  90.0% to 100.0%, 9 rows of clean",

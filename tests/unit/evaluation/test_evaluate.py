@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -31,7 +32,7 @@ from pipeline.evaluation.params import EvaluateParams
 from pipeline.frame import tables
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths, stage_main
-from pipeline.labels.rules import LabelParams
+from pipeline.labels.rules import RULES, LabelParams
 from pipeline.media import audio
 from pipeline.networks import params, trained
 from pipeline.networks.build import build
@@ -473,6 +474,25 @@ def test_a_remap_to_an_unknown_label_is_refused(project: Path) -> None:
     rows = unseen.read_sier(project / "data" / "sier", "test", teachers=True)
     with pytest.raises(UserError, match=r"rule\.json: grief is not a label"):
         baselines.teacher_copies(rows, LabelParams("max_probability", 0.5, {**REMAP, "sadness": "grief"}), LABELS)
+
+
+def test_copies_follow_a_pool_and_a_neutral_answer_is_none() -> None:
+    # Pool: sqrt(.3 * .9 * 2 / 3) = .424 of excitement, sqrt(.5 / 3) = .408 of neutral.
+    rows = pd.DataFrame({
+        "p_speech_anger": [0.2], "p_speech_excitement": [0.3], "p_speech_neutral": [0.5], "p_image_anger": [0.1],
+        "p_image_excitement": [0.9],
+    }).astype(np.float32)  # fmt: skip
+    remap, labels = {"anger": "anger", "excitement": "happy"}, ("anger", "happy")
+    for rule in RULES:
+        found = baselines.teacher_copies(rows, LabelParams(rule, 0.0, remap, neutral=("neutral",)), labels)
+        assert {name: ids.tolist() for name, ids in found.items()} == dict.fromkeys(baselines.COPIES, [1])
+    rows = pd.DataFrame({
+        "p_speech_anger": [0.9], "p_speech_excitement": [0.1], "p_image_anger": [0.05], "p_image_excitement": [0.95],
+    }).astype(np.float32)  # fmt: skip
+    # sqrt(.9 * .05) = .212 of anger, sqrt(.1 * .95) = .308 of excitement; with .8 on speech .505 and .157.
+    for weight, answer in ((0.5, 1), (0.8, 0)):
+        params = LabelParams("log_pool", 0.0, remap, speech_weight=weight)
+        assert baselines.teacher_copies(rows, params, labels)["surer_teacher"].tolist() == [answer]
 
 
 def test_of_two_equally_frequent_classes_the_majority_is_the_first() -> None:

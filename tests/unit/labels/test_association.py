@@ -137,9 +137,7 @@ def test_chance_is_what_sentiments_dealt_to_groups_by_hand_give() -> None:
     sentiments = rng.integers(0, 3, 40)  # of each group
     labels = np.where(rng.random(len(groups)) < SAME_LABEL, rng.integers(0, 4, 40)[groups], 0)
     found = associate(groups, sentiments[groups], labels, seed=1)
-    dealt = []
-    for _ in range(2000):
-        dealt.append(v(table_of((groups, rng.permutation(sentiments)[groups], labels))))
+    dealt = [v(table_of((groups, rng.permutation(sentiments)[groups], labels))) for _ in range(2000)]
     assert found.by_chance == pytest.approx(np.mean(dealt), abs=0.01)
     assert found.p_value == pytest.approx(np.mean(np.array(dealt) >= (found.cramers_v or 0)), abs=0.05)
 

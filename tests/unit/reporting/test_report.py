@@ -223,6 +223,27 @@ def test_a_modality_that_decides_nearly_all_is_named_first(project: Path, page: 
     assert "One modality decides" not in page
 
 
+def test_labels_that_go_with_nothing_but_the_recording_are_told_first(project: Path) -> None:
+    path = project / "reports" / "label.json"
+    before = path.read_text()
+    metrics = json.loads(before)
+    said = "labels do not go with the texts' sentiment: V 0.08, by chance 0.06, p 0.240; they go with <the voice>"
+    metrics["verdict"] = {"holds": False, "words": said}
+    undefined = dict.fromkeys(("cramers_v", "corrected_v", "low", "high", "by_chance", "p_value"))
+    metrics["validity"]["table"][1] |= undefined
+    path.write_text(json.dumps(metrics))
+    told = made(project)
+    metrics["validity"]["table"][0] |= undefined
+    path.write_text(json.dumps(metrics))
+    unmeasured = made(project)
+    path.write_text(before)
+    first = told.index("<b>Warning.</b> These pseudo-labels do not go with the texts&#39; sentiment: V 0.08, by chance")
+    assert first < told.index('class="tiles"') < told.index("</b> pseudo-labels do not go with the texts")
+    assert "&lt;the voice&gt;" in told
+    assert "not measured: one class or one group only" in told
+    assert "<b>No V</b> pseudo-labels" in unmeasured
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
