@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipeline import label
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.labels import association, confounds
-from pipeline.labels.rules import LabelParams
+from pipeline.labels.association import Association
+from pipeline.labels.rules import AppliedRule, LabelParams, Temperatures
 from pipeline.labels.validity import Measure
 from pipeline.verification.rows import check_labels
 from tests import builders_labels as builder
@@ -126,7 +127,8 @@ def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     )
     assert (said["reason"] == "neutral").any()
     assert 0 < metrics["kept"] < 60
-    assert list(check_labels(data, said, speech, image, params)) == []
+    rule = AppliedRule(**asdict(params), temperatures=Temperatures())
+    assert list(check_labels(data, said, speech, image, rule, whole=True)) == []
     place = int(np.flatnonzero(said["kept"])[0])
     for column, value in (
         ("label", "sad" if said["label"][place] != "sad" else "happy"), ("kept", False), ("confidence", 0.41),
@@ -134,7 +136,7 @@ def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     ):  # fmt: skip
         damaged = said.copy()
         damaged.loc[place, column] = value
-        (fault,) = check_labels(data, damaged, speech, image, params)
+        (fault,) = check_labels(data, damaged, speech, image, rule, whole=True)
         assert fault.what.startswith(f"row {said['id'][place]}: {column} is ")
 
 
@@ -184,13 +186,13 @@ def test_of_many_voices_the_rare_ones_are_one_class(tmp_path: Path, monkeypatch:
     write(tmp_path, scene(8, per_tweet=1))
     seen: list[set[float]] = []
 
-    def measure(dealt: Any, _kept: Any, _chosen: Any) -> Any:
-        seen.append(set(dealt))
-        return Measure(rows["group_id"], 1)(dealt, _kept, _chosen)
+    class Seen(Measure):
+        def __call__(self, dealt: Any, kept: Any, chosen: Any) -> Association:
+            seen.append(set(dealt))
+            return super().__call__(dealt, kept, chosen)
 
-    confounds.confound_table(
-        rows, tmp_path / "data" / "speech", {"labels": (rows["voice"], np.ones(8, dtype=bool))}, measure
-    )  # type: ignore[arg-type]
+    said = {"labels": (rows["voice"], np.ones(8, dtype=bool))}
+    confounds.confound_table(rows, tmp_path / "data" / "speech", said, Seen(rows["group_id"], 1))
     assert sorted(map(len, seen)) == [2, 4, 4, 4, 4]
 
 

@@ -16,9 +16,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import section
 from pipeline.speech.script import (
-    PLAIN,
     Cast,
-    Prosody,
     ProsodyParams,
     Script,
     SpeakerParams,
@@ -26,7 +24,7 @@ from pipeline.speech.script import (
     cast_of,
 )
 from pipeline.synthesize import SynthesizeParams
-from pipeline.voices import voice_of
+from pipeline.voices import PLAIN, Prosody, voice_of
 
 KNOWN = ("ann", "bob", "cat")
 LOUDER = ProsodyParams(Prosody(0.8, -6.0), PLAIN, Prosody(1.25, 0.0))

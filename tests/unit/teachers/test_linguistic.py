@@ -179,8 +179,8 @@ def test_a_ready_classifier_of_texts_is_a_speech_teacher(root: Path) -> None:
 def test_parameters_that_cannot_be(root: Path, changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(STOPPING) as caught:
         train(root, **changes)
-    where = "train_teacher.speech"
-    assert str(caught.value).removeprefix("params.yaml: ") == where + expected.format(texts=root / "data/corpora/emotion_texts", section=where)
+    where, texts = "train_teacher.speech", root / "data/corpora/emotion_texts"
+    assert str(caught.value).removeprefix("params.yaml: ") == where + expected.format(texts=texts, section=where)
 
 
 def test_what_nobody_has_heard_is_not_scored(root: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_same_text_is_the_same_samples_whatever_was_said_before_and_on_two_t
     from hibari import Hibari
 
     first = voice.speak(SENTENCE)
-    assert (voice.name, voice.sampling_rate_hz, first.dtype, first.ndim) == ("heart", 24_000, np.float32, 1)
+    assert (voice.name, voice.sampling_rate_hz, first.dtype, first.ndim) == ("heart", 24_000, np.dtype("float32"), 1)
     assert np.abs(first).max() == pytest.approx(PEAK, abs=1e-4)
     voice.speak("Something else in between, to move any state there may be.")
     assert np.array_equal(voice.speak(SENTENCE), first)
