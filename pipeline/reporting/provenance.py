@@ -22,8 +22,8 @@ from pipeline.reporting.stage_reports import Reports
 CORPORA = ("b_t4sa", "iemocap", "fi")
 FOLDERS = {**left_out.FOLDERS, "label": "labels", "assemble": "sier"}  # by stage
 PACKAGES = (
-    "torch", "torchvision", "transformers", "timm", "hibari-tts", "piper-tts", "faster-whisper", "scikit-learn", "scipy",
-    "numpy", "pandas", "pyarrow", "pillow", "soundfile", "soxr", "datasets", "cleanlab", "matplotlib", "dvc",
+    "torch", "torchvision", "transformers", "timm", "hibari-tts", "piper-tts", "faster-whisper", "scikit-learn",
+    "scipy", "numpy", "pandas", "pyarrow", "pillow", "soundfile", "soxr", "datasets", "cleanlab", "matplotlib", "dvc",
 )  # fmt: skip
 MOST_FILES = 12  # of a corpus that are listed; more are described by the hash of the list of their hashes
 

@@ -1,9 +1,10 @@
 """Hibari, the embedded default voice, distilled from Kokoro-82M.
 
-A graph gives spectrum and pitch of each frame, signal processing the waveform. Part of the sound is noise. It is drawn from the seed and the text alone, so that a text always gives the same samples,
-whatever is spoken before it. Pitch is changed between graph and waveform, where each frame (12.5 ms) has its
-fundamental frequency as a number. hibari-tts is imported only when this voice is asked for, and installed by the extra
-`hibari`; it would download voices by name, so it is only ever given a file.
+A graph gives spectrum and pitch of each frame, signal processing the waveform. Part of the sound is noise. It is drawn
+from the seed and the text alone, so that a text always gives the same samples, whatever is spoken before it. Pitch is
+changed between graph and waveform, where each frame (12.5 ms) has its fundamental frequency as a number. hibari-tts is
+imported only when this voice is asked for, and installed by the extra `hibari`; it would download voices by name, so it
+is only ever given a file.
 """
 
 import hashlib

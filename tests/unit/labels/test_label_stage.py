@@ -127,8 +127,8 @@ def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     )
     assert (said["reason"] == "neutral").any()
     assert 0 < metrics["kept"] < 60
-    rule = AppliedRule(**asdict(params), temperatures=Temperatures())
-    assert list(check_labels(data, said, speech, image, rule, whole=True)) == []
+    applied = AppliedRule(**asdict(params), temperatures=Temperatures())
+    assert list(check_labels(data, said, speech, image, applied, whole=True)) == []
     place = int(np.flatnonzero(said["kept"])[0])
     for column, value in (
         ("label", "sad" if said["label"][place] != "sad" else "happy"), ("kept", False), ("confidence", 0.41),
@@ -136,7 +136,7 @@ def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     ):  # fmt: skip
         damaged = said.copy()
         damaged.loc[place, column] = value
-        (fault,) = check_labels(data, damaged, speech, image, rule, whole=True)
+        (fault,) = check_labels(data, damaged, speech, image, applied, whole=True)
         assert fault.what.startswith(f"row {said['id'][place]}: {column} is ")
 
 
