@@ -75,7 +75,10 @@ def write_project(root: Path) -> None:
     for name, table in _tables([one["id"] for one in train], test).items():
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, data / name)
-    rule = {"rule": "max_probability", "threshold": 0.5, "remap": dict(zip(CLASSES, LABELS, strict=True))}
+    rule = {
+        "rule": "max_probability", "threshold": 0.5, "remap": dict(zip(CLASSES, LABELS, strict=True)),
+        "temperatures": {"speech": 1.0, "image": 1.0},
+    }  # fmt: skip
     (data / "labels" / tables.RULE_FILE).write_text(json.dumps(rule))
     for corpus in ("b_t4sa", "iemocap", "fi"):
         folder = data / "corpora" / corpus

@@ -112,7 +112,7 @@ def check_labels(
     """
     rows = labels.merge(_best(speech, "speech"), on="id").merge(_best(image, "image"), on="id")
     for modality, temperature in asdict(rule.temperatures).items():
-        mean = rows[f"best_{modality}"].mean(dtype="float64")
+        mean = rows[f"best_{modality}"].to_numpy().mean(dtype=np.float64)
         if rule.calibrate == "none" and temperature != 1:
             yield Fault(where / tables.RULE_FILE, "rule", f"temperature {temperature} of {modality}, expected 1")
         elif rule.calibrate == "match" and whole and abs(mean - rule.threshold) > MATCH_TOLERANCE:

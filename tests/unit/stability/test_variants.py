@@ -27,6 +27,9 @@ def test_what_needs_no_asking() -> None:
         "rule agreement": ({"label.rule": "agreement"}, ""),
         "speech alone": ({}, "speech"),
         "image alone": ({}, "image"),
+        "acoustic teacher": (
+            {"train_teacher.speech.features": "acoustic", "train_teacher.speech.normalise": "voice"}, "",
+        ),
         "another seed": ({"base.seed": seed}, ""),
     }
 
