@@ -1,7 +1,7 @@
 """ParallelNet (section 3.2, Fig. 2), its fusion configurations, and the nets of one modality.
 
 In   pixel_values float32 [n, 3, 128, 128] in [0, 1]; spectrogram float32 [n, 1, 128, 128] in [0, 1], silence = 0
-     word_frames float32 [n, 16, 384], where the net hears words
+     word_frames float32 [n, n_word_frames, 384], where the net hears words
 Out  logits float32 [n, classes]; their softmax is the prediction (Eq. 2)
 
 Configuration 3, the paper's net, crosses after N2:

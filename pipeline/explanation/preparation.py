@@ -33,7 +33,7 @@ class Sample:
 
     pixel_values: Tensor | None  # float32 [3, size, size] in [0, 1]
     spectrogram: Tensor | None  # float32 [1, n_mels, n_frames] in [0, 1]
-    word_frames: Tensor | None  # float32 [16, 384]
+    word_frames: Tensor | None  # float32 [n_word_frames, 384]
     recording: Recording | None  # from which the word frames come
     photo: Image.Image | None  # in its own shape
     waveform: Waveform | None  # 16 kHz, cut to what the network hears

@@ -1,7 +1,7 @@
 """Which rows there are for the networks, and how a row's picture and recording become numbers.
 
 In   data/sier (train or test files only), or data/clean joined by id with data/speech; or a file of the user's
-Out  image uint8 [3, size, size]; spectrogram float16 [n_mels, n_frames]; or word_frames float16 [16, 384]
+Out  image uint8 [3, size, size]; spectrogram float16 [n_mels, n_frames]; or word_frames float16 [n_word_frames, 384]
 
 Pictures are squashed to a square: the paper feeds 128 x 128 pixels, and cropping would lose what lies at the sides.
 Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.

@@ -3,7 +3,8 @@
 In   data/sier (train or test files only), or data/clean joined by id with data/speech; see `pipeline.networks.decoding`
 Out  `.work/inputs.<source>/<fingerprint>/`: images.npy uint8 [n, 3, size, size]; spectrograms.npy float16
      [n, n_mels, n_frames]; rows.parquet (see `Inputs.rows`); their seal, written last
-     `.work/words.<source>/<fingerprint>/`, if a network hears words: word_frames.npy float16 [n, 16, 384]; its seal
+     `.work/words.<source>/<fingerprint>/`, if a network hears words: word_frames.npy float16
+     [n, n_word_frames, 384], rows.parquet; their seal
 
 An epoch then decodes no JPEG and no FLAC, and its memory does not grow with the dataset. The first call decodes, shard
 by shard, and goes on from where it was stopped; later calls check the files against their seal and open them.
@@ -94,7 +95,7 @@ class InputRows(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int.
 
-        With words also word_frames float16 [16, 384].
+        With words also word_frames float16 [n_word_frames, 384].
         """
         row = self.indices[index]
         return {**{name: array[row] for name, array in self._arrays.items()}, "labels": int(self.labels[index])}
@@ -115,7 +116,7 @@ def collate(batch: Sequence[Item]) -> dict[str, Tensor]:
     """What a network takes, of what the items have: labels int64 [n], and floats in [0, 1].
 
     These are pixel_values float32 [n, 3, size, size] and spectrogram float32 [n, 1, n_mels, n_frames]; and word_frames
-    float32 [n, 16, 384], of any size.
+    float32 [n, n_word_frames, 384], of any size.
     """
     stacked = {name: torch.from_numpy(np.stack([item[name] for item in batch])) for name in batch[0]}
     if "pixel_values" in stacked:

@@ -13,12 +13,13 @@ from models.pair.explain import explain
 from models.pair.game import PairGame
 from models.pair.masked_inputs import Recording
 from models.pair.players import Players, grid_and_segments
-from models.parallelnet.parallelnet_config import WHISPER, WORD_CHANNELS, WORD_FRAMES
+from models.parallelnet.parallelnet_config import WHISPER, WORD_CHANNELS
 from models.parallelnet.word_frames import WordEncoder, pooled, sounding
 from models.weights.whisper_weights import MODEL_FILE
 from tests.builders_nets import new_net
 from tests.unit.models.pair.test_parallelnet_game import sample
 
+WORD_FRAMES = 16
 SAMPLES = 12_500  # 50 of 64 frames of a second
 
 
@@ -29,7 +30,7 @@ def recording() -> Recording:
 
 
 def hearing(modalities: str = "both") -> Any:
-    net = new_net(speech_backbone=WHISPER, duration_seconds=1.0, modalities=modalities)
+    net = new_net(speech_backbone=WHISPER, duration_seconds=1.0, n_word_frames=WORD_FRAMES, modalities=modalities)
     generator = torch.Generator().manual_seed(3)
     shapes = {"pixel_values": (3, 32, 32), "spectrogram": (1, 32, 64), "word_frames": (WORD_FRAMES, WORD_CHANNELS)}
     net(**{name: torch.rand(8, *shape, generator=generator) for name, shape in shapes.items()})

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.parallelnet.parallelnet_config import WHISPER, WORD_CHANNELS, WORD_FRAMES, ParallelNetConfig
+from models.parallelnet.parallelnet_config import WHISPER, WORD_CHANNELS, ParallelNetConfig
 from models.parallelnet.processing_parallelnet import ParallelNetProcessor
 from models.parallelnet.word_frames import (
     CHANNELS,
@@ -31,7 +31,8 @@ from pipeline.networks import params
 from pipeline.publishing.packages import PROCESSOR, WORDS, processor_config
 from tests.builders_nets import inputs, logits, new_net, tiny_net
 
-HEARS: dict[str, Any] = {"speech_backbone": WHISPER, "duration_seconds": 1.0}
+HEARS: dict[str, Any] = {"speech_backbone": WHISPER, "duration_seconds": 1.0, "n_word_frames": 16}
+WORD_FRAMES = 16
 RATE = 16_000
 
 
