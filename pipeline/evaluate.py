@@ -21,10 +21,10 @@ from tqdm import tqdm
 
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment
-from pipeline.evaluation import plots, result_tables
+from pipeline.evaluation import pairs, plots, result_tables
 from pipeline.evaluation.findings import confusion, notes, scale, test_results, validation_results, without_training
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.unseen import Unseen, open_unseen
+from pipeline.evaluation.unseen import Unseen, open_unseen, read_sier
 from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.params import section
@@ -42,8 +42,10 @@ def run(params: EvaluateParams, context: Context) -> Report:
         name: trained.read(context.paths.checkpoints, name, model.rows, _labels(model.rows, context))
         for name, model in models.items()
     }
+    hearing = {model.rows for model in models.values() if model.hears_words}
     rows: dict[str, Unseen] = {
-        kind: open_unseen(kind, inputs, context) for kind in sorted({model.rows for model in models.values()})
+        kind: open_unseen(kind, inputs, context, words=kind in hearing)
+        for kind in sorted({model.rows for model in models.values()})
     }
     predicted = _predict_all(params, context, models, left, rows, inputs)
     results = {
@@ -51,6 +53,7 @@ def run(params: EvaluateParams, context: Context) -> Report:
             "rows": model.rows,
             "parameters": left[name].training["parameters"],
             "same_design_as": next(other for other, design in models.items() if design == model),
+            "beyond_the_paper": model.hears_words,
             "validation": validation_results(left[name]),
             "test": test_results(params, rows[model.rows], predicted[name], context.base.seed),
         }
@@ -60,6 +63,7 @@ def run(params: EvaluateParams, context: Context) -> Report:
         "origin": acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"],
         "rows": {kind: scale(unseen) for kind, unseen in rows.items()},
         "models": results,
+        "paired": _paired(params, context, models, rows, predicted),
         "without_training": {kind: without_training(params, kind, unseen, context) for kind, unseen in rows.items()},
     }
     histories = {name: network.training["folds"][0]["history"] for name, network in left.items()}
@@ -70,6 +74,27 @@ def run(params: EvaluateParams, context: Context) -> Report:
 
 def _labels(rows: str, context: Context) -> tuple[str, ...]:
     return context.base.labels if rows == "sier" else tables.SENTIMENTS
+
+
+def _paired(
+    params: EvaluateParams,
+    context: Context,
+    models: Mapping[str, ModelParams],
+    rows: Mapping[str, Unseen],
+    predicted: Mapping[str, NDArray[np.int64]],
+) -> list[dict[str, Any]]:
+    """Networks beyond the paper against their counterparts in it, on the same rows."""
+    found: list[dict[str, Any]] = []
+    for name, against in pairs.counterparts(models):
+        sier = rows["sier"]
+        table = read_sier(context.paths.data / "sier", "test", teachers=False, more=["group_id"]).set_index("id")
+        by_kind = pairs.compare(
+            predicted[name] == sier.truth, predicted[against] == sier.truth,
+            table.loc[sier.frame["id"], "group_id"], sier.frame["decided_by"],
+            samples=params.bootstrap_samples, seed=context.base.seed,
+        )  # fmt: skip
+        found.append({"model": name, "against": against, **by_kind})
+    return found
 
 
 def _predict_all(

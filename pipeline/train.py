@@ -28,7 +28,7 @@ from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import launch
 from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
-from pipeline.networks.params import ModelParams, TrainParams, read_models
+from pipeline.networks.params import WORD_LIBRARIES, ModelParams, TrainParams, read_models
 
 LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
 
@@ -47,7 +47,7 @@ def run(params: TrainParams, context: Context) -> Report:
     folds = params.folds if model.rows == "sier" else (0,)
     mark = fingerprint(
         params=replace(params, folds=(0,)), base=context.base, model=model, code=code_version(__file__),
-        libraries=library_versions(LIBRARIES),
+        libraries=library_versions(LIBRARIES + (WORD_LIBRARIES if model.hears_words else ())),
         inputs=[files.sha256_of(context.paths.data / source / shards.MANIFEST) for source in makers],
         weights=_weights_digests(model),
     )  # fmt: skip
@@ -76,7 +76,7 @@ def _train(job: Job, context: Context) -> dict[str, Any]:
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
 
     if not sealed.is_whole(job.folder, without=CHECKPOINTS_FOLDER):
-        inputs = open_inputs(job.source, job.train.inputs, context)
+        inputs = open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words)
         if launch.wanted():
             launch.launch(job)
         else:

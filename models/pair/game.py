@@ -1,6 +1,7 @@
 """A network's answer to a picture and its speech as a game (see `models.shapley`) over their parts.
 
-In   a net, pixel_values float32 [3, h, w] and spectrogram float32 [1, n_mels, n_frames] in [0, 1], players, baselines
+In   a net, pixel_values float32 [3, h, w] and spectrogram float32 [1, n_mels, n_frames] in [0, 1], players, baselines;
+     for a net that hears words the recording
 Out  v(masks: bool [n_masks, n_players]) -> float64 [n_masks]: logit or probability of one class; image players first
 
 Where the modalities meet in `fuse` only, every distinct image mask and every distinct speech mask is encoded once, and
@@ -11,14 +12,14 @@ All arithmetic stays float32: bfloat16 would halve the time of an encoding, but 
 times the error that explanations may have.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.pair.masked_inputs import ImageBaseline, MaskedInput, SpeechBaseline, masked_inputs
+from models.pair.masked_inputs import ImageBaseline, Masked, Recording, SpeechBaseline, masked_inputs
 from models.pair.players import Players
 from models.parallelnet.parallelnet import Codes, ParallelNet
 from models.shapley import subset_masks
@@ -32,9 +33,9 @@ PAIRS_PER_FUSION = 1024  # activations of the heads stay in the cache of a core;
 
 
 class CodeCache:
-    """Codes [n, code_size] of masked copies of one input; each distinct mask is encoded once."""
+    """Codes [n, code_size] of masked copies of one modality's inputs; each distinct mask is encoded once."""
 
-    def __init__(self, encode: Callable[[Tensor], Codes], inputs: MaskedInput, batch_size: int) -> None:
+    def __init__(self, encode: Callable[..., Codes], inputs: Sequence[Masked], batch_size: int) -> None:
         self.encodings = 0  # copies encoded so far
         self._encode = encode
         self._inputs = inputs
@@ -52,7 +53,7 @@ class CodeCache:
         indices = list(new.values())
         for start in range(0, len(indices), self._batch_size):
             chosen = indices[start : start + self._batch_size]
-            codes = self._encode(self._inputs(masks[chosen], torch.channels_last))
+            codes = self._encode(*(masked(masks[chosen], torch.channels_last) for masked in self._inputs))
             if self._codes is not None:
                 codes = torch.cat([self._codes[0], codes[0]]), torch.cat([self._codes[1], codes[1]])
             self._codes = codes
@@ -80,6 +81,7 @@ class PairGame:
         output: `logit`, or `probability` (softmax, which the paper uses; it saturates).
         batch_size: the most inputs per encoding or forward; it changes no more than the last bits of a value.
         factored: False takes one forward per mask where codes could be used. Default: whether `net.factors`.
+        recording: that of the spectrogram, for a net that hears words.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class PairGame:
         speech_baseline: SpeechBaseline = "silence",
         batch_size: int = DEFAULT_BATCH_SIZE,
         factored: bool | None = None,
+        recording: Recording | None = None,
     ) -> None:
         if net.training:
             raise ValueError("expected a net in evaluation mode, found one in training mode; call its eval()")
@@ -113,15 +116,18 @@ class PairGame:
             raise ValueError(f"a net of modalities = {net.config.modalities} has no players here")
         self._output = output
         self._batch_size = batch_size
-        self._inputs = masked_inputs(net, pixel_values, spectrogram, self.players, image_baseline, speech_baseline)
+        self._inputs = masked_inputs(
+            net, pixel_values, spectrogram, self.players, image_baseline, speech_baseline, recording
+        )
         self.target = self._predicted_class() if target is None else target
         self._caches: tuple[CodeCache, CodeCache] | None = None
         if net.factors if factored is None else factored:
             if not net.factors:
                 raise ValueError("a net whose modalities meet before its codes does not factor; leave out factored")
+            picture, *speech = self._inputs.values()
             self._caches = (
-                CodeCache(net.encode_image, self._inputs["pixel_values"], batch_size),
-                CodeCache(net.encode_speech, self._inputs["spectrogram"], batch_size),
+                CodeCache(net.encode_image, [picture], batch_size),
+                CodeCache(net.encode_speech, speech, batch_size),
             )
 
     @property
@@ -192,8 +198,11 @@ class PairGame:
         return values
 
     def _logits(self, masks: BoolArray, memory_format: torch.memory_format) -> Tensor:
-        parts = dict(zip(("pixel_values", "spectrogram"), self._split(masks), strict=True))
-        inputs = {name: masked(parts[name], memory_format) for name, masked in self._inputs.items()}
+        image, speech = self._split(masks)
+        inputs = {
+            name: masked(image if name == "pixel_values" else speech, memory_format)
+            for name, masked in self._inputs.items()
+        }
         logits: Tensor = self.net(**inputs).logits
         return logits
 

@@ -81,6 +81,19 @@ class N2(nn.Module):
         return self
 
 
+class N2Words(nn.Module):
+    """Frames of a frozen encoder outside (see `word_frames`), then batch-norm, flatten and a dense layer."""
+
+    def __init__(self, frames: int, channels: int, code_size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+        self.dense = nn.Linear(channels * frames, code_size)
+
+    def forward(self, word_frames: Tensor) -> Tensor:
+        """Code [n, code_size] of word frames [n, frames, channels]."""
+        return relu(self.dense(self.norm(word_frames.transpose(1, 2)).flatten(1)))
+
+
 class GreyToColour(nn.Conv2d):
     """The 1 x 1 convolution from a spectrogram to three channels; starts as a grey picture (weights 1, bias 0)."""
 

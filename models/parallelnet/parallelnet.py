@@ -1,6 +1,7 @@
 """ParallelNet (section 3.2, Fig. 2), its fusion configurations, and the nets of one modality.
 
 In   pixel_values float32 [n, 3, 128, 128] in [0, 1]; spectrogram float32 [n, 1, 128, 128] in [0, 1], silence = 0
+     word_frames float32 [n, n_word_frames, 384], where the net hears words
 Out  logits float32 [n, classes]; their softmax is the prediction (Eq. 2)
 
 Configuration 3, the paper's net, crosses after N2:
@@ -19,6 +20,9 @@ Where the paper contradicts itself or is silent:
 - Initial weights: here Xavier with biases 0, as in Keras, and a normal vector of deviation 0.05 for the fusion weights;
   the 1 x 1 convolution of speech begins by making a grey picture.
 - ImageNet normalisation happens inside N2, so that a black picture and silence are 0.
+
+Beyond the paper, with `speech_backbone` `WHISPER`: N2 of speech reads the frames that an encoder trained to write
+speech down made of the recording. They are computed outside (`word_frames`), and so frozen.
 """
 
 from collections.abc import Sequence
@@ -30,8 +34,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .losses import CombinedLoss
-from .networks import N1, N2, Crossing, GreyToColour, Head, WeightedAddition
-from .parallelnet_config import ParallelNetConfig
+from .networks import N1, N2, Crossing, GreyToColour, Head, N2Words, WeightedAddition
+from .parallelnet_config import WORD_CHANNELS, ParallelNetConfig
 from .spectrogram import Waveform, log_mel
 
 Codes = tuple[Tensor, Tensor]
@@ -48,15 +52,21 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         super().__init__(config)
         image_size = (config.image_size_px, config.image_size_px)
         speech_size = (config.n_mels, config.n_frames)
-        self._shapes = {"pixel_values": (3, *image_size), "spectrogram": (1, *speech_size)}
+        self._shapes = {
+            "pixel_values": (3, *image_size), "spectrogram": (1, *speech_size),
+            "word_frames": (config.n_word_frames, WORD_CHANNELS),
+        }  # fmt: skip
         both = config.modalities == "both"
 
         if config.modalities != "speech":
             self.n2_image = N2(config.image_backbone, image_size, config.code_size, freeze=config.freeze_backbone)
             self.head_image = Head(config.code_size, config.head_size, config.num_labels)
-        if config.modalities != "image":
+        if config.hears_words:
+            self.n2_speech: nn.Module = N2Words(config.n_word_frames, WORD_CHANNELS, config.code_size)
+        elif config.modalities != "image":
             self.grey_to_colour = GreyToColour()
             self.n2_speech = N2(config.speech_backbone, speech_size, config.code_size, freeze=config.freeze_backbone)
+        if config.modalities != "image":
             self.head_speech = Head(config.code_size, config.head_size, config.num_labels)
         if both:
             n1_code_size = None if config.fusion == 2 else config.code_size
@@ -101,21 +111,28 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         return self.late_fusion.weights
 
     def forward(
-        self, pixel_values: Tensor | None = None, spectrogram: Tensor | None = None, labels: Tensor | None = None
-    ) -> SequenceClassifierOutput:
+        self, pixel_values: Tensor | None = None, spectrogram: Tensor | None = None, labels: Tensor | None = None,
+        word_frames: Tensor | None = None,
+    ) -> SequenceClassifierOutput:  # fmt: skip
         """Logits [n, classes], and the loss where there are labels, int64 [n].
 
         A net of one modality ignores the other. In a net of both, what is missing is its baseline, which is zeros: a
-        black picture, or digital silence. ValueError: nothing that this net sees was given, or of another shape.
+        black picture, or digital silence. Word frames belong to a spectrogram; a net that hears no words ignores them.
+        ValueError: nothing that this net sees was given, or of another shape, or speech by half.
         """
         if self.config.modalities == "image":
             logits = self.head_image(self.n2_image(self._checked("pixel_values", pixel_values)))
         elif self.config.modalities == "speech":
-            logits = self.head_speech(self.n2_speech(self.grey_to_colour(self._checked("spectrogram", spectrogram))))
+            logits = self.head_speech(self._n2_speech(spectrogram, word_frames))
         else:
+            if self.config.hears_words and (spectrogram is None) != (word_frames is None):
+                raise ValueError("expected spectrogram and word_frames of the same speech, found one of them")
             pixel_values, spectrogram = self._both(pixel_values, spectrogram)
             if self.factors:
-                logits = self.fuse(self.encode_image(pixel_values), self.encode_speech(spectrogram))
+                if self.config.hears_words and word_frames is None:
+                    word_frames = spectrogram.new_zeros(len(spectrogram), *self._shapes["word_frames"])
+                speech = (spectrogram, word_frames) if self.config.hears_words else (spectrogram,)
+                logits = self.fuse(self.encode_image(pixel_values), self.encode_speech(*speech))
             else:
                 logits = self._crossed_before(pixel_values, spectrogram)
         loss = None
@@ -129,11 +146,10 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         pixel_values = self._checked("pixel_values", pixel_values)
         return self.n1_image(pixel_values), self.n2_image(pixel_values)
 
-    def encode_speech(self, spectrogram: Tensor) -> Codes:
-        """Codes of a spectrogram by N1 and N2, each [n, code_size]; ValueError if this net does not factor."""
+    def encode_speech(self, spectrogram: Tensor, word_frames: Tensor | None = None) -> Codes:
+        """Codes of speech by N1 and N2, each [n, code_size]; ValueError if this net does not factor."""
         self._expect_factors("encode_speech")
-        spectrogram = self._checked("spectrogram", spectrogram)
-        return self.n1_speech(spectrogram), self.n2_speech(self.grey_to_colour(spectrogram))
+        return self.n1_speech(self._checked("spectrogram", spectrogram)), self._n2_speech(spectrogram, word_frames)
 
     def fuse(self, image_codes: Codes, speech_codes: Codes) -> Tensor:
         """Logits [..., classes] of codes [..., code_size] (Eq. 1 and 2); leading dimensions broadcast.
@@ -143,6 +159,13 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         self._expect_factors("fuse")
         (n1_image, n2_image), (n1_speech, n2_speech) = image_codes, speech_codes
         return self._late(f_speech=n1_speech + n2_image, f_image=n1_image + n2_speech)
+
+    def _n2_speech(self, spectrogram: Tensor | None, word_frames: Tensor | None) -> Tensor:
+        if self.config.hears_words:
+            code: Tensor = self.n2_speech(self._checked("word_frames", word_frames))
+        else:
+            code = self.n2_speech(self.grey_to_colour(self._checked("spectrogram", spectrogram)))
+        return code
 
     def log_mel(self, waveforms: Sequence[Waveform]) -> Tensor:
         """Spectrograms [n, 1, n_mels, n_frames] of waveforms at `config.sampling_rate_hz`; see `spectrogram`."""

@@ -10,6 +10,9 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 EMOTIONS = ("anger", "happy", "hate", "sad")
+WHISPER = "whisper-tiny.en"  # speech backbone that hears words: its frames come from outside, see `word_frames`
+WORD_FRAMES = 1  # of 532 spoken texts, more frames than the mean were learnt by heart (see README)
+WORD_CHANNELS = 384
 
 
 class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -22,7 +25,7 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
     modalities: str = "both"  # or one of `image` (IER only) and `speech` (SER only)
     fusion_op: str = "multiply"  # how F_speech and F_image become F_mul (section 3.2.1); or `weighted_add`
     image_backbone: str = "vgg19"  # N2 of pictures, see `backbone_architectures`
-    speech_backbone: str = "vgg16"  # N2 of spectrograms
+    speech_backbone: str = "vgg16"  # N2 of spectrograms; or `WHISPER`, N2 of word frames
     freeze_backbone: bool = False  # backbones are not trained, and their batch-norm statistics stay as they are
     # Of N1's blocks; each is two 3 x 3 convolutions and a halving of height and width.
     n1_channels: list[int] = field(default_factory=lambda: [64, 128, 256])
@@ -31,6 +34,7 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
     image_size_px: int = 128  # width and height of a picture
     n_mels: int = 128  # bands of a spectrogram
     n_frames: int = 128
+    n_word_frames: int = WORD_FRAMES  # of the same duration; of a net that hears words
     duration_seconds: float = 10.0  # of speech that a spectrogram shows
     sampling_rate_hz: int = 16_000  # of that speech
     focal_weight: float = 0.5  # of the focal loss, beside 1 for the cross-entropy (section 4.2)
@@ -47,11 +51,18 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
         self.label2id = {name: number for number, name in names.items()}
         for name, (expected, holds) in _RULES.items():
             _expect(name, expected, getattr(self, name), holds(getattr(self, name)))
+        late = self.fusion == 3 or self.modalities != "both"  # nothing can be added to word frames
+        _expect("fusion", f"3 with speech_backbone {WHISPER}", self.fusion, late or not self.hears_words)
         smallest = min(self.image_size_px, self.n_mels, self.n_frames)
         blocks = f"at most {smallest.bit_length() - 1} blocks, each of which halves the input ({smallest})"
         _expect("n1_channels", blocks, self.n1_channels, smallest >> len(self.n1_channels))
         numbered = len(names) > 1 and list(names) == list(range(len(names))) and len(self.label2id) == len(names)
         _expect("id2label", "two or more different names for 0, 1, 2 ...", names, numbered)
+
+    @property
+    def hears_words(self) -> bool:
+        """Whether N2 of speech reads word frames."""
+        return self.speech_backbone == WHISPER and self.modalities != "image"
 
 
 def _expect(name: str, expected: str, found: object, holds: object) -> None:
@@ -87,7 +98,8 @@ _RULES: Mapping[str, Rule] = {
         "a list of whole numbers from 1",
         lambda value: isinstance(value, list | tuple) and value and all(map(_is_size, value)),
     ),
-    **dict.fromkeys(("code_size", "head_size", "image_size_px", "n_mels", "n_frames", "sampling_rate_hz"), _SIZE),
+    **dict.fromkeys(("code_size", "head_size", "image_size_px", "n_mels", "n_frames"), _SIZE),
+    **dict.fromkeys(("n_word_frames", "sampling_rate_hz"), _SIZE),
     "duration_seconds": ("a number above 0", lambda value: _is_number(value, 1e-9)),
     **dict.fromkeys(("focal_weight", "focal_gamma"), ("a number from 0", lambda value: _is_number(value, 0))),
 }

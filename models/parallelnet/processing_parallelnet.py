@@ -1,7 +1,8 @@
 """Pictures and waveforms to what a ParallelNet reads, where the pipeline is not installed.
 
 In   PIL pictures of any size; waveforms: floating point [samples], mono, full scale 1.0, at the network's rate
-Out  pixel_values float32 [n, 3, size, size] in [0, 1]; spectrogram float32 [n, 1, n_mels, n_frames] in [0, 1]
+Out  pixel_values float32 [n, 3, size, size] in [0, 1]; spectrogram float32 [n, 1, n_mels, n_frames] in [0, 1];
+     word_frames float32 [n, n_word_frames, 384] for a network that hears words
 
 Published beside the weights, for AutoProcessor.
 """
@@ -14,6 +15,7 @@ import torch
 from transformers import BatchFeature, ProcessorMixin
 
 from .spectrogram import log_mel
+from .word_frames import installed_encoder
 
 
 class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
@@ -28,6 +30,8 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
         n_mels: int = 128,
         n_frames: int = 128,
         sampling_rate_hz: int = 16_000,
+        n_word_frames: int = 16,
+        word_weights: dict[str, str] | None = None,  # see `word_frames.installed_encoder`; None: words are not heard
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -36,9 +40,14 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
         self.n_mels = n_mels
         self.n_frames = n_frames
         self.sampling_rate_hz = sampling_rate_hz
+        self.n_word_frames = n_word_frames
+        self.word_weights = word_weights
 
     def __call__(self, images: Any = None, audio: Any = None, sampling_rate: int | None = None) -> BatchFeature:
-        """Inputs of the network; one picture or waveform, or a list of them; either may be left out."""
+        """Inputs of the network; one picture or waveform, or a list of them; either may be left out.
+
+        Raises ImportError, which says what to install, where words are to be heard and nothing here can.
+        """
         data: dict[str, Any] = {}
         if images is not None:
             given = images if isinstance(images, list | tuple) else [images]
@@ -48,11 +57,16 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
             if sampling_rate != rate:
                 raise ValueError(f"expected a waveform at {rate} Hz, found {sampling_rate}; resample it")
             waves: Sequence[Any] = audio if isinstance(audio, list | tuple) else [audio]
+            clips = [np.asarray(wave, dtype=np.float32) for wave in waves]
             spectrograms = log_mel(
-                [np.asarray(wave, dtype=np.float32) for wave in waves], duration_seconds=self.duration_seconds,
-                n_mels=self.n_mels, n_frames=self.n_frames, sampling_rate_hz=rate,
+                clips, duration_seconds=self.duration_seconds, n_mels=self.n_mels, n_frames=self.n_frames,
+                sampling_rate_hz=rate,
             )  # fmt: skip
             data["spectrogram"] = spectrograms.half().float()  # as training reads them
+            if self.word_weights:
+                encoder = installed_encoder(**self.word_weights)
+                heard = encoder(clips, duration_seconds=self.duration_seconds, n_word_frames=self.n_word_frames)
+                data["word_frames"] = torch.from_numpy(heard).float()
         if not data:
             raise ValueError("expected images, audio or both, found neither")
         return BatchFeature(data)

@@ -96,7 +96,8 @@ def _explained(given: GivenPair) -> FigureContent:
         if not bool(scores.isfinite().all()):
             raise UserError("the network answers with values that are no numbers; train it again")
         target = int(scores.argmax())
-        game = PairGame(net, sample.pixel_values, sample.spectrogram, players, target=target)
+        inputs = sample.pixel_values, sample.spectrogram, players
+        game = PairGame(net, *inputs, target=target, recording=sample.recording)
         explanation = explain(game, "exact" if net.factors or net.config.modalities != "both" else "level")
         bar.update()
         names = net.config.id2label or {}

@@ -25,6 +25,7 @@ from pipeline.frame.running import say
 from pipeline.media import audio
 from pipeline.networks.decoding import image_array, spectrogram_array
 from pipeline.networks.inputs import collate
+from pipeline.networks.words import word_frame_array
 
 BASELINES = {"image": "a black picture", "speech": "digital silence"}
 BAR_CHARACTERS = 40
@@ -67,6 +68,8 @@ def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL
         item["spectrogram"] = spectrogram_array(
             given.waveform, duration_seconds=config.duration_seconds, n_mels=config.n_mels, n_frames=config.n_frames
         )
+        if config.hears_words:
+            item["word_frames"] = word_frame_array(given.waveform, config.duration_seconds)
         seconds = len(given.waveform) / audio.SAMPLING_RATE_HZ
         if seconds > config.duration_seconds:
             notes.append(f"speech lasts {seconds:.1f} s; the network heard its first {config.duration_seconds:g} s")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation import baselines, metrics
+from pipeline.evaluation import baselines, metrics, pairs
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.unseen import Unseen, read_sier
 from pipeline.frame import tables
@@ -75,3 +75,4 @@ def notes(findings: Mapping[str, Any]) -> Iterator[str]:
         most = findings["without_training"][result["rows"]][baselines.MAJORITY]["accuracy"]
         accuracy = f"{result['test']['accuracy']:.1%} [{low:.1%}, {high:.1%}], majority class {most:.1%}"
         yield f"{name}: test accuracy {accuracy}"
+    yield from map(pairs.sentence, findings["paired"])

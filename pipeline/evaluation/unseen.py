@@ -6,6 +6,7 @@ Out  `Unseen`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,15 +42,15 @@ class Unseen:
         return self.frame["label"].to_numpy(dtype=np.int64)
 
 
-def open_unseen(kind: str, params: InputParams, context: Context) -> Unseen:
-    """Test rows of the kind that a network was trained on, `sier` or `clean`; decoded if they are not yet.
+def open_unseen(kind: str, params: InputParams, context: Context, *, words: bool = False) -> Unseen:
+    """Test rows of the kind that a network was trained on, `sier` or `clean`; decoded, and heard, if they are not yet.
 
     Raises UserError: data is missing or damaged, or there is no row to train on or to test with.
     """
     from pipeline.networks.inputs import open_inputs  # noqa: PLC0415 - torch takes seconds, wrong parameters none
 
     data = context.paths.data
-    inputs = open_inputs("sier_test" if kind == "sier" else "clean", params, context)
+    inputs = open_inputs("sier_test" if kind == "sier" else "clean", params, context, words=words)
     if kind == "sier":
         chosen = np.arange(len(inputs.rows))
         train = read_sier(data / "sier", "train", teachers=False)["label"]
@@ -62,8 +63,8 @@ def open_unseen(kind: str, params: InputParams, context: Context) -> Unseen:
     return Unseen(inputs.labels, frame, inputs.select(chosen), train.to_numpy(dtype=np.int64))
 
 
-def read_sier(folder: Path, split: str, *, teachers: bool) -> pd.DataFrame:
-    """Columns id and label (a class id) of a split, and with `teachers` those of all probabilities; no media.
+def read_sier(folder: Path, split: str, *, teachers: bool, more: Sequence[str] = ()) -> pd.DataFrame:
+    """Columns id, label (a class id) and `more` of a split, and with `teachers` those of all probabilities; no media.
 
     Raises UserError: the dataset is missing or damaged.
     """
@@ -72,7 +73,7 @@ def read_sier(folder: Path, split: str, *, teachers: bool) -> pd.DataFrame:
         if Path(marker.part.name).name.startswith(f"{split}-"):
             columns = pq.read_schema(folder / marker.part.name).names
             scores = [name for name in columns if teachers and name.startswith(tables.PROBABILITY_PREFIX)]
-            parts.append(shards.read_part(folder, marker, columns=["id", "label", *scores]))
+            parts.append(shards.read_part(folder, marker, columns=["id", "label", *more, *scores]))
     if not parts:
         raise UserError(f"{folder}: no file of split {split}; run: dvc repro assemble")
     frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()

@@ -91,7 +91,7 @@ class RowExplainer:
             game = PairGame(
                 self.net, sample.pixel_values, sample.spectrogram, players,
                 target=self.labels.index(chosen.predicted), output=params.output, image_baseline=image_baseline,
-                speech_baseline=speech_baseline, batch_size=params.batch_size,
+                speech_baseline=speech_baseline, batch_size=params.batch_size, recording=sample.recording,
             )  # fmt: skip
             drawn = chosen.figure and index == 0
             for method in dict.fromkeys([params.figure_method, params.method] if drawn else [params.method]):

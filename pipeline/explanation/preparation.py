@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from models.pair.masked_inputs import Recording
 from models.pair.players import Players, grid_and_segments, word_segments
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
@@ -23,6 +24,7 @@ from pipeline.explanation.transcripts import Word, word_boundaries
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 from pipeline.networks.decoding import image_array, spectrogram_array
 from pipeline.networks.inputs import collate
+from pipeline.networks.words import word_encoder, word_frame_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Sample:
 
     pixel_values: Tensor | None  # float32 [3, size, size] in [0, 1]
     spectrogram: Tensor | None  # float32 [1, n_mels, n_frames] in [0, 1]
+    word_frames: Tensor | None  # float32 [n_word_frames, 384]
+    recording: Recording | None  # from which the word frames come
     photo: Image.Image | None  # in its own shape
     waveform: Waveform | None  # 16 kHz, cut to what the network hears
     speech_frames: int  # before padding
@@ -43,7 +47,7 @@ def sample_of(photo: Image.Image | None, waveform: Waveform | None, config: Para
     Raises RowError: the speech is silent.
     """
     item: dict[str, Any] = {}
-    frames, heard = 0, None
+    frames, heard, recording = 0, None, None
     if config.modalities != "speech":
         item["pixel_values"] = image_array(_given(photo, "photo"), config.image_size_px)
     if config.modalities != "image":
@@ -52,11 +56,17 @@ def sample_of(photo: Image.Image | None, waveform: Waveform | None, config: Para
         item["spectrogram"] = spectrogram_array(heard, **sizes)
         if not item["spectrogram"].any():
             raise RowError("speech_silent", "the recording is silent as far as the network hears")
+        if config.hears_words:
+            item["word_frames"] = word_frame_array(heard, config.duration_seconds)
+            recording = Recording(heard, word_encoder())
         frames = speech_frames(len(heard) / SAMPLING_RATE_HZ, config.duration_seconds, config.n_frames)
     batch = {name: tensor[0] for name, tensor in collate([item]).items()}
-    pixel_values, spectrogram = batch.get("pixel_values"), batch.get("spectrogram")
-    photo = None if pixel_values is None else photo
-    return Sample(pixel_values, spectrogram, photo, heard, frames, config.duration_seconds / config.n_frames)
+    return Sample(
+        pixel_values=batch.get("pixel_values"), spectrogram=batch.get("spectrogram"),
+        word_frames=batch.get("word_frames"), recording=recording,
+        photo=None if config.modalities == "speech" else photo, waveform=heard, speech_frames=frames,
+        seconds_per_frame=config.duration_seconds / config.n_frames,
+    )  # fmt: skip
 
 
 def _given(value: Any, what: str) -> Any:
@@ -68,7 +78,7 @@ def _given(value: Any, what: str) -> Any:
 @torch.inference_mode()
 def probabilities(net: ParallelNet, sample: Sample) -> Tensor:
     """What the network says, float64 [classes] on the CPU."""
-    given = {"pixel_values": sample.pixel_values, "spectrogram": sample.spectrogram}
+    given = {name: getattr(sample, name) for name in ("pixel_values", "spectrogram", "word_frames")}
     inputs = {name: tensor[None].to(net.device) for name, tensor in given.items() if tensor is not None}
     answer: Tensor = net(**inputs).logits[0].double().softmax(dim=0).cpu()
     return answer

@@ -32,7 +32,8 @@ def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Para
     )  # fmt: skip
     backbones: dict[Modality, BackboneParams] = {"image": model.image_backbone, "speech": model.speech_backbone}
     for modality, backbone in backbones.items():
-        if backbone.pretrained and model.modalities in {"both", modality}:
+        outside = modality == "speech" and model.hears_words
+        if backbone.pretrained and model.modalities in {"both", modality} and not outside:
             load_backbones(net, modality, backbone.source)
     return net
 

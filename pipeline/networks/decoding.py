@@ -1,7 +1,7 @@
 """Which rows there are for the networks, and how a row's picture and recording become numbers.
 
 In   data/sier (train or test files only), or data/clean joined by id with data/speech; or a file of the user's
-Out  image uint8 [3, size, size]; spectrogram float16 [n_mels, n_frames]
+Out  image uint8 [3, size, size]; spectrogram float16 [n_mels, n_frames]; or word_frames float16 [n_word_frames, 384]
 
 Pictures are squashed to a square: the paper feeds 128 x 128 pixels, and cropping would lose what lies at the sides.
 Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.
@@ -9,8 +9,9 @@ Spectrograms are those of `models.parallelnet.spectrogram`, rounded to float16.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from pipeline.engine import shards
 from pipeline.errors import RowError, UserError
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.media import audio, images
+from pipeline.networks import words
 from pipeline.networks.params import InputParams
 
 Source = Literal["sier_train", "sier_test", "clean"]
@@ -93,24 +95,38 @@ class Decoder:
     params: InputParams
 
     def __call__(self, task: shards.Task) -> shards.Output:
-        """Columns id, image and spectrogram: the bytes of `image_array` and `spectrogram_array`."""
-        params = self.params
-        kind = {name: getattr(params, name) for name in ("duration_seconds", "n_mels", "n_frames")}
-        ids, pixels, spectrograms = [], [], []
+        """Columns id and those of `shapes`: the bytes of what `_decoded` makes."""
+        ids: list[str] = []
+        columns: dict[str, list[bytes]] = {name: [] for name in self.shapes}
         for identity, image, recording in self._media(task.payload):
             try:
-                pixels.append(image_array(read_image(image), params.image_size_px).tobytes())
-                spectrograms.append(spectrogram_array(audio.decode(recording), **kind).tobytes())
+                arrays = self._decoded(image, recording)
             except RowError as error:  # though a stage of ours has written the row
                 where = self.data / FOLDERS[self.source][0] / task.payload[0].part.name
                 raise UserError(f"{where}: row {identity}: {error}; {_remedy(self.source)}") from None
             ids.append(identity)
-        columns = {
-            "id": pa.array(ids, pa.string()),
-            "image": pa.array(pixels, pa.binary(3 * params.image_size_px**2)),
-            "spectrogram": pa.array(spectrograms, pa.binary(2 * params.n_mels * params.n_frames)),
+            for name, array in arrays.items():
+                columns[name].append(array.tobytes())
+        kinds = {name: pa.binary(np.dtype(kind).itemsize * prod(shape)) for name, (kind, shape) in self.shapes.items()}
+        values = {name: pa.array(column, kinds[name]) for name, column in columns.items()}
+        return shards.Output(pa.table({"id": pa.array(ids, pa.string()), **values}))
+
+    @property
+    def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Type and shape of what a row becomes, by column."""
+        params = self.params
+        return {
+            "image": ("|u1", (3, params.image_size_px, params.image_size_px)),
+            "spectrogram": ("<f2", (params.n_mels, params.n_frames)),
         }
-        return shards.Output(pa.table(columns))
+
+    def _decoded(self, image: bytes, recording: bytes) -> dict[str, NDArray[Any]]:
+        params = self.params
+        kind = {name: getattr(params, name) for name in ("duration_seconds", "n_mels", "n_frames")}
+        return {
+            "image": image_array(read_image(image), params.image_size_px),
+            "spectrogram": spectrogram_array(audio.decode(recording), **kind),
+        }
 
     def _media(self, markers: Sequence[shards.Marker]) -> Iterator[tuple[str, bytes, bytes]]:
         """Id, picture and recording of each row."""
@@ -131,6 +147,19 @@ class Decoder:
         for identity, image in zip(part["id"].to_pylist(), part["image"], strict=True):
             if identity in recordings:
                 yield identity, image.as_py(), recordings[identity].as_py()
+
+
+@dataclass(frozen=True)
+class WordDecoder(Decoder):
+    """Worker: hears the words of the rows of a file, in its order."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """As of any `Decoder`."""
+        return {"word_frames": ("<f2", words.SHAPE)}
+
+    def _decoded(self, image: bytes, recording: bytes) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - a recording's only
+        return {"word_frames": words.word_frame_array(audio.decode(recording), self.params.duration_seconds)}
 
 
 def _sier_parts(data: Path, split: str) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:

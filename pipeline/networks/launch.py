@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     job = TypeAdapter(Job).validate_json(Path(arguments[0]).read_bytes())
     context = Context(job.base, Paths(Path()), engine_from_environment())
     try:
-        train_fold(job, open_inputs(job.source, job.train.inputs, context))
+        train_fold(job, open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words))
     except STOPPING as error:
         print(f"train@{job.name}: error: {error}", file=sys.stderr)
         return 1

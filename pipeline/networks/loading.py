@@ -108,8 +108,8 @@ def predict(
     batches = []
     with torch.inference_mode():
         for batch in DataLoader(rows, batch_size=batch_size, collate_fn=collate):
-            pixel_values, spectrogram = (batch[name].to(device) for name in ("pixel_values", "spectrogram"))
-            logits = net(pixel_values=pixel_values, spectrogram=spectrogram).logits
+            given = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
+            logits = net(**given).logits
             batches.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
             progress(len(batches[-1]))
     probabilities = np.concatenate(batches)

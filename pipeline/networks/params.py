@@ -15,6 +15,10 @@ from pipeline.frame.params import STRICT, expect_network_of_sier, section
 
 Size = Annotated[int, Field(ge=1)]
 
+# `models.parallelnet.parallelnet_config` has it too, and brings transformers along.
+WHISPER = "whisper-tiny.en"
+WORD_LIBRARIES = ("ctranslate2", "faster-whisper")  # that make word frames
+
 
 @dataclass(frozen=True, config=STRICT)
 class InputParams:
@@ -30,7 +34,7 @@ class InputParams:
 class BackboneParams:
     """A pretrained network, N2."""
 
-    name: Annotated[str, Field(min_length=1)]  # see `models.parallelnet.backbone_architectures`
+    name: Annotated[str, Field(min_length=1)]  # see `models.parallelnet.backbone_architectures`; of speech also WHISPER
     pretrained: bool  # start from ImageNet weights; where there are none to be had, that is an error
     weights: str | None  # a file; null takes the packaged ones, hub timm's own from the Hugging Face Hub
 
@@ -45,6 +49,8 @@ class BackboneParams:
     def _weights_are_wanted(self) -> Self:
         if self.weights is not None and not self.pretrained:
             raise ValueError("pretrained: true where weights are given")
+        if self.name == WHISPER and (not self.pretrained or self.weights is not None):
+            raise ValueError(f"pretrained: true and weights: null for {WHISPER}, which comes as a package")
         return self
 
 
@@ -66,6 +72,19 @@ class ModelParams:
     n1_channels: Annotated[tuple[Size, ...], Field(min_length=1, max_length=6)]  # of N1's pairs of convolutions
     code_size: Size  # of the dense layer that ends N1 and N2
     head_size: Size  # of both dense layers of each head
+
+    @property
+    def hears_words(self) -> bool:
+        """Whether N2 of speech reads the frames of an encoder of words, which goes beyond the paper."""
+        return self.speech_backbone.name == WHISPER and self.modalities != "image"
+
+    @model_validator(mode="after")
+    def _words_are_of_speech_and_come_late(self) -> Self:
+        if self.image_backbone.name == WHISPER:
+            raise ValueError(f"another image_backbone than {WHISPER}, which hears")
+        if self.hears_words and self.modalities == "both" and self.fusion != 3:
+            raise ValueError(f"fusion: 3 with speech_backbone {WHISPER}: nothing can be added to what it hears")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -166,7 +166,7 @@ class _Planner:
             by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
             # What a stage costs to start: the smaller pilot's, less its rows.
             start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
-            seconds = start + folds * int(train["epochs"]) * rows * by_row
+            seconds = start + folds * int(train["epochs"]) * rows * by_row + cost.hear_seconds_per_row * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
             shared.add(kind)
             peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
@@ -184,7 +184,8 @@ class _Planner:
                 "clean": self.rows["speech_rows"] * CLEAN_SHARES["test"],
             }
             for name, cost in self.costs.items():
-                seconds += cost.predict_seconds_per_row * tested[self.sections["models"][name]["rows"]]
+                by_row = cost.predict_seconds_per_row + cost.hear_seconds_per_row
+                seconds += by_row * tested[self.sections["models"][name]["rows"]]
             return replace(plan, seconds=seconds)
         if plan.stage == "explain" and len(runs) == len(EXPLAIN) + 1:
             _, small, more_rows, more_figures = (run.seconds for run in runs)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from pipeline.engine.environment import device_from_environment, threads_from_environment
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams
+from pipeline.media.audio import SAMPLING_RATE_HZ
 from pipeline.networks import params
 from pipeline.networks.build import build
 
@@ -29,6 +30,7 @@ class Cost:
     train_seconds_per_row: float
     predict_seconds_per_row: float
     weight_bytes: int
+    hear_seconds_per_row: float = 0.0  # to make the word frames of a network that hears words, once for all networks
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
@@ -42,7 +44,8 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
         shape = replace(
             model, rows="sier",
             image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
-            speech_backbone=replace(model.speech_backbone, pretrained=False, weights=None),
+            speech_backbone=model.speech_backbone if model.hears_words
+            else replace(model.speech_backbone, pretrained=False, weights=None),
         )  # fmt: skip
         if shape not in known:
             known[shape] = _measure(shape, train, base)
@@ -61,6 +64,17 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     size = train.inputs
     pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
     mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)
+    given = {"pixel_values": pixels, "spectrogram": mels}
+    hear = 0.0
+    if model.hears_words:
+        from pipeline.networks import words  # noqa: PLC0415
+
+        given["word_frames"] = torch.rand(rows, *words.SHAPE, device=device)
+        noise = torch.rand(round(size.duration_seconds * SAMPLING_RATE_HZ)).numpy()
+        words.word_frame_array(noise, size.duration_seconds)
+        begin = time.perf_counter()
+        words.word_frame_array(noise, size.duration_seconds)
+        hear = time.perf_counter() - begin
     truth = torch.arange(rows, device=device) % len(base.labels)
     optimizer = torch.optim.Adam((weight for weight in net.parameters() if weight.requires_grad), train.learning_rate)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16, None: None}[train.mixed_precision]
@@ -68,13 +82,13 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(device, dtype=kind) if kind else nullcontext():
-            loss = net(pixel_values=pixels, spectrogram=mels, labels=truth).loss
+            loss = net(**given, labels=truth).loss
         torch.autograd.backward(loss)
         optimizer.step()
 
     def predict() -> None:
         with torch.inference_mode():
-            net(pixel_values=pixels, spectrogram=mels)
+            net(**given)
 
     def now() -> float:
         if device == "cuda":
@@ -92,4 +106,4 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     trained = seconds(step)
     net.eval()
     weights = sum(weight.numel() for weight in net.parameters())
-    return Cost(trained, seconds(predict), 4 * weights)
+    return Cost(trained, seconds(predict), 4 * weights, hear)

@@ -1,11 +1,14 @@
 """All files of a repository, card included: of a dataset, or of a network."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants
 
-from pipeline.networks.params import InputParams
+from models.weights.whisper_weights import MODEL_FILE
+from pipeline.networks.params import WHISPER, InputParams
 from pipeline.publishing import cards, croissant, pictures
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.export import export
@@ -14,6 +17,7 @@ from pipeline.publishing.ownership import CARD
 
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
+WORDS = PROCESSOR.with_name("word_frames.py")  # which the processor imports
 
 Files = dict[str, Path | bytes]
 
@@ -43,12 +47,22 @@ def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Fil
     config = json.loads((folder / "config.json").read_bytes())
     files: Files = {path.name: path for path in sorted(folder.glob("*.py"))}
     files |= {name: folder / name for name in ("config.json", "model.safetensors")}
-    files[PROCESSOR.name] = PROCESSOR
-    processor = {key: config[key] for key in
-                 ("image_size_px", "duration_seconds", "n_mels", "n_frames", "sampling_rate_hz")}  # fmt: skip
-    processor["auto_map"] = {"AutoProcessor": f"{PROCESSOR.stem}.ParallelNetProcessor"}
-    processor["processor_class"] = "ParallelNetProcessor"
+    files |= {path.name: path for path in (PROCESSOR, WORDS)}
+    processor = processor_config(config)
     files["processor_config.json"] = (json.dumps(processor, indent=2, sort_keys=True) + "\n").encode()
     files["predict.py"] = FOLDER / "predict.py.txt"
     files[CARD] = cards.model_card(facts, repo_id, name, config).encode()
     return files
+
+
+def processor_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the processor of a network with this configuration needs to know."""
+    processor = {key: config[key] for key in
+                 ("image_size_px", "duration_seconds", "n_mels", "n_frames", "sampling_rate_hz")}  # fmt: skip
+    if config.get("speech_backbone") == WHISPER and config["modalities"] != "image":
+        names = ("distribution", "module", "relative", "sha256")
+        processor["n_word_frames"] = config["n_word_frames"]
+        processor["word_weights"] = {key: getattr(MODEL_FILE, key) for key in names}
+    processor["auto_map"] = {"AutoProcessor": f"{PROCESSOR.stem}.ParallelNetProcessor"}
+    processor["processor_class"] = "ParallelNetProcessor"
+    return processor

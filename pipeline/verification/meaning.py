@@ -90,7 +90,7 @@ def _check_predictions(
     except UserError as error:
         yield _network_fault(error)
         return
-    for key, item in _items(paths.data, model.rows, chosen, train):
+    for key, item in _items(paths.data, model.rows, chosen, train, words=model.hears_words):
         found = _ask(net, item)
         expected = stated.loc[key, columns[2:]].to_numpy(dtype=np.float64)
         if not np.abs(found - expected).max() <= PROBABILITY_TOLERANCE:
@@ -98,25 +98,28 @@ def _check_predictions(
             yield Fault(path, "predictions", f"row {key}: a probability is {said}; run: dvc repro evaluate")
 
 
-def _items(data: Path, rows: str, ids: Sequence[str], train: TrainParams) -> Iterator[tuple[str, dict[str, Any]]]:
+def _items(
+    data: Path, rows: str, ids: Sequence[str], train: TrainParams, *, words: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the network reads of these rows."""
     from pipeline.media import audio  # noqa: PLC0415
     from pipeline.networks.decoding import image_array, read_image, spectrogram_array  # noqa: PLC0415
+    from pipeline.networks.words import word_frame_array  # noqa: PLC0415
 
     folders = {"image": "sier/data", "audio": "sier/data"} if rows == "sier" else {"image": "clean", "audio": "speech"}
     media = {column: _column(data / folder, column, ids) for column, folder in folders.items()}
     inputs = train.inputs
     for key in ids:
         waveform = audio.decode(media["audio"][key])
-        yield (
-            key,
-            {
-                "pixel_values": image_array(read_image(media["image"][key]), inputs.image_size_px),
-                "spectrogram": spectrogram_array(
-                    waveform, duration_seconds=inputs.duration_seconds, n_mels=inputs.n_mels, n_frames=inputs.n_frames
-                ),
-            },
-        )
+        item = {
+            "pixel_values": image_array(read_image(media["image"][key]), inputs.image_size_px),
+            "spectrogram": spectrogram_array(
+                waveform, duration_seconds=inputs.duration_seconds, n_mels=inputs.n_mels, n_frames=inputs.n_frames
+            ),
+        }
+        if words:
+            item["word_frames"] = word_frame_array(waveform, inputs.duration_seconds)
+        yield key, item
 
 
 def _column(folder: Path, column: str, ids: Sequence[str]) -> dict[str, bytes]:

@@ -65,6 +65,9 @@ SECTIONS: dict[str, Any] = {
     "models": {
         "ser_only": {**TINY, "modalities": "speech"},
         "parallelnet": TINY,
+        "parallelnet_words": {
+            **TINY, "speech_backbone": {"name": "whisper-tiny.en", "pretrained": True, "weights": None}
+        },
         "parallelnet_sentiment": {**TINY, "rows": "clean"},
     },
 }  # fmt: skip
@@ -104,6 +107,7 @@ def sier_row(place: int, test: bool, probabilities: np.ndarray) -> dict[str, Any
         "confidence": np.float32(surer.max()),
         "agreement": bool(speech.argmax() == image.argmax()),
         "fold": None if test else place % 2,
+        "group_id": f"group {place // 2}",
     }
     for modality, values in (("speech", speech), ("image", image)):
         row |= {f"p_{modality}_{name}": value for name, value in zip(CLASSES, values, strict=True)}
@@ -114,7 +118,7 @@ def centre(net: Any, batch: dict[str, torch.Tensor]) -> None:
     """Or a random network would call all rows the same, and constants would be compared."""
     heads = [module for name, module in net.named_children() if name.startswith("head_")]
     with torch.no_grad():
-        logits = net.eval()(pixel_values=batch["pixel_values"], spectrogram=batch["spectrogram"]).logits
+        logits = net.eval()(**{key: value for key, value in batch.items() if key != "labels"}).logits
         for head in heads:
             [layer for layer in head.modules() if isinstance(layer, torch.nn.Linear)][-1].bias.sub_(logits.mean(dim=0))
 
@@ -125,7 +129,8 @@ def trained_folder(root: Path, name: str, seed: int) -> None:
     labels = LABELS if model.rows == "sier" else tables.SENTIMENTS
     torch.manual_seed(seed)
     net = build(model, TRAIN, labels)
-    inputs = open_inputs("sier_test" if model.rows == "sier" else "clean", TRAIN.inputs, context(root))
+    source: Any = "sier_test" if model.rows == "sier" else "clean"
+    inputs = open_inputs(source, TRAIN.inputs, context(root), words=model.hears_words)
     tested = np.flatnonzero(inputs.rows["split"] == "test")
     centre(net, collate([inputs.select(tested)[place] for place in range(len(tested))]))
     net.save_pretrained(folder)
@@ -175,8 +180,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = evaluate.run(PARAMS, context(project))
-    assert (report.rows_in, report.rows_out) == (2 * TEST_ROWS + 5, 2 * TEST_ROWS + 5)
-    assert [note.split(":")[0] for note in report.notes] == list(MODELS)
+    assert (report.rows_in, report.rows_out) == (3 * TEST_ROWS + 5, 3 * TEST_ROWS + 5)
+    assert [note.split(":")[0] for note in report.notes[:-1]] == list(MODELS)
+    assert report.notes[-1].startswith("parallelnet_words on ")
     return project
 
 
@@ -214,12 +220,13 @@ def test_predictions_are_those_of_the_saved_network_for_the_test_rows(evaluated:
     from models.parallelnet.parallelnet import ParallelNet
 
     rows = MODELS[name].rows
-    inputs = open_inputs("sier_test" if rows == "sier" else "clean", TRAIN.inputs, context(evaluated))
+    source: Any = "sier_test" if rows == "sier" else "clean"
+    inputs = open_inputs(source, TRAIN.inputs, context(evaluated), words=MODELS[name].hears_words)
     chosen = (inputs.rows["split"] == "test").to_numpy()
     batch = collate([inputs.select(chosen)[place] for place in range(chosen.sum())])
     net = ParallelNet.from_pretrained(evaluated / "data" / "checkpoints" / name).eval()
     with torch.inference_mode():
-        logits = net(pixel_values=batch["pixel_values"], spectrogram=batch["spectrogram"]).logits
+        logits = net(**{key: value for key, value in batch.items() if key != "labels"}).logits
     found = pq.read_table(evaluated / "data" / "predictions" / f"{name}.parquet").to_pydict()
     assert list(found) == ["id", "label", *(f"p_{label}" for label in inputs.labels)]
     assert found["id"] == inputs.rows.loc[chosen, "id"].tolist()
@@ -314,7 +321,7 @@ def test_plots_show_parallelnets_confusion_and_the_curves_of_all(evaluated: Path
     curves = [(row["series"], row["epoch"], row["validation_loss"]) for row in plot(evaluated, "curves")]
     assert curves == [(name, epoch, loss) for name in MODELS for epoch, loss in (("1", "3.0"), ("2", "1.5"))]
     agreement = plot(evaluated, "accuracy_by_agreement")
-    assert {row["model"] for row in agreement} == {"parallelnet", "ser_only"}
+    assert {row["model"] for row in agreement} == {"parallelnet", "parallelnet_words", "ser_only"}
     assert {row["series"] for row in agreement} >= {"decided by speech", "decided by image", "teachers disagree"}
     confidence = plot(evaluated, "accuracy_by_confidence")
     assert all(float(row["lower"]) <= float(row["confidence"]) <= float(row["upper"]) for row in confidence)
@@ -506,3 +513,26 @@ def test_reading_the_datasets_columns_reads_no_media(project: Path) -> None:
     assert list(unseen.read_sier(folder, "test", teachers=True)) == ["id", "label", *columns]
     with pytest.raises(UserError, match="no file of split holdout"):
         unseen.read_sier(folder, "holdout", teachers=False)
+
+
+def test_a_network_that_hears_words_is_set_beside_its_counterpart_on_the_same_rows(evaluated: Path) -> None:
+    (pair,) = findings(evaluated)["paired"]
+    assert (pair["model"], pair["against"]) == ("parallelnet_words", "parallelnet")
+    said = {}
+    for name in (pair["model"], pair["against"]):
+        columns = pq.read_table(evaluated / "data" / "predictions" / f"{name}.parquet").to_pydict()
+        best = np.array([columns[f"p_{label}"] for label in LABELS]).argmax(axis=0)
+        said[name] = np.array([LABELS[place] for place in best]) == np.array(columns["label"])
+    right, other = said.values()
+    rows = open_inputs("sier_test", TRAIN.inputs, context(evaluated)).rows
+    for kind, chosen in (("all", rows["id"] != ""), ("speech", rows["decided_by"] == "speech")):
+        found, mask = pair[kind], chosen.to_numpy()
+        assert found["rows"] == mask.sum() > 0
+        assert found["groups"] == len({int(key.split("-")[0]) // 2 for key in rows["id"][mask]})
+        assert found["accuracy"]["value"] == pytest.approx(right[mask].mean(), abs=1e-6)
+        assert found["other_accuracy"]["value"] == pytest.approx(other[mask].mean(), abs=1e-6)
+        assert found["only_right"] == (right & ~other)[mask].sum()
+    table = (evaluated / "reports" / "table_2.md").read_text(encoding="utf-8")
+    assert "| parallelnet_words (beyond the paper) |  |" in table
+    assert "exact McNemar test p = " in table
+    assert "beyond" not in (evaluated / "reports" / "table_3.md").read_text(encoding="utf-8").lower()
