@@ -71,7 +71,7 @@ def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDAr
     yield "labels", KEPT, labels, kept
     yield "labels decided by speech", KEPT, labels, kept & votes.speech_decides
     yield "labels decided by the picture", KEPT, labels, kept & ~votes.speech_decides
-    alone = [
+    alone: list[tuple[str, Names, NDArray[np.floating[Any]], Mask]] = [
         ("speech teacher", votes.speech_label, votes.speech_max, every),
         ("picture teacher", votes.image_label, votes.image_max, every),
         *((name, *vader(scored.rows[column])) for name, column in VADER.items() if scored.rows[column].notna().any()),

@@ -485,7 +485,7 @@ def test_copies_follow_a_pool_and_a_neutral_answer_is_none() -> None:
     remap, labels = {"anger": "anger", "excitement": "happy"}, ("anger", "happy")
     for rule in RULES:
         found = baselines.teacher_copies(rows, LabelParams(rule, 0.0, remap, neutral=("neutral",)), labels)
-        assert {name: ids.tolist() for name, ids in found.items()} == dict.fromkeys(baselines.COPIES, [1])
+        assert {name: ids.tolist() for name, ids in found.items()} == {key: [1] for key in baselines.COPIES}
     rows = pd.DataFrame({
         "p_speech_anger": [0.9], "p_speech_excitement": [0.1], "p_image_anger": [0.05], "p_image_excitement": [0.95],
     }).astype(np.float32)  # fmt: skip

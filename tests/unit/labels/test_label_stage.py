@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import ArrayLike
 
 from pipeline import label
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.labels import association, confounds
+from pipeline.labels.association import Association
 from pipeline.labels.rules import LabelParams
-from pipeline.labels.validity import Measure
+from pipeline.labels.validity import Mask, Measure
 from pipeline.verification.rows import check_labels
 from tests import builders_labels as builder
 from tests.builders_labels import CLASSES, REMAP, Scene, say, scene, write
@@ -184,13 +186,13 @@ def test_of_many_voices_the_rare_ones_are_one_class(tmp_path: Path, monkeypatch:
     write(tmp_path, scene(8, per_tweet=1))
     seen: list[set[float]] = []
 
-    def measure(dealt: Any, _kept: Any, _chosen: Any) -> Any:
-        seen.append(set(dealt))
-        return Measure(rows["group_id"], 1)(dealt, _kept, _chosen)
+    class Seeing(Measure):
+        def __call__(self, dealt: ArrayLike, kept: ArrayLike, chosen: Mask) -> Association:
+            seen.append(set(np.asarray(dealt).tolist()))
+            return super().__call__(dealt, kept, chosen)
 
-    confounds.confound_table(
-        rows, tmp_path / "data" / "speech", {"labels": (rows["voice"], np.ones(8, dtype=bool))}, measure
-    )  # type: ignore[arg-type]
+    said = {"labels": (rows["voice"], np.ones(8, dtype=bool))}
+    confounds.confound_table(rows, tmp_path / "data" / "speech", said, Seeing(rows["group_id"], 1))
     assert sorted(map(len, seen)) == [2, 4, 4, 4, 4]
 
 
