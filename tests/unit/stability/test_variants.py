@@ -28,7 +28,8 @@ def test_what_needs_no_asking() -> None:
         "speech alone": ({}, "speech"),
         "image alone": ({}, "image"),
         "acoustic teacher": (
-            {"train_teacher.speech.features": "acoustic", "train_teacher.speech.normalise": "voice"}, "",
+            {"train_teacher.speech.features": "acoustic", "train_teacher.speech.normalise": "voice"},
+            "",
         ),
         "another seed": ({"base.seed": seed}, ""),
     }
