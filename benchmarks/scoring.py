@@ -42,7 +42,9 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.tables import CHECKPOINTS, VOICE_STATISTICS_FILE
 from pipeline.teachers.params import ScoreParams
-from pipeline.teachers.scoring import SOURCES, Scorer
+from pipeline.teachers.scoring import IMAGE, SPEECH, Scorer
+
+SOURCES = {"speech": SPEECH["acoustic"], "image": IMAGE}
 
 BATCH = 16
 OF_BARE_LOOP, TIMES_ONE_BY_ONE = 0.9, 2.0
@@ -190,6 +192,10 @@ def main() -> None:
     found: dict[str, dict[str, list[float]]] = {}
     checked: list[measure.Target] = []
     for modality in SOURCES:
+        checkpoint = options.data / "checkpoints" / CHECKPOINTS[modality]
+        if score.read_teacher_card(checkpoint, modality)["features"] != "acoustic":
+            print(f"{modality}: not measured, for this teacher goes by words that were heard before it scores")
+            continue
         with tempfile.TemporaryDirectory(prefix="sier-scoring-") as name, threadpool_limits(limits=1):
             try:
                 seconds = measure_modality(options.data, Path(name), modality, wanted, rounds)

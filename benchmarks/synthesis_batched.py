@@ -26,8 +26,8 @@ from benchmarks import measure
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
-from pipeline.voices import CoquiParams, Request, load_voice
-from pipeline.voices.vits import VitsVoice, at_peak, device
+from pipeline.voices import CoquiParams, Request, at_peak, load_voice
+from pipeline.voices.vits import VitsVoice, device
 
 BATCHES = (2, 8)
 CHARACTERS_PER_SECOND = 14.0  # of English read aloud

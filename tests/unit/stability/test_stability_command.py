@@ -44,7 +44,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number, identity in enumerate(ids)
     ]  # fmt: skip
     write_folder(tmp_path, "clean", [pa.Table.from_pylist(clean, schema=tables.CLEAN)])
-    speech = [{"id": identity, "audio": flac(0), "duration_seconds": 1.0, "voice": "v"} for identity in ids]
+    speech = [
+        {"id": identity, "audio": flac(0), "duration_seconds": 1.0, "voice": "v", "heard": "so it is"}
+        for identity in ids
+    ]
     write_folder(tmp_path, "speech", [pa.Table.from_pylist(speech)])
     for modality, anger in (("speech", SPEECH), ("image", IMAGE)):
         rows = {"id": ids, "p_anger": anger, "p_excitement": [1 - p for p in anger], "teacher_digest": ["t"] * 12}

@@ -40,9 +40,9 @@ def test_no_threshold_beyond_one() -> None:
 
 
 def test_settings_change_a_copy_and_only_what_they_name() -> None:
-    changed = Variant("x", {"label.threshold": 0.1, "train_teacher.speech.normalise": "none"}).sections(PARAMS)
+    changed = Variant("x", {"label.threshold": 0.1, "train_teacher.speech.normalise": "voice"}).sections(PARAMS)
     assert (changed["label"]["threshold"], PARAMS["label"]["threshold"]) == (0.1, 0.5)
-    assert changed["train_teacher"]["speech"].pop("normalise") == "none"
+    assert changed["train_teacher"]["speech"].pop("normalise") == "voice"
     expected = {**PARAMS["train_teacher"]["speech"]}
     del expected["normalise"]
     assert changed["train_teacher"]["speech"] == expected

@@ -37,7 +37,7 @@ class Reader(ParallelNet):
         code = pixel_values[:, :, *self.box].mean(dim=(1, 2, 3))[:, None]
         return code, code
 
-    def encode_speech(self, spectrogram: Tensor) -> Codes:
+    def encode_speech(self, spectrogram: Tensor, word_frames: Tensor | None = None) -> Codes:  # noqa: ARG002
         code = spectrogram[..., self.stretch].mean(dim=(1, 2, 3))[:, None]
         return code, code
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -133,8 +133,8 @@ def test_everybody_present_is_the_sample_and_padding_stays_silent_under_every_ba
         ({"spectrogram": None}, "spectrogram: this net needs it"),
     ],
 )
-def test_inputs_of_another_size_than_their_players_are_refused(changes: dict[str, torch.Tensor], message: str) -> None:
-    given_inputs = {name: tensor[0] for name, tensor in inputs(1).items()} | changes
+def test_inputs_of_another_size_than_their_players_are_refused(changes: dict[str, Any], message: str) -> None:
+    given_inputs: dict[str, Any] = {name: tensor[0] for name, tensor in inputs(1).items()} | changes
     players = grid_and_segments(32, 64, 64, (2, 2), 4)
     with pytest.raises(ValueError, match=message):
         masked_inputs(tiny_net(), **given_inputs, players=players, of_image="zero", of_speech="silence")

@@ -109,9 +109,9 @@ def test_the_encoders_see_what_the_counters_say() -> None:
             self.seen[0].append(len(pixel_values))
             return super().encode_image(pixel_values)
 
-        def encode_speech(self, spectrogram: Tensor) -> Any:
+        def encode_speech(self, spectrogram: Tensor, word_frames: Tensor | None = None) -> Any:
             self.seen[1].append(len(spectrogram))
-            return super().encode_speech(spectrogram)
+            return super().encode_speech(spectrogram, word_frames)
 
     game = game_of(Counting(net_of().config).double().eval(), batch_size=3)
     game.table()

@@ -45,7 +45,8 @@ def test_packaged_weights_arrive_bit_for_bit_and_survive_saving(tmp_path: Path) 
     packaged = list(torch.load(PACKAGED[LITE0].path(), weights_only=True).values())[:-2]  # all but the classifier
     for one in (net, loaded):
         for n2_of in (one.n2_image, one.n2_speech):
-            own = list(n2_of.backbone.state_dict().values())
+            backbone: Any = n2_of.backbone
+            own = list(backbone.state_dict().values())
             assert len(own) == 294
             assert all(torch.equal(mine, theirs) for mine, theirs in zip(own, packaged, strict=True))
 
