@@ -1,4 +1,6 @@
-"""Hibari, the embedded default voice: distilled from Kokoro-82M; a graph gives spectrum and pitch of each frame, signal processing the waveform.
+"""Hibari, the embedded default voice, distilled from Kokoro-82M.
+
+A graph gives spectrum and pitch of each frame, signal processing the waveform.
 
 Part of the sound is noise. It is drawn from the seed and the text alone, so that a text always gives the same samples,
 whatever is spoken before it. Pitch is changed between graph and waveform, where each frame (12.5 ms) has its
