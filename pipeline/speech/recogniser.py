@@ -5,9 +5,9 @@
 Whisper was trained on clips padded with silence to 30 s. Without padding it does not find the end and repeats itself;
 all 30 s cost 2.4 times as much as 8 s of silence after the speech, and hear hardly better (100 texts of the sample,
 mean word error rate: no padding 0.43, 2 s 0.17, 4 s 0.11, 8 s 0.09, up to 30 s 0.08). 8-bit weights hear as well as
-32-bit ones at more than one and a half times the speed. Recordings are heard in batches, for one by one half of the
-time is weights on their way from memory for each word. A batch holds recordings of one window, which follows from the
-length of each alone, so that nothing is padded to a neighbour and no transcript depends on one.
+32-bit ones at more than one and a half times the speed. Words are searched in batches, for one by one half of the
+time goes into weights on their way from memory, for each word anew. A batch holds recordings of one window, which
+follows from the length of each alone, so that nothing is padded to a neighbour and no transcript depends on one.
 """
 
 import hashlib
