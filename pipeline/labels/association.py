@@ -153,8 +153,10 @@ def _deals(rows: Rows, rng: np.random.Generator) -> Iterator[Counts]:
         deals = min(batch, DEALS - first)
         givers = rng.permuted(np.tile(np.arange(len(sizes)), (deals, 1)), axis=1)
         offered = sizes[givers]
-        shifts = rng.integers(0, offered)
-        taken = starts[givers][:, rows.group] + (place + shifts[:, rows.group]) % offered[:, rows.group]
+        first_taken, shifts, most = (
+            values.take(rows.group, axis=1) for values in (starts[givers], rng.integers(0, offered), offered)
+        )
+        taken = first_taken + (place + shifts) % most
         cells = (np.arange(deals)[:, np.newaxis] * shape[0] + rows.dealt[taken]) * shape[1] + rows.kept
         yield np.bincount(cells.ravel(), minlength=deals * shape[0] * shape[1]).reshape(deals, *shape)
 
