@@ -152,8 +152,11 @@ def _deals(rows: Rows, rng: np.random.Generator) -> Iterator[Counts]:
     for first in range(0, DEALS, batch):
         deals = min(batch, DEALS - first)
         givers = rng.permuted(np.tile(np.arange(len(sizes)), (deals, 1)), axis=1)
-        shifts = rng.integers(0, sizes[givers])
-        taken = starts[givers][:, rows.group] + (place + shifts[:, rows.group]) % sizes[givers][:, rows.group]
+        offered = sizes[givers]
+        first_taken, shifts, most = (
+            values.take(rows.group, axis=1) for values in (starts[givers], rng.integers(0, offered), offered)
+        )
+        taken = first_taken + (place + shifts) % most
         cells = (np.arange(deals)[:, np.newaxis] * shape[0] + rows.dealt[taken]) * shape[1] + rows.kept
         yield np.bincount(cells.ravel(), minlength=deals * shape[0] * shape[1]).reshape(deals, *shape)
 

@@ -45,9 +45,8 @@ def test_counts_are_of_groups_and_of_classes_that_occur() -> None:
 
 
 def test_rows_where_a_class_is_missing_do_not_count() -> None:
-    found = in_groups(
-        ["a", "b", "c", "d"], [1.0, np.nan, 2.0, 1.0], np.array(["sad", "sad", None, "happy"], dtype=object)
-    )
+    kept = np.array(["sad", "sad", None, "happy"], dtype=object)
+    found = in_groups(["a", "b", "c", "d"], [1.0, np.nan, 2.0, 1.0], kept)
     assert found.counts.tolist() == [[[1, 0]], [[0, 1]]]
     none = np.full(4, np.nan)
     assert associate(range(4), none, [0, 1, 0, 1], seed=1) == Association(0, 0)
