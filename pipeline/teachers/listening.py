@@ -43,17 +43,21 @@ class Listener:
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `HEARD`, and a reject for each item that cannot be decoded, or in which no word is heard."""
-        rows: list[dict[str, str]] = []
+        waveforms: dict[str, Any] = {}
         rejects: list[Reject] = []
         for item in task.payload:
             try:
-                waveform, _ = corpora.DECODE["speech"](item.path)
-                heard = self.recogniser.text(waveform)
-                expect_words(heard)
+                waveforms[item.id], _ = corpora.DECODE["speech"](item.path)
             except ItemError as error:
                 rejects.append((item.id, error.status, error.reason))
+        rows: list[dict[str, str]] = []
+        for identity, heard in zip(waveforms, self.recogniser.texts(list(waveforms.values())), strict=True):
+            try:
+                expect_words(heard)
+            except ItemError as error:
+                rejects.append((identity, error.status, error.reason))
             else:
-                rows.append({"id": item.id, "heard": heard})
+                rows.append({"id": identity, "heard": heard})
         return shards.Output(pa.Table.from_pylist(rows, schema=HEARD), rejects)
 
 
