@@ -88,7 +88,8 @@ def write_clean(root: Path, *, unspoken: Sequence[int] = (), unknown: Sequence[s
     speech = [
         {
             "id": row["id"], "audio": row["audio"], "sampling_rate_hz": 16_000, "duration_seconds": 1.0,
-            "word_error_rate": None, "voice": "v", "voice_digest": "d", "rate": 1.0, "energy_db": 0.0,
+            "word_error_rate": None, "voice": "v", "voice_digest": "d", "rate": 1.0, "energy_db": 0.0, "pitch": 1.0,
+            "pitch_range": 1.0,
         }
         for number, row in enumerate(rows)
         if number not in unspoken

@@ -34,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Labels by the larger of both, from 0.6 on: the first eight rows."""
     monkeypatch.chdir(tmp_path)
     values = read_params(ROOT / "params.yaml")
-    values["label"] |= {"rule": "max_probability", "threshold": 0.6}
+    values["label"] |= {"rule": "max_probability", "threshold": 0.6, "calibrate": "none"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     ids = [f"{number}-0" for number in range(12)]
     clean = [
