@@ -65,11 +65,14 @@ def dataset(folder: Path, rows: int) -> None:
     ids = [f"{758_000_000_000_000_000 + number}-1" for number in range(rows)]
     _sier(folder, ids, rows - test)
     rule = (data / "labels" / tables.RULE_FILE).read_bytes()
-    said = {"speech_label": "anger", "image_label": "sadness", "decided_by": "speech", "source_label": "anger"}
+    said = {
+        "speech_label": "anger",
+        "image_label": "sadness",
+        "decided_by": "speech",
+        "source_label": "anger",
+    } | dict.fromkeys(("speech_max", "image_max", "confidence"), 0.5)
     labelled = {"id": ids, "kept": [bool(number % 3) for number in range(rows)]} | {
-        name: [said.get(name, 0.5 if name.endswith("_max") else "below_threshold")] * rows
-        for name in tables.LABELS.names
-        if name not in {"id", "kept"}
+        name: [said.get(name, "below_threshold")] * rows for name in tables.LABELS.names if name not in {"id", "kept"}
     }
     _publish(folder, "labels", [pa.table(labelled, schema=tables.LABELS)])
     (data / "labels" / tables.RULE_FILE).write_bytes(rule)

@@ -44,7 +44,9 @@ from tests.damage import Damage, empty, flip_bit, note_digests
 LABELS = ("anger", "happy", "sad")
 CLASSES = ("anger", "excitement", "sadness")
 REMAP = dict(zip(CLASSES, LABELS, strict=True))
-RULE = {"rule": "max_probability", "threshold": 0.5, "remap": REMAP}
+RULE = {
+    "rule": "max_probability", "threshold": 0.5, "remap": REMAP, "temperatures": {"speech": 1.0, "image": 1.0},
+}  # fmt: skip
 TEST_ROWS, TRAIN_ROWS, CLEAN_ROWS = 9, 8, 9
 PARAMS = EvaluateParams(batch_size=4, bootstrap_samples=200, confidence_bins=(0.5, 0.7, 0.9))
 

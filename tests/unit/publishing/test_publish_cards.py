@@ -178,7 +178,7 @@ def test_what_other_settings_change_is_told_of_these_labels_only(facts: Facts, t
     assert (
         '\n| another voice | synthesize.voice = {"model": "a\\|b.onnx"} | 4 | 4, 3, 2 | 50.0 % (10.0 % to 90.0 %) '
         "| none | 0.26 (0.24; 0.19 to 0.35) | 0.12 | 0.004 |\n"
-        "| nothing kept | label.threshold = 1.0 | 4 | 4, 0, 0 | none | none | not defined | | |\n\nWhere a voice"
+        "| nothing kept | label.threshold = 1.0 | 4 | 4, 0, 0 | none | none | not measured | | |\n\nWhere a voice"
     ) in text
     assert "Where a voice spoke anew" not in told(rows_asked_of_voices=None)
     assert "was measured for other labels than these" in told(current=False)
