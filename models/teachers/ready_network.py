@@ -40,6 +40,10 @@ MODELS = {
     "image": AutoModelForImageClassification,
 }  # fmt: skip
 PREPROCESSORS = {"speech": AutoFeatureExtractor, "words": AutoTokenizer, "image": AutoImageProcessor}
+OWN = {
+    "speech": "wav2vec2, HuBERT, WavLM, Whisper", "words": "BERT, RoBERTa, DistilBERT and their like",
+    "image": "ViT, Swin, ConvNeXt and their like, or timm's",
+}  # fmt: skip
 TOKENS_MAX = 512  # of a text; a tweet has less than 150
 
 
@@ -128,8 +132,11 @@ def _labels(network: Any) -> tuple[str, ...]:
     return tuple(names[number] for number in range(len(names)))
 
 
-def _refusal(source: str, modality: str, error: Exception) -> str:
+def _refusal(source: str, modality: Modality, error: Exception) -> str:
     found = " ".join(str(error).split())[:300]
+    if "custom code" in found:
+        known = f"supported are networks that transformers itself has: {OWN[modality]}"
+        return f"{source}: has code of its own, which is not run; {known}"
     return f"{source}: expected a classifier of {modality} with safetensors, found: {found}"
 
 

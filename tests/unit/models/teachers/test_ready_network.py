@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,18 @@ def test_a_row_sure_of_a_label_outside_still_gets_probabilities() -> None:
 def test_a_map_that_does_not_fit_is_refused(classes: dict[str, str | None], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         ClassMap.of(LABELS, classes, "keep", "train_teacher.speech.classes")
+
+
+def test_code_of_a_repository_is_not_run_and_what_is_supported_is_said(tmp_path: Path) -> None:
+    config = {
+        "model_type": "emotion2vec",
+        "auto_map": {"AutoConfig": "code.X", "AutoModelForAudioClassification": "code.X"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "code.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(ModelError) as caught:
+        ReadyNetwork.load(str(tmp_path), "speech")
+    assert str(caught.value) == (
+        f"{tmp_path}: has code of its own, which is not run; supported are networks that transformers itself has: "
+        "wav2vec2, HuBERT, WavLM, Whisper"
+    )
