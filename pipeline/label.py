@@ -1,7 +1,7 @@
 """label: one of the dataset's labels for each row, or the reason why there is none.
 
 In   data/scores/{speech,image}: id, p_<class>; data/clean: sentiment, group, texts; data/speech: voice,
-     duration, what was heard, recordings
+     duration, what was heard, recordings; reports/score_speech.json
 Out  data/labels: one shard of `tables.LABELS`, kept and dropped rows alike
      reports/label.json and the plots of `pipeline.labels.description`
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
-from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.metrics_files import read_json, write_metrics
 from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules, words
@@ -41,7 +41,8 @@ def run(params: LabelParams, context: Context) -> Report:
     labels = rules.remap(votes.source_label, params.remap, params.neutral)
     _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, votes, labels, reasons)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
-    metrics = label_metrics(labelled, scored, context)
+    scores = read_json(context.paths.reports / "score_speech.json", "dvc repro score@speech")
+    metrics = {**label_metrics(labelled, scored, context), "speech_features": scores["features"]}
     write_metrics(context.paths.reports / "label.json", metrics)
     write_plots(labelled, LABELLED_ROWS, context.paths.reports / "plots")
     dropped = {

@@ -60,8 +60,11 @@ def run(params: ScoreParams, context: Context) -> Report:
     shards.publish(work, markers, data / "scores" / modality, extra)
     finish(work)
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
-    metrics = {"rows_in": sum(counts.values()), "rows_out": counts[shards.OK], "rejected": rejected}
-    write_metrics(context.paths.reports / f"score_{modality}.json", {**metrics, "teacher_digest": teacher["digest"]})
+    metrics = {
+        "rows_in": sum(counts.values()), "rows_out": counts[shards.OK], "rejected": rejected,
+        "features": teacher["features"], "teacher_digest": teacher["digest"],
+    }  # fmt: skip
+    write_metrics(context.paths.reports / f"score_{modality}.json", metrics)
     return Report(sum(counts.values()), counts[shards.OK], rejected)
 
 

@@ -65,6 +65,8 @@ def scene(rows: int = 120, per_tweet: int = 3, seed: int = 1, **changes: Any) ->
 
 def write(root: Path, made: Scene) -> Context:
     """The folders below `root`, and the context of a stage there."""
+    (root / "reports").mkdir(exist_ok=True)
+    (root / "reports" / "score_speech.json").write_text('{"features": "linguistic"}', encoding="utf-8")
     rows = range(len(made.sentiments))
     texts = [TEXTS[name] if name else "Words." for name in made.sentiments]
     flac = [encode_flac(np.full(1600, 0.5 / 2 ** (row % 4), np.float32), 16_000) for row in rows]

@@ -152,7 +152,8 @@ def render(
             task_categories=["audio-classification", "image-classification"],
             tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
         ),
-        "metrics": metrics, "rule": rule, "normalised": normalised, "sample": CORPORA if is_sample else (),
+        "metrics": metrics, "rule": rule, "label": label, "normalised": normalised,
+        "sample": CORPORA if is_sample else (),
         "features": features, "labels": features["label"].names, "agreement": label["agreement"]["kept_rows"],
     }  # fmt: skip
     return fill("card.md.j2", values)

@@ -82,6 +82,7 @@ def _fill(
         "reports": facts.reports,
         "metrics": facts.reports["assemble"],
         "rule": facts.rule,
+        "label": facts.reports["label"],
         "labels": facts.labels,
         "normalised": facts.normalised,
         "audit": facts.audit,

@@ -14,7 +14,7 @@ from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
 from pipeline.errors import UserError
-from pipeline.labels.rules import LabelParams
+from pipeline.labels.rules import AppliedRule, Temperatures
 from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
 from pipeline.publishing.export import Exported, Part
@@ -37,7 +37,7 @@ REPORTS: dict[str, Any] = {
     "train_teacher_speech": TEACHER,
     "train_teacher_image": TEACHER,
     "label": {
-        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35,
+        "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "speech_features": "linguistic",
         "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
         "verdict": {"holds": True, "words": "labels go with something"},
         "validity": {"note": "Text against text", "table": [
@@ -79,7 +79,7 @@ def facts() -> Facts:
     })  # fmt: skip
     return Facts(
         reports=copy.deepcopy(REPORTS),
-        rule=LabelParams("max_probability", 0.5, {"anger": "anger"}),
+        rule=AppliedRule("max_probability", 0.5, {"anger": "anger"}, "match", temperatures=Temperatures(1.5, 2.0)),
         params={"base": {"seed": 7}, "synthesize": {"voice": {"model": "/home/me/secret/voice.onnx"}}, "train": {},
                 "models": {"parallelnet": {"rows": "sier"}}},
         labels=LABELS,
@@ -216,6 +216,26 @@ def test_the_model_card_tells_the_figures_and_how_to_use_it(facts: Facts) -> Non
     assert [result.metric_value for result in data.eval_results or []] == [0.5151, 0.4022]
     assert 'AutoModel.from_pretrained("me/net", trust_remote_code=True)' in text
     assert "51.5 % (37.0 % to 61.0 %)" in text
+
+
+def test_what_the_speech_teacher_goes_by_is_told_with_what_a_list_of_words_says(facts: Facts, tmp_path: Path) -> None:
+    parts = exported(tmp_path, "no_media")
+    reports: Any = copy.deepcopy(facts.reports)
+    alone = [("speech teacher", 0.4), ("VADER on the text", 0.35)]
+    reports["label"]["validity"]["table"] = [
+        {**ASSOCIATION, "of": of, "over": "all rows", "cramers_v": v} for of, v in alone
+    ]
+
+    def told(features: str) -> str:
+        reports["label"]["speech_features"] = features
+        return cards.dataset_card(replace(facts, reports=reports), parts, "me/sier", keep_personal=False)
+
+    words, sound = told("linguistic"), told("acoustic")
+    assert "goes by the words that a recogniser hears in it, not by how it sounds" in words
+    assert "its answers go by V 0.40; those of VADER, a list of words with their sentiment, by\n   0.35" in words
+    assert "one temperature (speech 1.50, image 2.00)" in words
+    assert "goes by how it sounds, not by the words" in sound
+    assert "0.35. What the teacher adds" not in sound
 
 
 def test_one_modality_that_decides_is_told_first(facts: Facts, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for modality, anger in (("speech", SPEECH), ("image", IMAGE)):
         rows = {"id": ids, "p_anger": anger, "p_excitement": [1 - p for p in anger], "teacher_digest": ["t"] * 12}
         write_folder(tmp_path, f"scores/{modality}", [pa.table(rows, schema=tables.scores(["anger", "excitement"]))])
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "score_speech.json").write_text('{"features": "acoustic"}')
     corpus = tmp_path / "data" / "corpora" / "b_t4sa"
     corpus.mkdir(parents=True)
     (corpus / "manifest.json").write_text('{"origin": "sample"}')
