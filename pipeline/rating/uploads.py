@@ -19,12 +19,12 @@ class Uploads:
     def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic):
         self.folder = folder.resolve()
         self._now = now
-        self._kept: dict[str, tuple[str, float]] = {}  # owner and time by name, oldest first
+        self._kept: dict[str, tuple[str, float]] = {}  # owner, and when it goes, by name; oldest first
 
     def keep(self, owner: str, content: IO[bytes]) -> str:
         """Keep a rater's recording under a new name, which is returned; his oldest goes where he has too many."""
         name = secrets.token_hex(16)
-        self._kept[name] = (owner, self._now())
+        self._kept[name] = (owner, self._now() + KEPT_SECONDS)
         try:
             with (self.folder / name).open("xb") as file:
                 shutil.copyfileobj(content, file)
@@ -50,11 +50,11 @@ class Uploads:
     def saved(self, name: str) -> None:
         """Delete a recording that is in the store now, once its page has had time to load it."""
         if name in self._kept:
-            owner, _ = self._kept[name]
-            self._kept[name] = (owner, self._now() + SAVED_SECONDS - KEPT_SECONDS)
+            owner, goes = self._kept[name]
+            self._kept[name] = (owner, min(goes, self._now() + SAVED_SECONDS))
 
     def sweep(self) -> None:
-        """Delete what was not saved in time."""
-        for name, (_, since) in list(self._kept.items()):
-            if self._now() - since > KEPT_SECONDS:
+        """Delete what was not saved in time, or was saved and has been loaded."""
+        for name, (_, goes) in list(self._kept.items()):
+            if self._now() > goes:
                 self.remove(name)
