@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import wordsegment
 
 # Capitals followed by small letters ("NOTtaxed", "FIFAWorld"), a word, capitals alone, digits with their ending.
-_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:st|nd|rd|th)?(?![a-z])|[0-9]+|[^A-Za-z0-9_]+")
+_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:(?:st|nd|rd|th|s)(?![A-Za-z]))?|[^A-Za-z0-9_]+")
 _CAPITALS_THEN_SMALL = re.compile(r"([A-Z]+)([A-Z])([a-z]+)")
 _MODEL_NUMBER = re.compile(r"[A-Za-z]{1,2}[0-9]+")  # F1, A380, S4: one word to the ear
 
