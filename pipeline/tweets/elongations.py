@@ -16,14 +16,14 @@ _RUN = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_']*([^\W\d_])\1{2,}[^\W\d_']*", re.IGNORECASE)
 _MOST_RUNS = 6  # more of them are no word; all ways to write them would be many
 # Frequent words that nobody stretches, and what is stretched instead; sounds whose length is their meaning.
-_MEANT = {"to": "too", "of": "off", "se": "see", "be": "bee", "fre": "free"}
-_SOUNDS = {"m": "mm", "z": "zzz", "h": "hh", "a": "ah", "o": "oh", "e": "ee", "y": "yy", "w": "ww"}
+_MEANT = {"to": "too", "of": "off", "se": "see", "be": "bee", "fre": "free", "hm": "hmm", "aw": "aww"}
+_SOUNDS = {"m": "mm", "z": "zzz", "h": "hh", "a": "ah", "o": "ooh", "e": "ee", "y": "yy", "w": "ww"}
 _KEPT = re.compile(r"[IVXLCM]+|([A-Z])\1\1|[0-9]+|www|zzz|X{2,}L|A{3}")  # numerals, AAA, XXL
 
 
 def shortened(text: str) -> str:
     """`text` with each elongated word shortened."""
-    return _WORD.sub(lambda match: _word(match[0]), text)
+    return _WORD.sub(lambda match: _word(match[0]), text) if _RUN.search(text) else text
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """Handles in their sentence: left out where they only address somebody, said where they are part of it.
 
 In   text with handles, retweet marks already gone
-Out  "dinner with @a & @b" -> "dinner with someone" or, if they are dropped, "dinner"; "thanks @a, great" -> "thanks, great"
+Out  "dinner with @a & @b" -> "dinner with someone", or "dinner" if they are dropped; "thanks @a, hi" -> "thanks, hi"
 """
 
 import re
@@ -19,13 +19,15 @@ _PREPOSITION = (
 _VERB = (
     r"is|are|was|were|meet|met|meeting|see|saw|seen|seeing|watch|watched|watching|join|joined|joining|follow|following"
     r"|love|miss|thank|beat|beats|defeat|defeated|interviewed|ask|asked|tell|told|heard|called|named|visit|visited|claim"
-    r"|welcome|congratulate|photo|pic|model|credit|photographer"
+    r"|welcome|congratulate|s/o|shout ?out|photo|pic|credit|photographer"
 )
-_BEFORE = re.compile(rf"(?i)(?:\b(?P<word>{_PREPOSITION}|{_VERB})\b[.:/]?|(?<=\w):|&|\+)\s*$")
+_BEFORE = re.compile(rf"(?i)(?:\b(?P<word>{_PREPOSITION}|{_VERB})\b[.:/]?|&|\+)\s*$")
+_COLON = re.compile(r"\w:\s*$")
 _DETERMINER = re.compile(r"(?i)\b(?:the|an?|my|your|our|his|her|their|this|that|these|those)\s*$")
 _AFTER = re.compile(
-    r"(?i)\s*(?:is|was|are|were|has|had|have|will|would|can|could|says?|said|does|did|isn't|wasn't|hasn't|won't|heads|and I"
-    r"|& I|v|vs)\b"
+    r"(?i)\s*(?:(?:is|was|are|were|has|had|have|will|would|can|could|does|did|isn't|wasn't|hasn't|won't)\b"
+    r"(?!\s(?:this|that|it|he|she|you|there|they|we|i|your|these|those|anyone|anybody|someone)\b)"
+    r"|says?\b|said\b|heads\b|(?:and|&) I\b|vs?\b)"
 )
 _NO_NOUN = re.compile(r"\s*(?:$|[^\w\s#@'\"(]|(?:and|or|to|for|at|in|on|with|by|from|of|who|that)\b)")
 _DROPPED = re.compile(
@@ -48,10 +50,11 @@ def _someone(match: re.Match[str]) -> str:
     before = text[max(0, start - 30) : start]
     if match["whose"]:
         return "" if _DETERMINER.search(before) else " someone's"
-    if _DETERMINER.search(before):
+    said = not match["colon"] and _AFTER.match(text, end)
+    if not said and _DETERMINER.search(before):
         return " one " if _NO_NOUN.match(text, end) else " "
-    part_of_it = _BEFORE.search(before) or (_AFTER.match(text, end) and not match["colon"])
-    return " someone " if part_of_it else " "
+    hole = _BEFORE.search(before) or (_COLON.search(before) and _NO_NOUN.match(text, end))
+    return " someone " if said or hole else " "
 
 
 def _without_phrase(match: re.Match[str]) -> str:

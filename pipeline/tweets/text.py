@@ -20,13 +20,15 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.errors import RowError
 from pipeline.frame.params import STRICT
-from pipeline.tweets import quantities, wording
+from pipeline.tweets import numbers, quantities, wording
+from pipeline.tweets.dates import dates
 from pipeline.tweets.elongations import shortened
 from pipeline.tweets.emoji_words import speak_emoji
 from pipeline.tweets.handles import Handles, spoken_handles
 from pipeline.tweets.hashtags import word_counts
+from pipeline.tweets.money import money
 from pipeline.tweets.personal import INVISIBLE, MOST_CHARACTERS, unescaped, without
-from pipeline.tweets.quantities import applied
+from pipeline.tweets.rules import LANGUAGE, applied
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -49,7 +51,8 @@ def spoken_text(text: str, options: TextOptions) -> str:
 def spoken_by_rules(text: str, options: TextOptions) -> tuple[str, list[str]]:
     """`spoken_text`, and the names of the rules that changed the text in their order, each once."""
     touched: dict[str, None] = {}
-    steps = [*_steps(options.emoji == "words", options.handles), ("cut", partial(_cut, options.max_characters))]
+    cut: tuple[str, Step] = ("cut", partial(_cut, options.max_characters))
+    steps = [*_steps(options.emoji == "words", options.handles), cut]
     spoken = _until_stable(text, lambda current: _after(steps, current, touched))
     if not any(map(str.isalnum, spoken)):
         raise RowError("text_empty", f"nothing to say is left of {text[:60]!r}")
@@ -95,7 +98,7 @@ def _steps(emoji_words: bool, handles: Handles | None) -> tuple[tuple[str, Step]
         ("entities", lambda text: unescaped(unescaped(text))),  # &amp;amp;
         ("encoding", _encoding_fixed),
         ("powers", quantities.powers),
-        ("emoji", lambda text: speak_emoji(text, emoji_words)),
+        ("emoji", lambda text: speak_emoji(text, emoji_words, LANGUAGE)),
         ("", lambda text: INVISIBLE.sub("", text)),
         ("cut_at_source", _truncation_removed),
         ("letters", _plain_letters),
@@ -105,11 +108,11 @@ def _steps(emoji_words: bool, handles: Handles | None) -> tuple[tuple[str, Step]
         ("handles", lambda text: spoken_handles(text, handles)),
         ("lost_characters", partial(applied, wording.LOST_CHARACTERS)),
         ("hashtags", partial(applied, wording.HASHTAGS)),
-        ("money", quantities.money),
-        ("dates", quantities.dates),
+        ("money", money),
+        ("dates", dates),
         ("units", quantities.measures),
-        ("numbers", quantities.counts),
-        ("numerals", quantities.numerals),
+        ("numbers", numbers.counts),
+        ("numerals", numbers.numerals),
         ("signs", partial(applied, wording.SIGNS)),
         ("", partial(applied, wording.PAUSES)),
         ("", lambda text: "".join(character if _speakable(character) else " " for character in text)),

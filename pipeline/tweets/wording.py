@@ -8,7 +8,7 @@ import re
 
 from pipeline.tweets.hashtags import hashtag_words
 from pipeline.tweets.personal import MENTION
-from pipeline.tweets.quantities import rules
+from pipeline.tweets.rules import rules
 
 _FUNCTION_WORDS = re.compile(
     r"(?i)(?:a|an|the|my|your|our|his|her|its|their|this|that|some|any|no|of|in|at|on|to|for|from|by|with|as|and|or|but"
@@ -48,57 +48,62 @@ def _inches(match: re.Match[str]) -> str:
 
 
 RETWEETS = rules(
-    (rf"(?:(?<![>\s])[>\s]++)?\b(?:RT|MT)\s*+(?::\s*+)?{MENTION}\s*:?", ". "),
-    (rf"(?i)\b(?:via|cc)\s*:?\s*(?:{MENTION}[\s,]*)+", " "),
-    (rf"\"\s*{MENTION}\s*:", " "),
+    (rf"(?:(?<![>\s])[>\s]++)?\b(?:RT|MT)\s*+(?::\s*+)?{MENTION}\s*:?", ". ", "@"),
+    (rf"(?i)\b(?:via|cc)\s*:?\s*(?:{MENTION}[\s,]*)+", " ", "@"),
+    (rf"\"\s*{MENTION}\s*:", " ", "@"),
 )
 
 LOST_CHARACTERS = rules(  # an apostrophe, an emoji, an accent
     (r"(?<=[a-z])[?\ufffd](?=(?:t|s|re|ll|ve|m|d)\b)", "'"),
-    (r"(?<=\s)\?+(?=[\w#@])", " "),
+    (r"(?<=\s)\?+(?=[\w#@])", " ", "?"),
     (r"(?<=\s)[?\ufffd]{2,}(?=\s|$)|(?<=\s)\?(?=\s|$)", _detached_question_mark),
-    (r"(?<=[^\W_])\?+(?=[^\W_])", " "),
+    (r"(?<=[^\W_])\?+(?=[^\W_])", " ", "?"),
 )
 
 HASHTAGS = rules(
-    (r"#([0-9]{1,3})\b", r" number \1 "),
-    (r"(?<=[.!?])(?=#)|(?<=\w)-(?=#)", " "),
+    (r"#([0-9]{1,3})\b", r" number \1 ", "#"),
+    (r"(?<=[.!?])(?=#)|(?<=\w)-(?=#)", " ", "#"),
     (r"(#\w+)'(?=\w{3})", r"\1"),  # whati'mloving
-    (r"#\w+(?:[\s,]*#\w+)*", _hashtag_run),
+    (r"#\w+(?:[\s,]*#\w+)*", _hashtag_run, "#"),
 )
 
 _SHORT = {"w/o": "without", "b/c": "because", "s/o": "shout out to", "ft.": "featuring", "feat.": "featuring"}
 
+_PER = {"hr": "hour", "wk": "week", "mo": "month", "yr": "year"}
+_PER |= {word: word for word in ("hour", "day", "night", "week", "month", "year", "person")}
+
 SIGNS = rules(
-    (r"\s@\s", " at "),
-    (r"\bRT\s*\+\s*F\b", "retweet and follow"),
-    (r"\bRTs\b", "retweets"),
-    (r"\bRT\b", "retweet"),
+    (r"(?:^|\s)@\s", " at ", "@"),
+    (r"\bRT\s*\+\s*F\b", "retweet and follow", "+"),
+    (r"\bRTs\b", "retweets", "RT"),
+    (r"\bRT\b", "retweet", "RT"),
     (r"(?i)(?<![\w/])(w/o|b/c|s/o|ft\.|feat\.)(?=\s)(?:(?<=s/o)\sto\b)?", lambda match: _SHORT[match[1].lower()]),
-    (r"(?i)\bw/\s*", "with "),
-    (r"(?i)(?<=\s)vs?\.(?=\s)", "versus"),
-    (r"\b(St|Mt)\. (?=[A-Z][a-z])", lambda match: {"St": "Saint", "Mt": "Mount"}[match[1]] + " "),
+    (r"(?i)\bw/\s*", "with ", "/"),
+    (r"(?i)(?<=\s)(?:vs\.?|v\.)(?=\s)", "versus"),
+    (r"\b(St|Mt)\. (?=[A-Z][a-z])", lambda match: {"St": "Saint", "Mt": "Mount"}[match[1]] + " ", "t. "),
     (r"\b(Dr|Mr|Mrs|Ms)\. (?=[A-Z])", r"\1 "),  # a voice would end its sentence
-    (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),
-    (r"\s*&\s*", " and "),
-    (r"(?<=[A-Za-z])\+\+(?!\w)", " plus plus"),
-    (r"(?<=\w)\+(?!\w)", " plus"),
-    (r"(?<=\b[a-z0-9])\s\+\s|(?<=squared)\s\+\s|(?<=cubed)\s\+\s", " plus "),
-    (r"\s\+\s", " and "),
-    (r"\b([A-D])-(?= (?:on|in|for|from|average|grade|student)\b|$)", r"\1 minus"),
-    (r"\s=\s", " equals "),
-    (r"\b([0-9]{1,3})\"(?=\s)", _inches),
-    (r"(?i)(?<!\.)\.(com|org|net)\b", r" dot \1"),
-    (r"(?<=\w)\(([a-z]{1,2})\)", r"\1"),  # tab(s)
+    (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s", "$"),
+    (r"\s*&\s*", " and ", "&"),
+    (r"(?<=[A-Za-z])\+\+(?!\w)", " plus plus", "+"),
+    (r"(?<=\w)\+(?!\w)", " plus", "+"),
+    (r"(?<=\b[a-z0-9])\s\+\s|(?<=squared)\s\+\s|(?<=cubed)\s\+\s", " plus ", "+"),
+    (r"\s\+\s", " and ", "+"),
+    (r"\b([A-D])-(?= (?:on|in|for|from|average|grade|student)\b|$)", r"\1 minus", "-"),
+    (r"\s=\s|(?<=\w)=(?=\w)", " equals ", "="),
+    (rf"(?<=\w)/({'|'.join(_PER)})\b", lambda match: f" per {_PER[match[1]]}", "/"),
+    (r"\bNo\. ?(?=[0-9])|\bno\.(?=[0-9])", "number ", "o."),
+    (r"\b([0-9]{1,3})\"(?=\s)", _inches, '"'),
+    (r"(?i)(?<!\.)\.(com|org|net)\b", r" dot \1", "."),
+    (r"(?<=\w)\(([a-z]{1,2})\)", r"\1", "("),  # tab(s)
 )
 
 PAUSES = rules(  # line ends, brackets, dashes, ellipses
     (r"\s*[\r\n\x0b\x0c\x85\u2028\u2029]+\s*", ", "),
     (r"\s*[()\[\]{}|•·~]+\s*|\s-+\s|-{2,}|(?<=[^\W\d_])-(?=\s)", ", "),
-    (r"(?:(?<!\s)\s++)?(?<!\.)(?<!\.\s)(?:\.\s?+){2,}+(?=\s*+[a-z])", ", "),
-    (r"(?:(?<!\s)\s++)?(?:\.\s?+){2,}+", ". "),
-    (r"(?<![0-9])/|/(?![0-9])", " "),
-    (r"\"", " "),
+    (r"(?:(?<!\s)\s++)?(?<!\.)(?<!\.\s)(?:\.\s?+){2,}+(?=\s*+[a-z])", ", ", "."),
+    (r"(?:(?<!\s)\s++)?(?:\.\s?+){2,}+", ". ", "."),
+    (r"(?<![0-9])/|/(?![0-9])", " ", "/"),
+    (r"\"", " ", '"'),
 )
 
 
@@ -108,7 +113,8 @@ def _strongest(match: re.Match[str]) -> str:
 
 TIDY = rules(
     (r"(?i)\b(ha|he|lo|la)\1{2,}h?\b", r"\1 \1"),  # hahahaha
-    (r"(?<![^\W_])'+(?![^\W_])|'{2,}", " "),
+    (r"(?<!\w)'(\w[^']*\w)'(?!\w)", r"\1", "'"),
+    (r"(?<![^\W_])'+(?![^\W_])|'{2,}", " ", "'"),
     (r"(?<!\w)-+|-+(?!\w)|(?<!\w)/+|/+(?!\w)", " "),
     (r"\s+(?=[.,!?;:](?:\s|$))", ""),
     (r"[.,!?;:](?:\s*[.,!?;:])+(?=\s|$)", _strongest),

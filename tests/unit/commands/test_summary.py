@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 
 ASSOCIATION = ("cramers_v", "by_chance", "p_value")
 METRICS: dict[str, Any] = {
-    "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}},
+    "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}, "text_rules": {"links": 0.61, "emoji": 0.08}},
     "synthesize": {"rejected": {"speech_too_long": 2}},
     "train_teacher_speech": {"held_out": {"accuracy": 0.8, "protocol": "leave one session out"}},
     "train_teacher_image": {"held_out": {"accuracy": 0.8375, "protocol": "80/5/15 stratified"}},
