@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import wordsegment
 
 # Capitals followed by small letters ("NOTtaxed", "FIFAWorld"), a word, capitals alone, digits with their ending.
-_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:(?:st|nd|rd|th|s)(?![A-Za-z]))?|[^A-Za-z0-9_]+")
+_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:(?:st|nd|rd|th|s)(?![a-z]))?|[^A-Za-z0-9_]+")
 _CAPITALS_THEN_SMALL = re.compile(r"([A-Z]+)([A-Z])([a-z]+)")
 _COUNTED = re.compile(r"([0-9]+)(st|nd|rd|th|(?<=0)s)([a-z]{2,60})")
 _BRAND = re.compile(r"[a-z]{1,2}[A-Z][a-z]+")  # iPhone, eBay

@@ -96,7 +96,8 @@ def _steps(emoji_words: bool, handles: Handles | None) -> tuple[tuple[str, Step]
     return (
         ("markup", _without_markup),
         ("entities", lambda text: unescaped(unescaped(text))),  # &amp;amp;
-        ("encoding", _encoding_fixed),
+        ("encoding", lambda text: text if text.isascii() else ftfy.fix_encoding(text)),  # "donâ€™t"
+        ("", lambda text: text if text.isascii() else ftfy.fix_text(text, _FTFY)),
         ("powers", quantities.powers),
         ("emoji", lambda text: speak_emoji(text, emoji_words, LANGUAGE)),
         ("", lambda text: INVISIBLE.sub("", text)),
@@ -149,13 +150,11 @@ def _without_markup(text: str) -> str:
     return _TAG.sub(lambda match: "\n" if _BREAKING.match(match[0]) else " ", text) if "<" in text else text
 
 
-_FTFY = ftfy.TextFixerConfig(unescape_html=False, normalization=None, fix_line_breaks=False)
-
-
-def _encoding_fixed(text: str) -> str:
-    """UTF-8 that was once read as something else, curled quotes, halves of characters, as ftfy mends them."""
-    return text if text.isascii() else ftfy.fix_text(text, _FTFY)
-
+# Curled quotes and halves of characters; letters in other guises are left to NFKC.
+_FTFY = ftfy.TextFixerConfig(
+    unescape_html=False, fix_encoding=False, fix_latin_ligatures=False, fix_character_width=False,
+    fix_line_breaks=False, normalization=None,
+)  # fmt: skip
 
 _CERTAINLY_FULL, _NEARLY_FULL = 130, 100  # characters; Twitter cut at 140, with links and names that may be gone
 _A_COMMON_WORD = 1e6  # times in the list's trillion

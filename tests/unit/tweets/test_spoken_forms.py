@@ -106,11 +106,9 @@ def test_copies_that_differ_in_encoding_and_stress_compare_equal() -> None:
 )
 def test_a_stretched_word_is_the_word_again(word: str, place: int, times: int) -> None:
     place = min(place, len(word) - 1)
-    stretched = word[:place] + word[place] * times + word[place + 1 :]
-    assert (
-        shortened(stretched) in {word, *(way for way in word_counts() if way == word)}
-        or word_counts()[shortened(stretched)] >= word_counts()[word]
-    )
+    said = shortened(word[:place] + word[place] * times + word[place + 1 :])
+    # "home" may become another word, if that is written more often: never a rarer one.
+    assert word_counts()[said] >= word_counts()[word]
 
 
 @pytest.mark.parametrize(
