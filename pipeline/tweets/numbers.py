@@ -21,10 +21,13 @@ _RATED = {5, 10, 20, 100}
 _OF_MANY = 10  # what has more parts is a date or a share
 
 
+_TO_BEFORE, _TO_AFTER = re.compile(r"[0-9] to $"), re.compile(r" to [0-9]")  # tennis: 15-30 to 15-40
+
+
 def _span(match: re.Match[str]) -> str:
     numbers = match[0].split("-")
     text = match.string
-    beside_to = text[: match.start()].endswith(" to ") or text.startswith(" to ", match.end())
+    beside_to = _TO_BEFORE.search(text[: match.start()]) or _TO_AFTER.match(text, match.end())
     listed = match[0] in _SAID_WITHOUT_TO or len(numbers) != 2 or beside_to
     return (" " if listed else " to ").join(numbers)
 
@@ -75,7 +78,7 @@ _COUNTS = rules(
     (r"(?:(?<=\s)|^)>\s?(?=[0-9])", "over "),
     (r"(?:(?<=\s)|^)<\s?(?!3)(?=[0-9])", "under "),
     (r"(?:(?<=\s)|^)~(?=[0-9])", "about "),
-    (r"(?:(?<=[\s(])|^)(?<![0-9] )-(?=[0-9]|\.[0-9])", "minus "),
+    (r"(?:(?<=[\s(])|^)(?<![0-9] )(?<![0-9]  )-(?=[0-9]|\.[0-9])", "minus "),
     (r"(?:(?<=[\s(])|^)\+(?=[0-9])", "plus "),
     (r"(?<=[0-9])\s?\+\s?(?=[0-9])", " plus "),
     (r"(?<=[0-9])\s?\*\s?(?=[0-9])", " times "),
