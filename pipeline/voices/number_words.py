@@ -15,7 +15,7 @@ _YEAR = re.compile(r"1[1-9][0-9]{2}|20[1-9][0-9]")
 
 
 def in_words(text: str) -> str:
-    """`text` with its numbers in words, a space beside letters: "1984, the 3rd" -> "nineteen eighty-four, the third"."""
+    """`text` with its numbers in words, a space beside letters: "1984, 3rd" -> "nineteen eighty-four, third"."""
     return _NUMBER.sub(_words, text) if any(map(str.isdigit, text)) else text
 
 
