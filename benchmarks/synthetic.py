@@ -153,6 +153,7 @@ def _clean(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
     columns = {name: kept[name] for name in kept.column_names} | {
         "image_index": pa.array([int(identity.rpartition("-")[2]) for identity in kept["id"].to_pylist()], pa.int32()),
         "spoken_text": pc.utf8_trim(pc.replace_substring_regex(kept["text"], r"https?:\S+", ""), " "),
+        "text_rules": pa.array([""] * n),
         "image": _media(n, rng),
         "width_px": pa.array(np.full(n, 512, np.int32)),
         "height_px": pa.array(np.full(n, 384, np.int32)),

@@ -31,8 +31,8 @@ from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
 LIBRARIES = (
-    "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "pyarrow", "regex",
-    "tldextract", "wordsegment",
+    "babel", "datasketch", "emoji", "faiss-cpu", "ftfy", "imagehash", "num2words", "numpy", "phonenumbers", "pillow",
+    "pyarrow", "regex", "tldextract", "wordsegment",
 )  # fmt: skip
 
 
@@ -102,16 +102,19 @@ def _compare(markers: list[shards.Marker], examined: Folder, target: Path, param
 def _report(
     source: b_t4sa.SourceRows, counts: dict[str, int], out: Path, markers: list[shards.Marker], context: Context
 ) -> Report:
-    columns = ["sentiment", "source_split", "group_id"]
+    columns = ["sentiment", "source_split", "group_id", "text_rules"]
     rows = shards.read_parts(out, markers, columns=columns)
     group_sizes = Counter(rows["group_id"].to_pylist())
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
+    touched = Counter(name for rules in rows["text_rules"].to_pylist() for name in rules.split())
     metrics = {
         "rows_in": source.rows_in,
         "rows_out": counts[shards.OK],
         "rejected": rejected,
         "sentiment": dict(sorted(Counter(rows["sentiment"].to_pylist()).items())),
         "source_split": dict(sorted(Counter(rows["source_split"].to_pylist()).items())),
+        # Share of the kept texts that each rule changed on their way to the voice.
+        "text_rules": {name: count / rows.num_rows for name, count in touched.most_common()},
         "groups": len(group_sizes),
         "largest_group_rows": max(group_sizes.values()),
         "corpus_facts": source.facts,

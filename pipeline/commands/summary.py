@@ -39,6 +39,8 @@ def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]
         lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
     dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
     lines.append(f"  dropped    {dropped:>6}  by the label rule, {dropped / scored:.0%} of {scored} scored")
+    touched = ", ".join(f"{name} {share:.0%}" for name, share in clean["text_rules"].items())
+    lines.append(f"texts        changed for the voice by {touched or 'nothing'}")
     lines.append(f"kept         {assemble['rows']}")
     for name, count in assemble["labels"].items():
         train, test = (assemble["splits"][split][name] for split in ("train", "test"))

@@ -24,6 +24,7 @@ CLEAN = pa.schema(
         required("image_index", pa.int32()),
         required("text", pa.string()),  # as published
         required("spoken_text", pa.string()),  # what a voice is asked to say
+        required("text_rules", pa.string()),  # between spaces, names of the rules that changed the text into it
         required("image", pa.binary()),  # JPEG, RGB, upright, no EXIF
         required("width_px", pa.int32()),
         required("height_px", pa.int32()),

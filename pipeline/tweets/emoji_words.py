@@ -5,10 +5,13 @@ from typing import Any
 
 import emoji
 
+from pipeline.tweets.emoticons import as_emoji
+
 # Signs that count as emoji but that nobody reads out, and the double marks.
 _SIGNS: dict[int, str | None] = {
     **dict.fromkeys(map(ord, "©®™℠"), " "),
     **dict.fromkeys(range(0xE000, 0xF900)),  # private use: speak_emoji needs two of them for itself
+    **dict.fromkeys(map(ord, "♡♥❥❦ღ"), "❤"),
     **dict.fromkeys(map(ord, "‼❗❕"), "!"),
     **dict.fromkeys(map(ord, "⁉❓❔"), "?"),
 }
@@ -16,29 +19,20 @@ _OPEN, _CLOSE = "\ue000", "\ue001"
 _EMOJI_RUN = re.compile(f"(?:{_OPEN}[^{_CLOSE}]*{_CLOSE}\\s*)+")
 _SKIN_TONE = re.compile(r"[ ,:]*(?:medium-light|medium-dark|light|medium|dark) skin tone")
 _UNSPOKEN_EMOJI = re.compile(r"\b(?:arrow|button|square|circle|diamond|mark|sign|dash|loop|skin tone)\b")
-_EMOTICONS = (
-    (re.compile(r"(?<![:\d])[:=]-?[)\]](?!\w)"), "slightly smiling face"),
-    (re.compile(r"(?<![:\d])[:=]-?[(\[](?!\w)"), "frowning face"),
-    (re.compile(r"(?<![:\d]);-?\)(?!\w)"), "winking face"),
-    (re.compile(r"(?<![\w:]):-?D\b"), "grinning face"),
-    (re.compile(r"(?<!\w)<3(?!\d)"), "red heart"),
-)
 
 
-def speak_emoji(text: str, words: bool) -> str:
+def speak_emoji(text: str, words: bool, language: str = "en") -> str:
     """`text` with each run of emoji as at most three different names between commas, or as a space.
 
     Skin tones are not said; flags are said by country, keycaps as their digit; arrows, buttons and marks that serve
     as bullets are left out. Without `words` no emoji is said.
     """
-    text = text.translate(_SIGNS)
-    for pattern, name in _EMOTICONS:
-        text = pattern.sub(f"{_OPEN}{name}{_CLOSE}", text)
+    text = as_emoji(text).translate(_SIGNS)
     if text.isascii():  # no emoji, then: looking for them would take a third of the time of a text
         return text
 
     def name_of(signs: str, data: dict[str, Any]) -> str:
-        name = str(data["en"]).strip(":").replace("_", " ")
+        name = str(data[language]).strip(":").replace("_", " ")
         if "\U0001f1e6" <= signs[0] <= "\U0001f1ff":
             name += " flag"
         if name.startswith("keycap "):

@@ -11,7 +11,7 @@ from pipeline.errors import RowError
 from pipeline.frame import tables
 from pipeline.media import images
 from pipeline.tweets.params import CleanParams
-from pipeline.tweets.text import spoken_text
+from pipeline.tweets.text import spoken_by_rules
 
 # `group_id` is known only after all rows have been compared.
 EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
@@ -19,12 +19,13 @@ EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id
 
 def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
     """A row of `EXAMINED` from a source row and its image file; `RowError` if the text or the image is unusable."""
-    spoken = spoken_text(str(row["text"]), params.text)
+    spoken, rules = spoken_by_rules(str(row["text"]), params.text)
     image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
     jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
     return {
         **{name: row[name] for name in ("id", "tweet_id", "image_index", "text", "sentiment", "source_split")},
         "spoken_text": spoken,
+        "text_rules": " ".join(rules),
         "image": jpeg,
         "width_px": image.width,
         "height_px": image.height,

@@ -11,8 +11,11 @@ from itertools import accumulate, pairwise
 import wordsegment
 
 # Capitals followed by small letters ("NOTtaxed", "FIFAWorld"), a word, capitals alone, digits with their ending.
-_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:st|nd|rd|th)?(?![a-z])|[0-9]+|[^A-Za-z0-9_]+")
+_PARTS = re.compile(r"[A-Z]{2,}[a-z]+|[A-Z]?[a-z]+|[A-Z]+|[0-9]+(?:(?:st|nd|rd|th|s)(?![a-z]))?|[^A-Za-z0-9_]+")
 _CAPITALS_THEN_SMALL = re.compile(r"([A-Z]+)([A-Z])([a-z]+)")
+_COUNTED = re.compile(r"([0-9]+)(st|nd|rd|th|(?<=0)s)([a-z]{2,60})")
+_BRAND = re.compile(r"[a-z]{1,2}[A-Z][a-z]+")  # iPhone, eBay
+_ALTERNATING = re.compile(r"(?:[A-Z][a-z]){2,}[A-Z]?|[a-z]?(?:[A-Z][a-z]){3,}[A-Z]?")  # TrAvEl
 _MODEL_NUMBER = re.compile(r"[A-Za-z]{1,2}[0-9]+")  # F1, A380, S4: one word to the ear
 
 # Real words of one or two letters. A segmentation with any other short piece is a guess that spells, so it is refused.
@@ -29,7 +32,20 @@ def hashtag_words(tag: str) -> str:
         return tag
     if not tag.isascii():  # the word list is English: only underscores are sure boundaries
         return " ".join(tag.replace("_", " ").split())
+    if _BRAND.fullmatch(tag) and tag.lower() in word_counts():
+        return tag
+    if _ALTERNATING.fullmatch(tag):
+        tag = tag.lower()
+    tag = _COUNTED.sub(_ending_parted, tag)
     return " ".join(piece for part in _PARTS.findall(tag) for piece in _pieces(part))
+
+
+def _ending_parted(match: re.Match[str]) -> str:
+    """An underscore after the ending of a number where no word begins with it: 4th of, 90s kids, but 4 things."""
+    number, ending, rest = match.groups()
+    counts = word_counts()
+    no_word = counts.get(rest, 0) > counts.get(ending + rest, 0) or wordsegment.segment(ending + rest)[0] == ending
+    return f"{number}{ending}_{rest}" if no_word else match[0]
 
 
 def _pieces(part: str) -> list[str]:

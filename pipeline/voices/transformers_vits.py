@@ -11,6 +11,7 @@ import torch
 from pipeline.errors import first_line
 from pipeline.voices import TransformersVitsParams, model_error
 from pipeline.voices.model_files import digest_of, expect_weights, find_folder
+from pipeline.voices.number_words import in_words
 from pipeline.voices.vits import VitsVoice
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -43,17 +44,19 @@ class TransformersVits(VitsVoice):
         files = [folder / file for file in (*NEEDED, *OPTIONAL) if (folder / file).is_file()]
         super().__init__(
             name=name,
-            digest=digest_of(files, params, ("transformers", "torch")),
+            digest=digest_of(files, params, ("transformers", "torch", "num2words")),
             sampling_rate_hz=int(config.sampling_rate),
             speakers=[str(number) for number in range(config.num_speakers)] if config.num_speakers > 1 else [],
             batch_size=params.batch_size,
         )
         self.tokenizer = tokenizer
+        self.reads_digits = "1" in tokenizer.get_vocab()
         self.pace = model.speaking_rate / params.length_scale
         self.take(model, params, ("noise_scale", "noise_scale_duration"), "decoder", config.upsample_rates)
 
     def ids_of(self, text: str) -> list[int]:
-        """Ids of letters."""
+        """Ids of letters; of digits, where the vocabulary has none, those of their words."""
+        text = text if self.reads_digits else in_words(text)
         if not any(character.isalnum() for character in self.tokenizer.prepare_for_tokenization(text)[0]):
             return []
         # A tweet must not be able to write special tokens, nor an id that the model has no vector for.

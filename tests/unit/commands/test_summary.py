@@ -14,7 +14,11 @@ from pipeline.errors import UserError
 
 ASSOCIATION = ("cramers_v", "by_chance", "p_value")
 METRICS: dict[str, Any] = {
-    "clean": {"rows_in": 300, "rejected": {"image_truncated": 12, "text_empty": 8}},
+    "clean": {
+        "rows_in": 300,
+        "rejected": {"image_truncated": 12, "text_empty": 8},
+        "text_rules": {"links": 0.61, "emoji": 0.08},
+    },
     "synthesize": {"rejected": {"speech_too_long": 2}},
     "train_teacher_speech": {"held_out": {"accuracy": 0.8, "protocol": "leave one session out"}},
     "train_teacher_image": {"held_out": {"accuracy": 0.8375, "protocol": "80/5/15 stratified"}},
@@ -88,6 +92,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  rejected        8  text_empty (clean)",
         "  rejected        2  speech_too_long (synthesize)",
         "  dropped        50  by the label rule, 25% of 200 scored",
+        "texts        changed for the voice by links 61%, emoji 8%",
         "kept         150",
         "  anger          30  train 21, test 9",
         "  happy          60  train 42, test 18",
