@@ -31,7 +31,7 @@ from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
 LIBRARIES = (
-    "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "pyarrow", "regex",
+    "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "py3langid", "pyarrow", "regex",
     "tldextract", "wordsegment",
 )  # fmt: skip
 
