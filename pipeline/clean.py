@@ -24,12 +24,13 @@ from pipeline.engine.work import Work, finish, is_finished, run_shards, work_fol
 from pipeline.errors import UserError
 from pipeline.frame import acquired
 from pipeline.frame.metrics_files import write_metrics, write_plot
-from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.tweets import duplicates
+from pipeline.frame.stage import ENGLISH, Context, Report, stage_main
+from pipeline.tweets import duplicates, language
 from pipeline.tweets.examine import Examiner
 from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
+ENGLISH_ONLY = "what is said for numbers, signs, emoji and hashtags is English only"
 LIBRARIES = (
     "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "py3langid", "pyarrow", "regex",
     "tldextract", "wordsegment",
@@ -38,6 +39,8 @@ LIBRARIES = (
 
 def run(params: CleanParams, context: Context) -> Report:
     """Raises UserError: the corpus is not there, or no row of it is usable."""
+    params.text.expect_language(context.base.language)
+    language.expect_known(params.text.languages)
     corpus = context.paths.data / "corpora" / "b_t4sa"
     acquired.read_manifest(corpus)
     mark = fingerprint(
@@ -118,7 +121,9 @@ def _report(
     }
     write_metrics(context.paths.reports / "clean.json", metrics)
     write_plot(context.paths.reports / "plots" / "rejects.csv", ("reason", "rows"), sorted(rejected.items()))
-    return Report(source.rows_in, counts[shards.OK], rejected)
+    foreign = context.base.language != ENGLISH
+    notes = (f"base.language = {context.base.language}: {ENGLISH_ONLY}",) if foreign else ()
+    return Report(source.rows_in, counts[shards.OK], rejected, notes)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
 from pipeline.frame.running import exit_code, say
 
-
 ENGLISH = "en"
 
 

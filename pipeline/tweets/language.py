@@ -69,17 +69,22 @@ def _in_language(text: str, spoken: str, options: TextOptions, languages: Collec
     foreign = _foreign_letters(frozenset(languages))
     if foreign.search(published):
         words = _LETTERS.findall(_without_addresses(published))
-        left = [kept for word in words if (kept := _own_part(word, foreign))]
+        left = " ".join(_own_part(word, foreign) for word in words).split()
         if not _enough(left, words):
             raise _reject(text, _found(" ".join(words), ()) or "an unknown script", languages)
         spoken = _tidied(_LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", spoken))
         published = _LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", published)
-    if found := _found(_judged(published), languages):
-        sentences = [sentence for sentence in _SENTENCE_END.split(published) if _is_in(sentence, languages)]
-        kept = " ".join(sentences)
-        if not _enough(_judged(kept).split(), _judged(published).split()):
+    found = _found(_judged(published), languages)
+    sentences = _SENTENCE_END.split(published)
+    if found:
+        kept = [sentence for sentence in sentences if _is_in(sentence, languages)]
+    else:
+        kept = [sentence for sentence in sentences if not _found(_judged(sentence), languages)]
+    if len(kept) < len(sentences):
+        if _enough(_judged(" ".join(kept)).split(), _judged(published).split()):
+            return spoken_text(" ".join(kept), options)
+        if found:
             raise _reject(text, found, languages)
-        spoken = spoken_text(kept, options)
     return spoken
 
 
@@ -100,7 +105,8 @@ def _own_part(word: str, foreign: regex.Pattern[str]) -> str:
     """`word` without foreign letters: none of it if all are; single ones inside a word only look like its own."""
     if not foreign.search(word) or _SYMBOL.fullmatch(word):
         return word
-    rest = _UNSPACED.sub("", word) if foreign.search(_UNSPACED.sub("", word)) is None else word
+    spaced = " ".join(_UNSPACED.sub(" ", word).split())
+    rest = word if foreign.search(spaced) else spaced
     return rest if any(letter.isalpha() and not foreign.match(letter) for letter in rest) else ""
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
+from pipeline.errors import UserError
 from pipeline.frame.params import STRICT
 from pipeline.tweets.duplicates import DuplicateParams
 from pipeline.tweets.text import TextOptions
@@ -23,6 +24,12 @@ class TextParams(TextOptions):
         if languages == ():
             raise ValueError("one language or more, or null for any")
         return languages
+
+    def expect_language(self, language: str) -> None:
+        """UserError unless texts of the project's language are kept."""
+        if self.languages is not None and language not in self.languages:
+            where = f"clean.text.languages = [{', '.join(self.languages)}]"
+            raise UserError(f"{where}: base.language = {language} is not among them; expected it, or null for any")
 
 
 @dataclass(frozen=True, config=STRICT)
