@@ -54,7 +54,8 @@ def run(params: ExplainParams, context: Context) -> Report:
     own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
     mark = fingerprint(
         params=own, inputs=inputs, seed=context.base.seed, labels=context.base.labels,
-        language=context.base.language, rows=[(task.payload.id, task.payload.figure) for task in tasks], code=code_version(__file__),
+        language=context.base.language, rows=[(task.payload.id, task.payload.figure) for task in tasks],
+        code=code_version(__file__),
         libraries=library_versions(LIBRARIES),
         data=files.sha256_of(data / "sier" / shards.MANIFEST),
         predictions=files.sha256_of(data / "predictions" / f"{params.model}.parquet"),

@@ -64,15 +64,15 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     """Raises UserError: the voice is not installed, clean is not there, or nothing could be spoken."""
     clean = context.paths.data / "clean"
     sources = shards.read_manifest(clean, "clean")
+    share, language = params.recognition.share, context.base.language
     voice = load_voice(params.voice)
     expect_pitch(params.prosody, voice)
-    expect_language(voice, context.base.language)
+    expect_language(voice, language)
     script = Script(cast_of(params.speakers, voice.speakers, voice.name, context.base.seed), params.prosody)
-    share = params.recognition.share
     # Without the limits of recognition: with others, only the second pass is done anew.
     mark = fingerprint(
         params=(params.voice, params.limits, share), input=files.sha256_of(clean / shards.MANIFEST), script=script,
-        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model, context.base.language) if share else None,
+        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model, language) if share else None,
         code=code_version(__file__, [f"pipeline.voices.{params.voice.engine}"]),
         libraries=library_versions([*LIBRARIES, *voice.libraries]),
     )  # fmt: skip

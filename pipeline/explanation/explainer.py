@@ -46,8 +46,8 @@ class RowExplainer:
     """
 
     def __init__(
-        self, folder: Path, network: trained.Trained, params: ExplainParams, inputs: InputParams, device: str, seed: int,
-        language: str = ENGLISH,
+        self, folder: Path, network: trained.Trained, params: ExplainParams, inputs: InputParams, device: str,
+        seed: int, language: str = ENGLISH,
     ) -> None:  # fmt: skip
         torch.set_num_threads(1)
         self._part: tuple[str, pa.Table] | None = None

@@ -31,7 +31,7 @@ DOUBTFUL_CHARACTER_ERROR_RATE = 0.2
 DOUBTFUL_MISSING_END_WORDS = 2
 
 # A word alone gives a recogniser no context, and it writes "fax" for "facts": a shorter text counts as one of so many
-# letters. So 10 of 157 texts of a word or three are rejected, 53 by their words alone.
+# letters. So 2 of 157 texts of a word or a few are rejected, and 53 by words alone.
 SHORT_LETTERS = 10
 MARGIN_WORDS = 3  # heard again before the missing ones
 HEARD_CHARACTERS = 120  # of a transcript, in a reason

@@ -67,7 +67,9 @@ def test_words_that_are_not_heard_at_the_end_are_counted(words: list[str], kept:
             Hearing(0.5, 0.5, 3, "tea with rain"), "speech_cut_off",
             "word error rate 0.50: the last 3 words are missing, at most 2 may; heard: tea with rain",
         ),
-        (Hearing(0.61, 0.61, 0, "toe"), "speech_unintelligible", "word error rate 0.61, that of characters 0.61, at most 0.6 and 0.6; heard: toe"),
+        (Hearing(0.61, 0.61, 0, "toe"), "speech_unintelligible",
+            "word error rate 0.61, that of characters 0.61, at most 0.6 and 0.6; heard: toe",
+        ),
         (
             Hearing(2.0, 2.0, 0, "my " * 99), "speech_unintelligible",
             f"word error rate 2.00, that of characters 2.00, at most 0.6 and 0.6; heard: {'my ' * 40}",
@@ -107,10 +109,10 @@ def test_the_better_of_two_hearings_counts() -> None:
         ("Goodnight", "Good night.", 0.0, 0.0),
         ("to day is the week end", "Today is the weekend!", 0.0, 0.0),
         ("6 2 3 6 6 3", "623, 663", 0.0, 0.0),
-        ("im sure u dont kno ur bday", "I'm sure you don't know your birthday", 1 / 9, 1 / 33),
-        ("Yall dead wrong", "You all did wrong", 1 / 4, 2 / 14),  # dead, did: a letter less, one other
+        ("im sure u dont kno ur bday", "I'm sure you don't know your birthday", 1 / 9, 1 / 30),
+        ("Yall dead wrong", "You all did wrong", 1 / 4, 2 / 15),  # dead, did: a letter less, one other
         ("omg thx", "Oh my God, thanks.", 0.0, 0.0),
-        ("Facts", "Fax", 1.0, 3 / 5),
+        ("Facts", "Fax", 1.0, 3 / 10),  # of ten letters at least
         ("arcticexplorer", "arc tick explorer", 3.0, 1 / 14),
     ],
 )
@@ -122,7 +124,7 @@ def test_what_sounds_alike_is_alike(spoken: str, heard: str, words: float, lette
 
 @given(texts)
 def test_spaces_between_heard_words_cost_no_letter(words: list[str]) -> None:
-    assert compare(" ".join(words), " ".join("".join(words))).character_error_rate == 0
+    assert compare(" ".join(words), "".join(words)).character_error_rate == 0
 
 
 def test_wrong_words_of_right_letters_stay_and_wrong_letters_go() -> None:
@@ -171,7 +173,8 @@ def test_a_share_of_texts_is_chosen_and_a_larger_share_has_all_of_a_smaller() ->
 
 def test_the_summary_counts_each_hearing_once() -> None:
     hearings = [
-        Hearing(0.0, 0.0, 0, "tea"), Hearing(0.1, 0.1, 0, "tea"), Hearing(0.61, 0.61, 0, "tea"), Hearing(1.7, 1.7, 0, "tea"),
+        Hearing(0.0, 0.0, 0, "tea"),
+        Hearing(0.1, 0.1, 0, "tea"), Hearing(0.61, 0.61, 0, "tea"), Hearing(1.7, 1.7, 0, "tea"),
         Hearing(0.5, 0.5, 3, "tea"), Hearing(None, None, 0, "tea"),
     ]  # fmt: skip
     metrics, plot = summarise(hearings, PARAMS)
@@ -201,6 +204,6 @@ def test_nothing_transcribed_gives_a_summary_without_rates() -> None:
 
 @given(st.lists(st.floats(0, 5), max_size=30))
 def test_every_rate_is_in_a_bin(rates: list[float]) -> None:
-    _, plot = summarise([Hearing(rate, 0, "tea") for rate in rates], PARAMS)
+    _, plot = summarise([Hearing(rate, rate, 0, "tea") for rate in rates], PARAMS)
     assert sum(count for *_, count in plot) == len(rates)
     assert np.isclose(BINS[1] - BINS[0], 0.05)

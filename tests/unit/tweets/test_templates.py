@@ -20,7 +20,7 @@ QUIZ = "why are you feeling {} take the quiz"
         (
             [QUIZ.format("sad"), QUIZ.format("happy"), QUIZ.format("sad")],
             [[0, 1]],
-        ),  # equal texts are similar_text_pairs'
+        ),  # equal ones are tied elsewhere
         ([QUIZ.format("sad"), QUIZ.format("really quite lost"), "no", QUIZ.format("sad")], [[0, 1]]),
         ([QUIZ.format("sad"), "why are they feeling sad take the test"], []),
         (["see you at the old town hall", "see you at the new town hall"], [[0, 1]]),
