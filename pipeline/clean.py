@@ -30,6 +30,7 @@ from pipeline.tweets.examine import Examiner
 from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
+LARGEST_GROUPS = 5  # that the report lists: where they are large, it is a template or a picture that everybody uses
 ENGLISH_ONLY = "what is said for numbers, signs, emoji and hashtags is English only"
 LIBRARIES = (
     "datasketch", "emoji", "faiss-cpu", "imagehash", "numpy", "phonenumbers", "pillow", "py3langid", "pyarrow", "regex",
@@ -105,9 +106,14 @@ def _compare(markers: list[shards.Marker], examined: Folder, target: Path, param
 def _report(
     source: b_t4sa.SourceRows, counts: dict[str, int], out: Path, markers: list[shards.Marker], context: Context
 ) -> Report:
-    columns = ["sentiment", "source_split", "group_id"]
+    columns = ["sentiment", "source_split", "group_id", "spoken_text"]
     rows = shards.read_parts(out, markers, columns=columns)
     group_sizes = Counter(rows["group_id"].to_pylist())
+    largest = [(group, size) for group, size in group_sizes.most_common(LARGEST_GROUPS) if size > 1]
+    said: dict[str, set[str]] = {group: set() for group, _ in largest}
+    for group, text in zip(rows["group_id"].to_pylist(), rows["spoken_text"].to_pylist(), strict=True):
+        if group in said:
+            said[group].add(text)
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
     metrics = {
         "rows_in": source.rows_in,
@@ -117,6 +123,7 @@ def _report(
         "source_split": dict(sorted(Counter(rows["source_split"].to_pylist()).items())),
         "groups": len(group_sizes),
         "largest_group_rows": max(group_sizes.values()),
+        "largest_groups": [{"group_id": group, "rows": size, "texts": len(said[group])} for group, size in largest],
         "corpus_facts": source.facts,
     }
     write_metrics(context.paths.reports / "clean.json", metrics)

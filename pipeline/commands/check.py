@@ -49,10 +49,10 @@ def check(path: Path) -> None:
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
     section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
+    _expect_language(sections)
     share = section(sections, "synthesize", synthesize.SynthesizeParams).recognition.share
     for modality in tables.MODALITIES:
         expect_consistent(modality, section(sections, f"train_teacher.{modality}", SECTION), share)
-    _expect_language(sections)
     known: dict[str, set[str]] = {}
     for name in SECTIONS:
         top, _, inner = name.partition(".")

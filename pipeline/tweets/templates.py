@@ -1,4 +1,4 @@
-"""Texts of one template: the same words in the same order but for one place, where each has its own.
+"""Texts of one template: the same words in the same order, but for rare ones and one place where each has its own.
 
 In   comparison texts (words between single spaces, see `pipeline.tweets.text`)
 Out  pairs int64 [k, 2] of row numbers, which tie the texts of a template together

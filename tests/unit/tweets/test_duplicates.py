@@ -159,7 +159,7 @@ def test_groups_join_by_tweet_by_words_and_by_picture_across_each_other() -> Non
 
 
 def test_words_below_the_similarity_do_not_join() -> None:
-    words = "one two three four five six"  # 6 of 10 words are shared
+    words = "one two three four five"  # shared with four others
     found = decided(("a", f"seven {words} eight", "p", FAR), ("b", f"nine {words} ten", "q", first(0)))
     assert [group for group, _, _ in found] == ["a-0", "b-1"]
 

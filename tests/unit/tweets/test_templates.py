@@ -22,7 +22,8 @@ QUIZ = "why are you feeling {} take the quiz"
             [[0, 1]],
         ),  # equal ones are tied elsewhere
         ([QUIZ.format("sad"), QUIZ.format("really quite lost"), "no", QUIZ.format("sad")], [[0, 1]]),
-        ([QUIZ.format("sad"), "why are they feeling sad take the test"], []),
+        ([QUIZ.format("sad"), "why are they feeling sad take the test"], [[0, 1]]),  # rare words
+        ([QUIZ.format("sad"), "why are you so sad do take the test", "you so do test you so do test"], []),
         (["see you at the old town hall", "see you at the new town hall"], [[0, 1]]),
         (["see you at the old hall", "see you at the new hall"], []),  # five words
         (["a b c d e f g x", "a b c d e f x g"], []),  # the same words in another order
