@@ -20,6 +20,7 @@ from pipeline.errors import RowError, UserError
 from pipeline.tweets.text import TextOptions, spoken_text
 
 LEAST_LETTERS = 15  # of a text or sentence that is judged
+SURELY = 0.9  # of so likely a text the sentences are not judged
 LEAST_ODDS = 100.0  # of another language, before a text is rejected for it
 ENOUGH_WORDS = 3  # of a mixed text; they must also be its larger part
 _LEAST_SHARE = 1e-30
@@ -74,14 +75,21 @@ def _in_language(text: str, spoken: str, options: TextOptions, languages: Collec
             raise _reject(text, _found(" ".join(words), ()) or "an unknown script", languages)
         spoken = _tidied(_LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", spoken))
         published = _LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", published)
-    found = _found(_judged(published), languages)
+    judged = _judged(published)
+    if _is_short(judged):
+        return spoken
     sentences = _SENTENCE_END.split(published)
+    best, share = _identifier().classify(judged)
+    own = best in languages
+    if own and (share > SURELY or len(sentences) == 1):
+        return spoken
+    found = None if own else _found(judged, languages)
     if found:
         kept = [sentence for sentence in sentences if _is_in(sentence, languages)]
     else:
         kept = [sentence for sentence in sentences if not _found(_judged(sentence), languages)]
     if len(kept) < len(sentences):
-        if _enough(_judged(" ".join(kept)).split(), _judged(published).split()):
+        if _enough(_judged(" ".join(kept)).split(), judged.split()):
             return spoken_text(" ".join(kept), options)
         if found:
             raise _reject(text, found, languages)
@@ -125,7 +133,7 @@ def _tidied(text: str) -> str:
 
 def _found(text: str, languages: Collection[str]) -> str | None:
     """The language of `text` if it is surely none of `languages`."""
-    if languages and sum(map(str.isalpha, text)) < LEAST_LETTERS:
+    if languages and _is_short(text):
         return None
     best, odds = _judge(text, languages)
     return best if best not in languages and odds > LEAST_ODDS else None
@@ -133,7 +141,11 @@ def _found(text: str, languages: Collection[str]) -> str | None:
 
 def _is_in(sentence: str, languages: Collection[str]) -> bool:
     text = _judged(sentence)
-    return sum(map(str.isalpha, text)) >= LEAST_LETTERS and _judge(text, languages)[0] in languages
+    return not _is_short(text) and _judge(text, languages)[0] in languages
+
+
+def _is_short(text: str) -> bool:
+    return len(text) - text.count(" ") < LEAST_LETTERS
 
 
 def _judge(text: str, languages: Collection[str]) -> tuple[str, float]:
