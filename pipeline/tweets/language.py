@@ -101,7 +101,7 @@ def _reject(text: str, found: str, languages: Collection[str]) -> RowError:
 
 
 def _without_addresses(text: str) -> str:
-    return _NO_WORDS.sub(lambda match: match[0] if match[0].startswith("#") else " ", text)
+    return str(_NO_WORDS.sub(lambda match: match[0] if match[0].startswith("#") else " ", text))
 
 
 def _judged(text: str) -> str:

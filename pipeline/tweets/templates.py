@@ -62,8 +62,10 @@ def _keys(words: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int6
     Only where `LEAST_WORDS` words are left that are no mask. Sums of 64 random bits for each word and place: two others
     of a million texts share one with a probability of one in a million.
     """
-    codes = np.random.default_rng(0).integers(0, 2**64, int(words.max()) + 1, dtype=np.uint64)[words]
-    factors = np.random.default_rng(words.shape[1]).integers(0, 2**63, words.shape[1], dtype=np.uint64)
+    random, of_length = np.random.default_rng(0), np.random.default_rng(words.shape[1])
+    code_of: NDArray[np.uint64] = random.integers(0, 2**64, (int(words.max()) + 1,), dtype=np.uint64)
+    codes = code_of[words]
+    factors: NDArray[np.uint64] = of_length.integers(0, 2**63, (words.shape[1],), dtype=np.uint64)
     codes = codes * (factors * np.uint64(2) + np.uint64(1))
     place = factors[np.newaxis] + np.arange(words.shape[1], dtype=np.uint64)
     known = words != MASK
