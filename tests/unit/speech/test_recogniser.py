@@ -132,12 +132,12 @@ def test_files_that_are_no_model_are_one_line(folder: Path, name: str, content: 
 
 
 def test_english_models_and_unknown_languages_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="= null: the packaged Whisper knows English only, and base.language = de"):
+    with pytest.raises(UserError, match=r"= null: the packaged Whisper knows English only, and base\.language = de"):
         Recogniser(None, "de")
-    with pytest.raises(UserError, match="does not know base.language = de; expected a Whisper of many languages"):
+    with pytest.raises(UserError, match=r"does not know base\.language = de; expected a Whisper of many languages"):
         Recogniser(str(folder), "de")
     monkeypatch.setattr(ctranslate2.models.Whisper, "is_multilingual", True)
-    with pytest.raises(UserError, match="does not know base.language = qq"):
+    with pytest.raises(UserError, match=r"does not know base\.language = qq"):
         Recogniser(str(folder), "qq")
 
 
