@@ -74,7 +74,7 @@ def run(params: AssembleParams, context: Context) -> Report:
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = rules.read_rule(data / "labels")
     label = read_json(context.paths.reports / "label.json", "dvc repro label")
-    text = card.render(kinds, markers, names, metrics, label, rows, rule, origin, normalised)
+    text = card.render(kinds, markers, names, metrics, label, rows, rule, origin, normalised, context.base.language)
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work, stored.parent)
     write_metrics(context.paths.reports / "assemble.json", metrics)

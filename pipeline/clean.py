@@ -24,20 +24,24 @@ from pipeline.engine.work import Work, finish, is_finished, run_shards, work_fol
 from pipeline.errors import UserError
 from pipeline.frame import acquired
 from pipeline.frame.metrics_files import write_metrics, write_plot
-from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.tweets import duplicates
+from pipeline.frame.stage import ENGLISH, Context, Report, stage_main
+from pipeline.tweets import duplicates, language
 from pipeline.tweets.examine import Examiner
 from pipeline.tweets.keep import Keeper
 from pipeline.tweets.params import CleanParams
 
+LARGEST_GROUPS = 5  # that the report lists: where they are large, it is a template or a picture that everybody uses
+ENGLISH_ONLY = "what is said for numbers, signs, emoji and hashtags is English only"
 LIBRARIES = (
     "babel", "datasketch", "emoji", "faiss-cpu", "ftfy", "imagehash", "num2words", "numpy", "phonenumbers", "pillow",
-    "pyarrow", "regex", "tldextract", "wordsegment",
+    "py3langid", "pyarrow", "regex", "tldextract", "wordsegment",
 )  # fmt: skip
 
 
 def run(params: CleanParams, context: Context) -> Report:
     """Raises UserError: the corpus is not there, or no row of it is usable."""
+    params.text.expect_language(context.base.language)
+    language.expect_known(params.text.languages)
     corpus = context.paths.data / "corpora" / "b_t4sa"
     acquired.read_manifest(corpus)
     mark = fingerprint(
@@ -102,9 +106,14 @@ def _compare(markers: list[shards.Marker], examined: Folder, target: Path, param
 def _report(
     source: b_t4sa.SourceRows, counts: dict[str, int], out: Path, markers: list[shards.Marker], context: Context
 ) -> Report:
-    columns = ["sentiment", "source_split", "group_id", "text_rules"]
+    columns = ["sentiment", "source_split", "group_id", "spoken_text", "text_rules"]
     rows = shards.read_parts(out, markers, columns=columns)
     group_sizes = Counter(rows["group_id"].to_pylist())
+    largest = [(group, size) for group, size in group_sizes.most_common(LARGEST_GROUPS) if size > 1]
+    said: dict[str, set[str]] = {group: set() for group, _ in largest}
+    for group, text in zip(rows["group_id"].to_pylist(), rows["spoken_text"].to_pylist(), strict=True):
+        if group in said:
+            said[group].add(text)
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
     touched = Counter(name for rules in rows["text_rules"].to_pylist() for name in rules.split())
     metrics = {
@@ -117,11 +126,14 @@ def _report(
         "text_rules": {name: count / rows.num_rows for name, count in touched.most_common()},
         "groups": len(group_sizes),
         "largest_group_rows": max(group_sizes.values()),
+        "largest_groups": [{"group_id": group, "rows": size, "texts": len(said[group])} for group, size in largest],
         "corpus_facts": source.facts,
     }
     write_metrics(context.paths.reports / "clean.json", metrics)
     write_plot(context.paths.reports / "plots" / "rejects.csv", ("reason", "rows"), sorted(rejected.items()))
-    return Report(source.rows_in, counts[shards.OK], rejected)
+    foreign = context.base.language != ENGLISH
+    notes = (f"base.language = {context.base.language}: {ENGLISH_ONLY}",) if foreign else ()
+    return Report(source.rows_in, counts[shards.OK], rejected, notes)
 
 
 if __name__ == "__main__":

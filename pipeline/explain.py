@@ -38,6 +38,8 @@ def run(params: ExplainParams, context: Context) -> Report:
     are more parts than pixels, frames or subsets that fit.
     """
     model = sier_model(context.sections, "explain.model", params.model)
+    if params.segmentation == "words":
+        context.base.expect_english("explain.segmentation = words", "what finds words", "expected time")
     inputs = section(context.sections, "train", TrainParams).inputs
     selection.check_parts(params, model, inputs)
     data = context.paths.data
@@ -52,13 +54,23 @@ def run(params: ExplainParams, context: Context) -> Report:
     own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
     mark = fingerprint(
         params=own, inputs=inputs, seed=context.base.seed, labels=context.base.labels,
-        rows=[(task.payload.id, task.payload.figure) for task in tasks], code=code_version(__file__),
+        language=context.base.language, rows=[(task.payload.id, task.payload.figure) for task in tasks],
+        code=code_version(__file__),
         libraries=library_versions(LIBRARIES),
         data=files.sha256_of(data / "sier" / shards.MANIFEST),
         predictions=files.sha256_of(data / "predictions" / f"{params.model}.parquet"),
         network=[left.training["sha256"][name] for name in ("config.json", "model.safetensors")],
     )  # fmt: skip
-    worker = partial(RowExplainer, data / "sier", left, params, inputs, device_from_environment(), context.base.seed)
+    worker = partial(
+        RowExplainer,
+        data / "sier",
+        left,
+        params,
+        inputs,
+        device_from_environment(),
+        context.base.seed,
+        context.base.language,
+    )
     work = Work("explain", work_folder(context.paths.shards, "explain", mark), mark, worker, tasks)
     markers = run_shards(context.engine, work)
     rejects = shards.read_rejects(work.folder, markers)

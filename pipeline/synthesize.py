@@ -26,7 +26,15 @@ from pipeline.speech import intelligibility, recogniser
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
 from pipeline.speech.recordings import Recorder, divide
-from pipeline.speech.script import ProsodyParams, Script, SpeakerParams, cast_of, expect_pitch, utterances_of
+from pipeline.speech.script import (
+    ProsodyParams,
+    Script,
+    SpeakerParams,
+    cast_of,
+    expect_language,
+    expect_pitch,
+    utterances_of,
+)
 from pipeline.voices import VoiceParams, load_voice
 
 
@@ -56,14 +64,15 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     """Raises UserError: the voice is not installed, clean is not there, or nothing could be spoken."""
     clean = context.paths.data / "clean"
     sources = shards.read_manifest(clean, "clean")
+    share, language = params.recognition.share, context.base.language
     voice = load_voice(params.voice)
     expect_pitch(params.prosody, voice)
+    expect_language(voice, language)
     script = Script(cast_of(params.speakers, voice.speakers, voice.name, context.base.seed), params.prosody)
-    share = params.recognition.share
     # Without the limits of recognition: with others, only the second pass is done anew.
     mark = fingerprint(
         params=(params.voice, params.limits, share), input=files.sha256_of(clean / shards.MANIFEST), script=script,
-        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model) if share else None,
+        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model, language) if share else None,
         code=code_version(__file__, [f"pipeline.voices.{params.voice.engine}"]),
         libraries=library_versions([*LIBRARIES, *voice.libraries]),
     )  # fmt: skip
@@ -72,7 +81,9 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     places = work / "places.parquet"
     parts = divide(clean, sources, script, places)
 
-    recorder = partial(Recorder, params.voice, params.limits, params.recognition, clean, script, places)
+    recorder = partial(
+        Recorder, params.voice, params.limits, params.recognition, clean, script, places, context.base.language
+    )
     tasks = [shards.Task(n, part.utterances, (part.shard, sources[part.shard])) for n, part in enumerate(parts)]
     first = Work("synthesize", stored / "recorded", mark, recorder, tasks, last=False)
     recorded = run_shards(context.engine, first)

@@ -22,7 +22,7 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import Models, TrainParams
-from pipeline.teachers.params import SECTION, ScoreParams, expect_consistent
+from pipeline.teachers.params import SECTION, ProbeParams, ScoreParams, expect_consistent
 from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
@@ -49,6 +49,7 @@ def check(path: Path) -> None:
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
     section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
+    _expect_language(sections)
     share = section(sections, "synthesize", synthesize.SynthesizeParams).recognition.share
     for modality in tables.MODALITIES:
         expect_consistent(modality, section(sections, f"train_teacher.{modality}", SECTION), share)
@@ -62,6 +63,27 @@ def check(path: Path) -> None:
         extra = sorted(set(value) - known[top]) if known[top] else []
         if extra:
             raise UserError(f"{path.name}: {top}.{extra[0]} is not known; expected {', '.join(sorted(known[top]))}")
+
+
+def _expect_language(sections: dict[str, Any]) -> None:
+    """UserError where something does not know `base.language`."""
+    base = section(sections, "base", BaseParams)
+    section(sections, "clean", CleanParams).text.expect_language(base.language)
+    spoken = section(sections, "synthesize", synthesize.SynthesizeParams)
+    if spoken.voice.engine == "hibari":
+        base.expect_english("synthesize.voice.engine = hibari", "it", "expected another with a voice of that")
+    if spoken.recognition.share and spoken.recognition.model is None:
+        several = "name a Whisper of many languages, or expected a share of 0"
+        base.expect_english("synthesize.recognition.model = null", "the packaged Whisper", several)
+    words = section(sections, "train_teacher.speech", SECTION)
+    if isinstance(words, ProbeParams) and words.words and words.words.encoder.endswith("+vader"):
+        where = f"train_teacher.speech.words.encoder = {words.words.encoder}"
+        base.expect_english(where, "VADER", "expected sentence-encoder or tf-idf")
+    for name, model in section(sections, "models", Models).items():
+        if model.hears_words:
+            base.expect_english(f"models.{name}.speech_backbone", "this backbone", "leave that model out")
+    if section(sections, "explain", ExplainParams).segmentation == "words":
+        base.expect_english("explain.segmentation = words", "what finds words", "expected time")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

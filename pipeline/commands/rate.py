@@ -24,7 +24,7 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.rating import store
 from pipeline.rating.beginning import PER_CLASS, labels_of, prepare
-from pipeline.tweets.text import TextOptions
+from pipeline.tweets.params import TextParams
 
 RATINGS = Path("ratings.sqlite")
 PER_CLASS_MAX = 500  # their media are held in memory
@@ -70,7 +70,7 @@ def _serve(options: argparse.Namespace, paths: Paths) -> None:
     from pipeline.rating.session import Session  # noqa: PLC0415
 
     sections = read_params(paths.root / PARAMS_FILE)
-    base, text = section(sections, "base", BaseParams), section(sections, "clean.text", TextOptions)
+    base, text = section(sections, "base", BaseParams), section(sections, "clean.text", TextParams)
     listening, secret = server.listen(options.host, options.port)
     with listening, lifecycle.only_run(paths.work / "rate.lock"):
         ratings, items = prepare(options.ratings, paths.data / "sier", base, options.per_class)

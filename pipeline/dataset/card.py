@@ -64,7 +64,7 @@ class Configuration:
         return {"config_name": self.name, "data_files": data_files, **chosen}
 
 
-def header(configurations: Sequence[Configuration], *, is_sample: bool, **values: Any) -> str:
+def header(configurations: Sequence[Configuration], *, is_sample: bool, language: str, **values: Any) -> str:
     """The YAML header; `values` are further ones of `huggingface_hub.DatasetCardData`."""
     from datasets.info import DatasetInfo, DatasetInfosDict  # noqa: PLC0415
     from datasets.splits import SplitDict, SplitInfo  # noqa: PLC0415
@@ -78,7 +78,7 @@ def header(configurations: Sequence[Configuration], *, is_sample: bool, **values
             features=configuration.features, splits=SplitDict(splits), download_size=size, dataset_size=size
         )
     data = DatasetCardData(
-        language=["en"],
+        language=[language],
         license="other",
         license_name="source-corpora-terms",
         pretty_name="IIT-R SIER" + (" (embedded sample)" if is_sample else ""),
@@ -135,6 +135,7 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
 def render(
     features: Features, markers: Sequence[Marker], names: Sequence[str], metrics: Mapping[str, Any],
     label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, origin: str, normalised: bool,
+    language: str,
 ) -> str:  # fmt: skip
     """README.md of `data/sier`, of whose files these are markers and names; `rows` as for `figures`, and agreement.
 
@@ -148,7 +149,7 @@ def render(
         splits.append(Split(split, f"data/{split}-*.parquet", sum(part.rows for part in parts), size))
     values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"], label) | {
         "header": header(
-            [Configuration("default", features, splits)], is_sample=is_sample,
+            [Configuration("default", features, splits)], is_sample=is_sample, language=language,
             task_categories=["audio-classification", "image-classification"],
             tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
         ),

@@ -26,6 +26,7 @@ from pipeline.explanation.preparation import Sample, players_of, probabilities, 
 from pipeline.explanation.selection import Chosen
 from pipeline.explanation.table import ORDERS, ROW, numbers
 from pipeline.explanation.transcripts import Transcriber, Word
+from pipeline.frame.stage import ENGLISH
 from pipeline.media import audio
 from pipeline.networks import trained
 from pipeline.networks.decoding import read_image
@@ -45,8 +46,9 @@ class RowExplainer:
     """
 
     def __init__(
-        self, folder: Path, network: trained.Trained, params: ExplainParams, inputs: InputParams, device: str, seed: int
-    ) -> None:
+        self, folder: Path, network: trained.Trained, params: ExplainParams, inputs: InputParams, device: str,
+        seed: int, language: str = ENGLISH,
+    ) -> None:  # fmt: skip
         torch.set_num_threads(1)
         self._part: tuple[str, pa.Table] | None = None
         self.folder = folder
@@ -54,7 +56,7 @@ class RowExplainer:
         self.seed = seed
         self.labels = network.labels
         self.net = load_net(network, inputs, device)
-        needs_words = params.figures or params.segmentation == "words"
+        needs_words = (params.figures or params.segmentation == "words") and language == ENGLISH
         self.transcriber = Transcriber() if needs_words and self.net.config.modalities != "image" else None
 
     def __call__(self, task: shards.Task) -> shards.Output:

@@ -22,6 +22,8 @@ from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
 from pipeline.frame.running import exit_code, say
 
+ENGLISH = "en"
+
 
 @dataclass(frozen=True, config=STRICT)
 class BaseParams:
@@ -30,6 +32,13 @@ class BaseParams:
     seed: Annotated[int, Field(ge=0, lt=2**31)]  # every random choice of every stage derives from it
     # The dataset's, in the order of their class ids. They become names of columns, and words of pages and terminals.
     labels: Annotated[tuple[Annotated[str, Field(max_length=40, pattern=r"^\w[\w -]*$")], ...], Field(min_length=2)]
+
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] = "en"  # of texts, recogniser, voice and cards
+
+    def expect_english(self, where: str, what: str, instead: str) -> None:
+        """UserError in a project of another language, for what exists in English only."""
+        if self.language != ENGLISH:
+            raise UserError(f"{where}: {what} knows English only, and base.language = {self.language}; {instead}")
 
     @field_validator("labels")
     @classmethod

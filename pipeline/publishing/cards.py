@@ -34,7 +34,7 @@ def dataset_card(facts: Facts, exported: Exported, repo_id: str, *, keep_persona
     """README.md of the dataset; UserError where a number that it tells was not measured."""
     media = exported.mode == "full"
     header = card.header(
-        _configurations(exported), is_sample=bool(facts.sample_corpora),
+        _configurations(exported), is_sample=bool(facts.sample_corpora), language=facts.language,
         task_categories=["audio-classification", "image-classification"] if media else ["other"],
         annotations_creators=["machine-generated"], source_datasets=["extended"],
         tags=["emotion-recognition", "multimodal", "pseudo-labels", "synthetic-speech", "croissant"],
@@ -57,7 +57,7 @@ def model_card(facts: Facts, repo_id: str, name: str, config: Mapping[str, Any])
         for kind, key in (("accuracy", "accuracy"), ("f1", "macro_f1"))
     ]  # fmt: skip
     header = ModelCardData(
-        language="en",
+        language=facts.language,
         license="other",
         license_name="source-corpora-terms",
         library_name="transformers",

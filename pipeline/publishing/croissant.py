@@ -72,7 +72,7 @@ def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, cit
     ]
     try:
         metadata = mlc.Metadata(
-            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}#licences"], in_language=["en"],
+            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}#licences"], in_language=[facts.language],
             description=f"{len(facts.rows)} pairs of a synthetic utterance and a picture with emotion pseudo-labels.",
             keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=" ".join(citation.split()),
             distribution=distribution, record_sets=records, **_responsible(facts),

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
 from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
-from pipeline.frame.stage import Paths
+from pipeline.frame.stage import ENGLISH, Paths
 from pipeline.labels.rules import LabelParams, read_rule
 from pipeline.stability.report import read
 
@@ -41,6 +41,11 @@ class Facts:
     origins: Mapping[str, str]  # of each corpus: `sample` or where it came from
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
+
+    @property
+    def language(self) -> str:
+        """Code of the language of texts and speech."""
+        return str(self.params["base"].get("language", ENGLISH))
 
     @property
     def sample_corpora(self) -> list[str]:

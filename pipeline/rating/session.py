@@ -23,7 +23,8 @@ from pipeline.rating.conditions import BY_NAME, Condition
 from pipeline.rating.draw import Item
 from pipeline.rating.store import Rating, Store
 from pipeline.rating.turns import Progress, Task
-from pipeline.tweets.text import TextOptions, spoken_text
+from pipeline.tweets.language import said_text
+from pipeline.tweets.params import TextParams
 
 NAME_CHARACTERS = 40
 READING = SpeechLimits(min_duration_seconds=0.5, max_duration_seconds=120.0, min_rms=0.001, max_clipped_share=0.5)
@@ -72,7 +73,7 @@ class Shown:
 class Session:
     """All raters of one file of ratings; `seed` orders the tasks, `text` says how the voice's texts were prepared."""
 
-    def __init__(self, store: Store, items: Sequence[Item], labels: Sequence[str], seed: int, text: TextOptions):
+    def __init__(self, store: Store, items: Sequence[Item], labels: Sequence[str], seed: int, text: TextParams):
         self.store = store
         self.items = {item.id: item for item in items}
         self.labels = tuple(labels)
@@ -112,7 +113,7 @@ class Session:
 
     def words(self, item: Item) -> str:
         """What a reader is asked to say: the words that the voice was asked to say, without links and names."""
-        return spoken_text(item.text, self.text)
+        return said_text(item.text, self.text, self.text.languages)[0]
 
     def add_reading(self, reader: str, item: str, recording: Path) -> None:
         """Keep a recording of the text of a row, as 16-bit mono FLAC at 16 kHz, like all speech of the dataset.

@@ -21,7 +21,7 @@ from pipeline.speech.recordings import RECORDED, read_places
 from pipeline.speech.script import Script, utterances_of
 from pipeline.voices import voice_of
 
-HEARING = ["word_error_rate", "missing_end_words", "heard"]
+HEARING = ["word_error_rate", "character_error_rate", "missing_end_words", "heard"]
 PARTS_AT_HAND = 4  # a retweet is mostly close to its original, so a few spare most of the reading
 
 

@@ -1,6 +1,6 @@
 """The words of a recording as text, as fast as one core can: Whisper tiny.en, greedy, 8-bit weights, no word times.
 
-`synthesize.recognition.model` can name another English Whisper in CTranslate2's format; what follows is of tiny.en.
+`synthesize.recognition.model` can name another Whisper in CTranslate2's format; what follows is of tiny.en.
 
 Whisper was trained on clips padded with silence to 30 s. Without padding it does not find the end and repeats itself;
 all 30 s cost 2.4 times as much as 8 s of silence after the speech, and hear hardly better (100 texts of the sample,
@@ -26,13 +26,15 @@ from threadpoolctl import ThreadpoolController
 from models.weights.whisper_weights import MAX_SECONDS, MODEL_FILE
 from pipeline.engine.files import sha256_of
 from pipeline.errors import UserError, first_line
+from pipeline.frame.stage import ENGLISH
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 
 SILENCE_SECONDS = 6  # at least; where speech is rounded up to the grid, there is up to that more
 GRID_SECONDS = 2
 BATCH_RECORDINGS = 16
 THOROUGH_BEAM = 5
-PROMPT = ("<|startoftranscript|>", "<|notimestamps|>")
+START, END = "<|startoftranscript|>", "<|notimestamps|>"
+PROMPT_TOKENS = 2  # models of many languages have two more: "<|en|>", "<|transcribe|>"
 # Fast English has six tokens per second; the bound ends what goes round in circles.
 TOKENS_PER_SECOND = 12
 TOKENS_AT_LEAST = 10
@@ -43,12 +45,14 @@ _RECIPE = (
     f"thorough: beam {THOROUGH_BEAM}, 30 s; version 2"
 )
 
+_MANY = "expected a Whisper of many languages, such as base, or share: 0"
+
 # What is read of a model's folder. Where the tokenizer is missing, faster-whisper would download one.
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
 _READ = (*_NEEDED, "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 
 
-def digest_of(model: str | None) -> str:
+def digest_of(model: str | None, language: str = ENGLISH) -> str:
     """Of all that decides what is heard; a folder with the packaged files has their digest. UserError: no model."""
     weights = MODEL_FILE.sha256
     if model is not None:
@@ -57,10 +61,11 @@ def digest_of(model: str | None) -> str:
         except OSError as error:
             raise _model_error(model, f"cannot read it: {error.strerror}") from None
         if missing := sorted({*_NEEDED} - {*found}):
-            expected = "expected a folder with an English Whisper model in CTranslate2's format, or null"
+            expected = "expected a folder with a Whisper model in CTranslate2's format, or null"
             raise _model_error(model, f"{', '.join(missing)} not found; {expected}")
         weights = weights if found == MODEL_FILE.digests else str(sorted(found.items()))
-    return hashlib.sha256(f"{weights} {_RECIPE}".encode()).hexdigest()
+    spoken = "" if language == ENGLISH else f" {language}"
+    return hashlib.sha256(f"{weights} {_RECIPE}{spoken}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, order=True)
@@ -74,7 +79,7 @@ class _Window:
     def of(cls, speech: Waveform, *, thorough: bool) -> "_Window":
         spoken_seconds = GRID_SECONDS * math.ceil(len(speech) / SAMPLING_RATE_HZ / GRID_SECONDS)
         seconds = MAX_SECONDS if thorough else min(MAX_SECONDS, spoken_seconds + SILENCE_SECONDS)
-        tokens = len(PROMPT) + TOKENS_AT_LEAST + TOKENS_PER_SECOND * spoken_seconds
+        tokens = PROMPT_TOKENS + TOKENS_AT_LEAST + TOKENS_PER_SECOND * spoken_seconds
         return cls(seconds * SAMPLING_RATE_HZ, tokens)
 
 
@@ -83,12 +88,17 @@ def _model_error(model: str, problem: str) -> UserError:
 
 
 class Recogniser:
-    """Speech to text on the CPU, one thread, by the packaged weights or those in the folder `model`.
+    """Speech of one language to text on the CPU, one thread, by the packaged weights or those in the folder `model`.
 
-    Raises ModelError: the package with the weights is missing or holds others; UserError: `model` cannot be used.
+    Raises ModelError: the package with the weights is missing or holds others; UserError: `model` cannot be used, or
+    does not know the language.
     """
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None, language: str = ENGLISH) -> None:
+        if model is None and language != ENGLISH:
+            raise _model_error(
+                "null", f"the packaged Whisper knows English only, and base.language = {language}; {_MANY}"
+            )
         folder = model or str(MODEL_FILE.path().parent)
         try:
             whisper = WhisperModel(
@@ -98,15 +108,19 @@ class Recogniser:
             self._features = whisper.feature_extractor
             self._tokens = whisper.hf_tokenizer
             self._blas = ThreadpoolController()
-            self._prompt = [self._tokens.token_to_id(token) for token in PROMPT]
-            if model:  # files that do not fit each other fail at first use
+            prompt = (
+                [START, f"<|{language}|>", "<|transcribe|>", END] if whisper.model.is_multilingual else [START, END]
+            )
+            self._prompt = [self._tokens.token_to_id(token) for token in prompt]
+            known = whisper.model.is_multilingual or language == ENGLISH
+            if model and known and None not in self._prompt:  # files that do not fit each other fail at first use
                 self.text(np.full(SAMPLING_RATE_HZ, 0.01, dtype=np.float32))
         except Exception as error:  # tokenizers raises nothing more special
             if model is None:
                 raise
             raise _model_error(model, f"not a Whisper model of CTranslate2: {first_line(error)}") from None
-        if model and self._model.is_multilingual:
-            raise _model_error(model, "a model of many languages; expected an English one, such as base.en")
+        if model and (not known or None in self._prompt):
+            raise _model_error(model, f"does not know base.language = {language}; {_MANY}")
 
     def text(self, waveform: Waveform, *, thorough: bool = False) -> str:
         """What is said in one recording, see `texts`."""

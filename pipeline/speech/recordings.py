@@ -1,6 +1,7 @@
 """First pass of `synthesize`: the recording of each distinct utterance, in parts that are kept one by one."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.engine import files, shards
 from pipeline.engine.rejects import required
 from pipeline.errors import RowError
+from pipeline.frame.stage import ENGLISH
 from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
 from pipeline.speech.intelligibility import Hearing, RecognitionParams
@@ -23,7 +25,8 @@ from pipeline.voices import Request, Spoken, VoiceParams, load_voice
 # null where nothing was transcribed. The rate has 64 bits, or 0.6 would exceed a limit of 0.6.
 RECORDED = pa.schema([
     required("utterance", pa.string()), required("audio", pa.binary()), required("duration_seconds", pa.float32()),
-    ("word_error_rate", pa.float64()), ("missing_end_words", pa.int32()), ("heard", pa.string()),
+    ("word_error_rate", pa.float64()), ("character_error_rate", pa.float64()),
+    ("missing_end_words", pa.int32()), ("heard", pa.string()),
 ])  # fmt: skip
 # In which part of the first pass each utterance of a shard of clean is spoken.
 PLACES = pa.schema([("shard", pa.int32()), ("utterance", pa.string()), ("part", pa.int32())])
@@ -71,15 +74,16 @@ class Recorder:
 
     def __init__(
         self, voice: VoiceParams, limits: audio.SpeechLimits, recognition: RecognitionParams, clean: Path,
-        script: Script, places: Path,
+        script: Script, places: Path, language: str = ENGLISH,
     ) -> None:  # fmt: skip
         self.voice = load_voice(voice)
         self.limits = limits
         self.share = recognition.share
-        self.recogniser = recogniser.Recogniser(recognition.model) if self.share else None
+        self.recogniser = recogniser.Recogniser(recognition.model, language) if self.share else None
         self.clean = clean
         self.script = script
         self.places = places
+        self.language = language
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `RECORDED`, and a reject (id = key of the utterance) for each that cannot be spoken."""
@@ -121,13 +125,24 @@ class Recorder:
         if self.recogniser is None or not texts:
             return []
         waveforms = [audio.decode(flac) for flac in flacs]
-        hearings = list(map(intelligibility.compare, texts, self.recogniser.texts(waveforms)))
+        hear, compare = self.recogniser.texts, partial(intelligibility.compare, language=self.language)
+        hearings = list(map(compare, texts, hear(waveforms)))
         # Is it the voice, or the quick search?
         doubtful = [number for number, hearing in enumerate(hearings) if intelligibility.is_doubtful(hearing)]
-        again = self.recogniser.texts([waveforms[number] for number in doubtful], thorough=True)
+        again = hear([waveforms[number] for number in doubtful], thorough=True)
         for number, heard in zip(doubtful, again, strict=True):
-            hearings[number] = intelligibility.better(hearings[number], intelligibility.compare(texts[number], heard))
+            hearings[number] = intelligibility.better(hearings[number], compare(texts[number], heard))
+        # Did the voice stop, or the recogniser?
+        lacking = [number for number in doubtful if intelligibility.lacks_end(hearings[number])]
+        ends = hear([_end(waveforms[number], texts[number], hearings[number]) for number in lacking], thorough=True)
+        for number, heard in zip(lacking, ends, strict=True):
+            hearings[number] = intelligibility.with_end(texts[number], hearings[number], heard, self.language)
         return hearings
+
+
+def _end(waveform: audio.Waveform, text: str, hearing: Hearing) -> audio.Waveform:
+    seconds = intelligibility.end_seconds(hearing, text, len(waveform) / audio.SAMPLING_RATE_HZ)
+    return waveform[-round(seconds * audio.SAMPLING_RATE_HZ) :]
 
 
 def at_level(waveform: NDArray[np.float32], energy_db: float) -> NDArray[np.float32]:

@@ -144,6 +144,13 @@ def expect_pitch(params: ProsodyParams | None, voice: Voice) -> None:
                 raise UserError(f"{where}: the voice {voice.name} cannot change it; expected 1, or the engine hibari")
 
 
+def expect_language(voice: Voice, language: str) -> None:
+    """Raises UserError where the voice speaks another language; of many models nobody can say which they speak."""
+    if voice.language not in (None, language):
+        where = f"synthesize.voice.model = {voice.name}"
+        raise UserError(f"{where}: speaks {voice.language}, and base.language = {language}; expected a voice of that")
+
+
 def utterances_of(clean: Path, marker: shards.Marker, script: Script) -> list[tuple[str, Utterance]]:
     """(id, utterance) of each row of a shard of clean, in its order."""
     rows = shards.read_part(clean, marker, columns=SPOKEN_COLUMNS).to_pylist()

@@ -38,8 +38,8 @@ def recogniser_of(context: Context) -> str | None:
 class Listener:
     """Worker: what is heard in items of a corpus; a task's payload is a list of `corpora.Item`."""
 
-    def __init__(self, model: str | None) -> None:
-        self.recogniser = Recogniser(model)
+    def __init__(self, model: str | None, language: str) -> None:
+        self.recogniser = Recogniser(model, language)
 
     def __call__(self, task: shards.Task) -> shards.Output:
         """Rows of `HEARD`, and a reject for each item that cannot be decoded, or in which no word is heard."""
@@ -67,15 +67,16 @@ def heard_in(material: Material) -> tuple[list[corpora.Item], list[str]]:
     Extends the material's rejects; UserError if nothing is heard in any of them.
     """
     context, items, model = material.context, material.items, recogniser_of(material.context)
+    language = context.base.language
     mark = fingerprint(
-        items=[item.id for item in items], recogniser=digest_of(model), code=code_version(__file__),
+        items=[item.id for item in items], recogniser=digest_of(model, language), code=code_version(__file__),
         libraries=library_versions(LIBRARIES), input=files.sha256_of(material.folder / "manifest.json"),
     )  # fmt: skip
     work = work_folder(context.paths.shards, "train_teacher.speech.heard", mark)
     chunks = [items[start : start + SHARD_ITEMS] for start in range(0, len(items), SHARD_ITEMS)]
     tasks = [shards.Task(index, len(chunk), chunk) for index, chunk in enumerate(chunks)]
     markers = run_shards(
-        context.engine, Work("train_teacher speech: listen", work, mark, partial(Listener, model), tasks)
+        context.engine, Work("train_teacher speech: listen", work, mark, partial(Listener, model, language), tasks)
     )
     finish(work)
     rows = shards.read_parts(work, markers, HEARD)

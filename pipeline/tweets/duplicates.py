@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.errors import UserError
 from pipeline.frame.params import STRICT
 from pipeline.tweets import groups
+from pipeline.tweets.templates import template_pairs
 from pipeline.tweets.text import comparison_text
 
 HASH_BITS = 256
@@ -101,7 +102,8 @@ def decide(rows: pa.Table, params: DuplicateParams, seed: int) -> pa.Table:
     same_picture = groups.chains(_numbers(rows["image_sha256"]))
     same_picture = same_picture[~is_placeholder[same_picture[:, 0]]]
     similar = groups.similar_text_pairs(texts, params.text_similarity, seed)
-    group = groups.connected_groups(len(ids), groups.chains(_numbers(rows["tweet_id"])), same_picture, near, similar)
+    ties = groups.chains(_numbers(rows["tweet_id"])), same_picture, near, similar, template_pairs(texts)
+    group = groups.connected_groups(len(ids), *ties)
     return pa.table(
         {
             "id": ids,

@@ -10,8 +10,8 @@ from pipeline.engine import shards
 from pipeline.errors import RowError
 from pipeline.frame import tables
 from pipeline.media import images
+from pipeline.tweets.language import said_text
 from pipeline.tweets.params import CleanParams
-from pipeline.tweets.text import spoken_by_rules
 
 # `group_id` is known only after all rows have been compared.
 EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
@@ -19,7 +19,7 @@ EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id
 
 def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
     """A row of `EXAMINED` from a source row and its image file; `RowError` if the text or the image is unusable."""
-    spoken, rules = spoken_by_rules(str(row["text"]), params.text)
+    spoken, rules = said_text(str(row["text"]), params.text, params.text.languages)
     image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
     jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
     return {

@@ -1,13 +1,35 @@
 """Section `clean` of params.yaml; texts and duplicates have their parameters beside the code that uses them."""
 
+from dataclasses import field
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
+from pipeline.errors import UserError
 from pipeline.frame.params import STRICT
 from pipeline.tweets.duplicates import DuplicateParams
 from pipeline.tweets.text import TextOptions
+
+
+@dataclass(frozen=True, config=STRICT)
+class TextParams(TextOptions):
+    """Section `clean.text`; `languages` as codes of ISO 639: texts in others are rejected. null keeps any."""
+
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] | None = field(default=("en",))
+
+    @field_validator("languages")
+    @classmethod
+    def _some(cls, languages: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if languages == ():
+            raise ValueError("one language or more, or null for any")
+        return languages
+
+    def expect_language(self, language: str) -> None:
+        """UserError unless texts of the project's language are kept."""
+        if self.languages is not None and language not in self.languages:
+            where = f"clean.text.languages = [{', '.join(self.languages)}]"
+            raise UserError(f"{where}: base.language = {language} is not among them; expected it, or null for any")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -26,6 +48,6 @@ class CleanParams:
     """Section `clean`."""
 
     shard_rows: Annotated[int, Field(ge=1)]
-    text: TextOptions
+    text: TextParams
     image: ImageParams
     duplicates: DuplicateParams

@@ -126,6 +126,7 @@ class Voice(ABC):
     sampling_rate_hz: int
     speakers: tuple[str, ...] = ()  # names to choose from; empty for a voice of one speaker
     pitched: bool = False  # whether it follows `pitch` and `pitch_range`; all follow `rate`
+    language: str | None = None  # code of the one that it speaks; None where the model does not say
     libraries: tuple[str, ...] = ()  # whose versions decide what it sounds like, besides those in `digest`
     requests_at_once: int = 1  # how many `speak_batch` should be given for good batches
 

@@ -62,6 +62,7 @@ class HibariVoice(Voice):
 
     libraries = ("onnxruntime", "scipy")
     pitched = True
+    language = "en"  # the engine has no other
 
     def __init__(self, model: Path, params: HibariParams, *, name: str, digest: str) -> None:
         try:

@@ -67,6 +67,7 @@ class PiperVoice(Voice):
         self.digest = digest
         self.sampling_rate_hz = int(settings.sample_rate)
         self.length_scale = length_scale
+        self.language = str(settings.espeak_voice).partition("-")[0] or None  # "en-us"
         # Some models of several speakers give them no names.
         numbers = {str(number): number for number in range(settings.num_speakers if settings.num_speakers > 1 else 0)}
         self._speaker_ids = dict(settings.speaker_id_map or numbers)

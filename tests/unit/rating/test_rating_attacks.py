@@ -12,7 +12,7 @@ from pipeline.frame.stage import BaseParams
 from pipeline.rating.beginning import prepare
 from pipeline.rating.session import Session
 from pipeline.rating.uploads import Uploads
-from pipeline.tweets.text import TextOptions
+from pipeline.tweets.params import TextParams
 from tests.builders_sier import LABELS, write_sier
 from tests.rate_server import API, ELEMENTS, Rater, Server, file_data, files, sound, text_inputs
 
@@ -140,7 +140,7 @@ def test_handlers_themselves_take_texts_and_uploads_only(tmp_path: Path) -> None
 
     write_sier(tmp_path)
     ratings, items = prepare(tmp_path / "r.sqlite", tmp_path / "data" / "sier", BaseParams(0, LABELS), 1)
-    session = Session(ratings, items, LABELS, 0, TextOptions(emoji="words", max_characters=300))
+    session = Session(ratings, items, LABELS, 0, TextParams(emoji="words", max_characters=300))
     (tmp_path / "a.wav").write_bytes(sound())
     page = app.build(session, Uploads(tmp_path), named_by_login=False)
     request = gr.Request(username=None)

@@ -20,7 +20,7 @@ from pipeline.rating import view
 from pipeline.rating.beginning import prepare
 from pipeline.rating.session import RatingError, Session, Ticket, person
 from pipeline.rating.turns import Progress, Task
-from pipeline.tweets.text import TextOptions
+from pipeline.tweets.params import TextParams
 from tests.builders_sier import LABELS, write_sier
 
 BASE = BaseParams(seed=0, labels=LABELS)
@@ -30,7 +30,7 @@ BASE = BaseParams(seed=0, labels=LABELS)
 def session(tmp_path: Path) -> Session:
     write_sier(tmp_path)
     ratings, items = prepare(tmp_path / "r.sqlite", tmp_path / "data" / "sier", BASE, 2)
-    return Session(ratings, items, LABELS, 0, TextOptions(emoji="words", max_characters=300))
+    return Session(ratings, items, LABELS, 0, TextParams(emoji="words", max_characters=300))
 
 
 def spoken(path: Path, seconds: float = 1.0, level: float = 0.3, rate_hz: int = 44_100) -> Path:

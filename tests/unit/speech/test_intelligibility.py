@@ -15,13 +15,16 @@ from pipeline.speech.intelligibility import (
     RecognitionParams,
     better,
     compare,
+    end_seconds,
     fault_of,
     is_chosen,
     is_doubtful,
+    lacks_end,
     summarise,
+    with_end,
 )
 
-PARAMS = RecognitionParams(share=1.0, max_word_error_rate=0.6, max_missing_end_words=2)
+PARAMS = RecognitionParams(share=1.0, max_word_error_rate=0.6, max_character_error_rate=0.6, max_missing_end_words=2)
 
 texts = st.lists(st.sampled_from("tea rain roof quiet lamp Cardiff morning".split()), min_size=1, max_size=8)
 
@@ -40,7 +43,8 @@ texts = st.lists(st.sampled_from("tea rain roof quiet lamp Cardiff morning".spli
     ],
 )
 def test_both_texts_are_normalised_and_words_counted(spoken: str, heard: str, rate: float | None, missing: int) -> None:
-    assert compare(spoken, heard) == Hearing(rate, missing, heard)
+    hearing = compare(spoken, heard)
+    assert (hearing.word_error_rate, hearing.missing_end_words, hearing.heard) == (rate, missing, heard)
 
 
 @given(texts, st.integers(0, 8))
@@ -58,15 +62,17 @@ def test_words_that_are_not_heard_at_the_end_are_counted(words: list[str], kept:
 @pytest.mark.parametrize(
     ("hearing", "status", "reason"),
     [
-        (Hearing(1.0, 3, ""), "speech_not_heard", "word error rate 1.00: the recogniser heard no word"),
+        (Hearing(1.0, 1.0, 3, ""), "speech_not_heard", "word error rate 1.00: the recogniser heard no word"),
         (
-            Hearing(0.5, 3, "tea with rain"), "speech_cut_off",
+            Hearing(0.5, 0.5, 3, "tea with rain"), "speech_cut_off",
             "word error rate 0.50: the last 3 words are missing, at most 2 may; heard: tea with rain",
         ),
-        (Hearing(0.61, 0, "toe"), "speech_unintelligible", "word error rate 0.61, at most 0.6; heard: toe"),
+        (Hearing(0.61, 0.61, 0, "toe"), "speech_unintelligible",
+            "word error rate 0.61, that of characters 0.61, at most 0.6 and 0.6; heard: toe",
+        ),
         (
-            Hearing(2.0, 0, "my " * 99), "speech_unintelligible",
-            f"word error rate 2.00, at most 0.6; heard: {'my ' * 40}",
+            Hearing(2.0, 2.0, 0, "my " * 99), "speech_unintelligible",
+            f"word error rate 2.00, that of characters 2.00, at most 0.6 and 0.6; heard: {'my ' * 40}",
         ),
     ],
 )  # fmt: skip
@@ -76,23 +82,82 @@ def test_speech_that_is_not_understood_has_a_reason(hearing: Hearing, status: st
     assert (fault.status, fault.reason) == (status, reason)
 
 
-@pytest.mark.parametrize("hearing", [None, Hearing(None, 0, ""), Hearing(0.0, 0, "tea"), Hearing(3 / 5, 2, "tea")])
+@pytest.mark.parametrize(
+    "hearing", [None, Hearing(None, None, 0, ""), Hearing(0.0, 0.0, 0, "tea"), Hearing(3 / 5, 3 / 5, 2, "tea")]
+)
 def test_what_is_within_the_limits_or_was_not_measured_stays(hearing: Hearing | None) -> None:
     assert fault_of(hearing, PARAMS) is None
 
 
 @pytest.mark.parametrize(
     ("hearing", "doubtful"),
-    [(Hearing(0.4, 1, "tea"), False), (Hearing(0.41, 0, "tea"), True), (Hearing(0.1, 2, "tea"), True),
-     (Hearing(1.0, 0, ""), True), (Hearing(None, 0, "tea"), False)],
+    [(Hearing(0.4, 0.4, 1, "tea"), False), (Hearing(0.41, 0.41, 0, "tea"), True), (Hearing(0.1, 0.1, 2, "tea"), True),
+     (Hearing(1.0, 1.0, 0, ""), True), (Hearing(None, None, 0, "tea"), False)],
 )  # fmt: skip
 def test_a_doubtful_hearing_is_repeated(hearing: Hearing, doubtful: bool) -> None:
     assert is_doubtful(hearing) == doubtful
 
 
 def test_the_better_of_two_hearings_counts() -> None:
-    wrong, right, cut = Hearing(0.5, 0, "a"), Hearing(0.2, 1, "b"), Hearing(0.2, 3, "c")
+    wrong, right, cut = Hearing(0.5, 0.5, 0, "a"), Hearing(0.2, 0.2, 1, "b"), Hearing(0.2, 0.2, 3, "c")
     assert better(wrong, right) == better(right, wrong) == better(cut, right) == right
+
+
+@pytest.mark.parametrize(
+    ("spoken", "heard", "words", "letters"),
+    [
+        ("Goodnight", "Good night.", 0.0, 0.0),
+        ("to day is the week end", "Today is the weekend!", 0.0, 0.0),
+        ("6 2 3 6 6 3", "623, 663", 0.0, 0.0),
+        ("im sure u dont kno ur bday", "I'm sure you don't know your birthday", 1 / 9, 1 / 30),
+        ("Yall dead wrong", "You all did wrong", 1 / 4, 2 / 15),  # dead, did: a letter less, one other
+        ("omg thx", "Oh my God, thanks.", 0.0, 0.0),
+        ("Facts", "Fax", 1.0, 3 / 10),  # of ten letters at least
+        ("arcticexplorer", "arc tick explorer", 3.0, 1 / 14),
+    ],
+)
+def test_what_sounds_alike_is_alike(spoken: str, heard: str, words: float, letters: float) -> None:
+    hearing = compare(spoken, heard)
+    assert hearing.word_error_rate == pytest.approx(words)
+    assert hearing.character_error_rate == pytest.approx(letters)
+
+
+@given(texts)
+def test_spaces_between_heard_words_cost_no_letter(words: list[str]) -> None:
+    assert compare(" ".join(words), "".join(words)).character_error_rate == 0
+
+
+def test_wrong_words_of_right_letters_stay_and_wrong_letters_go() -> None:
+    params = RecognitionParams(share=1.0, max_word_error_rate=0.8, max_missing_end_words=3)
+    assert params.max_character_error_rate == 0.5
+    assert fault_of(compare("arcticexplorer", "arc tick explorer"), params) is None
+    fault = fault_of(compare("tea with rain on the roof", "a quiet morning in Cardiff"), params)
+    assert fault is not None
+    assert fault.status == "speech_unintelligible"
+    words_alone = RecognitionParams(
+        share=1.0, max_word_error_rate=0.8, max_missing_end_words=3, max_character_error_rate=0.0
+    )
+    assert fault_of(compare("arcticexplorer", "arc tick explorer"), words_alone) is not None
+
+
+def test_the_end_is_listened_to_again() -> None:
+    text = "we had tea with rain on the roof and a quiet lamp in Cardiff"
+    stopped = compare(text, "We had tea with rain on the roof")
+    assert stopped.missing_end_words == 6
+    assert lacks_end(stopped)
+    assert end_seconds(stopped, text, 7.0) == pytest.approx(7.0 * 9 / 14)
+    whole = with_end(text, stopped, "on the roof, and a quiet lamp in Cardiff.")
+    assert (whole.word_error_rate, whole.character_error_rate, whole.missing_end_words) == (0, 0, 0)
+    silent = with_end(text, stopped, "")
+    assert silent == stopped == with_end(text, stopped, "thanks for watching")
+    partly = with_end(text, stopped, "the roof and a quiet")
+    assert partly.missing_end_words == 3
+
+
+def test_another_language_has_its_own_words() -> None:
+    text = "Zwanzig Prozent weniger, schön!"
+    assert compare(text, "zwanzig prozent weniger schön", "de").word_error_rate == 0
+    assert compare("er ging im Regen", "Er ging im Regen.", "de").word_error_rate == 0  # "im" is no "I'm"
 
 
 def test_a_share_of_texts_is_chosen_and_a_larger_share_has_all_of_a_smaller() -> None:
@@ -108,13 +173,17 @@ def test_a_share_of_texts_is_chosen_and_a_larger_share_has_all_of_a_smaller() ->
 
 def test_the_summary_counts_each_hearing_once() -> None:
     hearings = [
-        Hearing(0.0, 0, "tea"), Hearing(0.1, 0, "tea"), Hearing(0.61, 0, "tea"), Hearing(1.7, 0, "tea"),
-        Hearing(0.5, 3, "tea"), Hearing(None, 0, "tea"),
+        Hearing(0.0, 0.0, 0, "tea"),
+        Hearing(0.1, 0.1, 0, "tea"), Hearing(0.61, 0.61, 0, "tea"), Hearing(1.7, 1.7, 0, "tea"),
+        Hearing(0.5, 0.5, 3, "tea"), Hearing(None, None, 0, "tea"),
     ]  # fmt: skip
     metrics, plot = summarise(hearings, PARAMS)
     assert metrics == {
         "transcribed_texts": 6,
         "word_error_rate": {
+            "mean": pytest.approx(0.582), "median": 0.5, "percentile_95": pytest.approx(1.482), "highest": 1.7,
+        },
+        "character_error_rate": {
             "mean": pytest.approx(0.582), "median": 0.5, "percentile_95": pytest.approx(1.482), "highest": 1.7,
         },
         "share_above_limit": 0.4,
@@ -135,6 +204,6 @@ def test_nothing_transcribed_gives_a_summary_without_rates() -> None:
 
 @given(st.lists(st.floats(0, 5), max_size=30))
 def test_every_rate_is_in_a_bin(rates: list[float]) -> None:
-    _, plot = summarise([Hearing(rate, 0, "tea") for rate in rates], PARAMS)
+    _, plot = summarise([Hearing(rate, rate, 0, "tea") for rate in rates], PARAMS)
     assert sum(count for *_, count in plot) == len(rates)
     assert np.isclose(BINS[1] - BINS[0], 0.05)

@@ -131,7 +131,15 @@ def test_files_that_are_no_model_are_one_line(folder: Path, name: str, content: 
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_many_languages_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_english_models_and_unknown_languages_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"= null: the packaged Whisper knows English only, and base\.language = de"):
+        Recogniser(None, "de")
+    with pytest.raises(UserError, match=r"does not know base\.language = de; expected a Whisper of many languages"):
+        Recogniser(str(folder), "de")
     monkeypatch.setattr(ctranslate2.models.Whisper, "is_multilingual", True)
-    with pytest.raises(UserError, match="of many languages; expected an English one"):
-        Recogniser(str(folder))
+    with pytest.raises(UserError, match=r"does not know base\.language = qq"):
+        Recogniser(str(folder), "qq")
+
+
+def test_another_language_has_another_digest() -> None:
+    assert digest_of(None) == digest_of(None, "en") != digest_of(None, "de")

@@ -99,6 +99,7 @@ def test_every_row_has_the_word_error_rate_of_its_text(tmp_path: Path) -> None:
     assert report_of(tmp_path) == {
         "transcribed_texts": 2,
         "word_error_rate": {"mean": 0.0, "median": 0.0, "percentile_95": 0.0, "highest": 0.0},
+        "character_error_rate": {"mean": 0.0, "median": 0.0, "percentile_95": 0.0, "highest": 0.0},
         "share_above_limit": 0.0,
         "rejected_texts": {},
     }

@@ -159,9 +159,18 @@ def test_groups_join_by_tweet_by_words_and_by_picture_across_each_other() -> Non
 
 
 def test_words_below_the_similarity_do_not_join() -> None:
-    words = "one two three four five six seven"  # 7 of 9 words are shared
-    found = decided(("a", words + " eight", "p", FAR), ("b", words + " nine", "q", first(0)))
+    words = "one two three four five"  # shared with four others
+    found = decided(("a", f"seven {words} eight", "p", FAR), ("b", f"nine {words} ten", "q", first(0)))
     assert [group for group, _, _ in found] == ["a-0", "b-1"]
+
+
+def test_texts_of_a_template_join_below_the_similarity() -> None:
+    found = decided(
+        ("a", "Why are you feeling sad? Take the quiz", "p", FAR),
+        ("b", "Why are you feeling all alone? Take the quiz https://t.co/a", "q", first(0)),
+        ("c", "Why are they feeling sad? Do it", "r", first(60)),
+    )
+    assert [group for group, _, _ in found] == ["a-0", "a-0", "c-2"]
 
 
 def test_retweets_join_by_their_words_whatever_else_they_say() -> None:

@@ -37,7 +37,8 @@ def hostile_tweets() -> tuple[list[Tweet], dict[str, str]]:
     tweets, fate = list(sound), {f"{tweet.id}-{n}": "" for tweet in sound for n, _ in enumerate(tweet.images, 1)}
     for number, (name, text) in enumerate({**TEXTS, **SILENT}.items(), FIRST_ID):
         tweets.append(replace(next(pictures), id=str(number), text=text))
-        fate |= {f"{number}-{n}": "text_empty" * (name in SILENT) for n, _ in enumerate(tweets[-1].images, 1)}
+        status = "text_language" * (name == "right to left") or "text_empty" * (name in SILENT)
+        fate |= {f"{number}-{n}": status for n, _ in enumerate(tweets[-1].images, 1)}
     for number, name in enumerate(IMAGE_BOMBS, FIRST_ID + 1_000):
         tweets.append(Tweet(str(number), f"what a picture number {number}", [BOMBS[name]()]))
         fate[f"{number}-1"] = "image_"
