@@ -52,7 +52,7 @@ def run(params: CleanParams, context: Context) -> Report:
     source = b_t4sa.read_rows(corpus / acquired.FILES, pq.read_table(corpus / acquired.TAR_INDEX))
     work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
 
-    examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
+    examiner = partial(Examiner, work / "inputs.parquet", b_t4sa.images(corpus / acquired.FILES), params)
     tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
     first = Work("clean: examine", stored / "examined", mark, examiner, tasks, last=False)
     keeper = partial(Keeper, first.folder, work / "decisions.parquet")

@@ -131,7 +131,7 @@ def _read_mono(file: soundfile.SoundFile) -> Waveform:
 
     def averaged(block: Waveform) -> Waveform:
         energies[:] += np.square(block, dtype=np.float64).sum(axis=0)
-        return block.mean(axis=1)
+        return np.asarray(block.mean(axis=1))
 
     mixed = _joined(averaged(block) for block in _blocks(file))
     # Of two channels in antiphase, or one turned and as loud as all others, nothing would be left.

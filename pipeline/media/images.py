@@ -29,6 +29,11 @@ _JPEG_MAX_SCANS = 100
 # But for those without a length (TEM, RST) and the bytes that stand for themselves in a scan.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+# Two runs of any bytes, with the marks by which a scan may go on after a gap.
+_JPEG_JUNK = [
+    b"".join(hashlib.sha256(bytes([run, n])).digest().replace(b"\xff", b"") + bytes([0xFF, 0xD0 + n]) for n in range(8))
+    for run in range(2)
+]
 # Of files whose format Pillow does not know, by the brand in their `ftyp` box.
 _HEIF = {
     b"heic": "HEIC",
@@ -143,7 +148,7 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
         # Whole, if what stands behind its bytes makes no difference: else it would be taken for the missing pixels.
         data = data.rstrip(_JPEG_END[:1])
         ended = _opened(data + _JPEG_END)
-        if ended.tobytes() != _opened(data + b"\x5a" * 64 + _JPEG_END).tobytes():
+        if any(ended.tobytes() != _opened(data + junk + _JPEG_END).tobytes() for junk in _JPEG_JUNK):
             raise
         return ended
     return image

@@ -56,8 +56,8 @@ def test_a_palette_and_transparency_keep_their_meaning_under_a_profile() -> None
 
 def test_a_grey_profile_is_a_curve() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    shown = decoded(levels, icc_profile=grey_profile(1.0))
-    linear = levels / 255
+    shown = decoded(levels, icc_profile=grey_profile(1.8))
+    linear = (levels / 255) ** 1.8
     expected = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     assert np.abs(shown - expected[..., None]).max() <= 2
 
