@@ -151,7 +151,7 @@ def test_a_copy_that_a_cloud_drive_makes_is_no_row_unless_it_contradicts(tmp_pat
 def test_a_session_in_two_folders_is_an_error(tmp_path: Path, name: str) -> None:
     root = build(tmp_path, release_folder=False)
     (root / name).mkdir()
-    with pytest.raises(UserError, match="expected one folder per session, Session1 to Session5; merge .*[Ss]ession.?1"):
+    with pytest.raises(UserError, match=r"one folder per session, Session1 to Session5; merge .*[Ss]ession.?1"):
         iemocap.check(root)
 
 
