@@ -26,7 +26,7 @@ _ROW_START = re.compile(r"\s*\"?([0-9]+)\"?,")
 _ID_DIGITS_MIN = 15
 # What a spreadsheet or a float makes of an id: 8.00237E+17, 800236981206535935.0, or zeros behind 15 digits.
 _NUMBER = re.compile(r"[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]+|[1-9][0-9]{14}000+", re.ASCII)
-_MOST_NUMBERS = 0.05  # share of ids that look so by damage to single rows, or by chance
+_MOST_NUMBERS, _MOST_ROUNDED = 0.05, 0.4  # shares of ids that look so by damage to single rows, or by chance
 _HEADER_CHARACTERS_MAX = 1000
 _SENTIMENTS_LINE_CHARACTERS_MAX = 1000  # a cut line has too few fields, or too long an id
 
@@ -153,7 +153,8 @@ def _rows(file: TextIO, wanted: Collection[str], escape: str | None) -> Iterator
 
 
 def _expect_ids(path: Path, numbers: list[str], rows: int) -> None:
-    if len(numbers) > max(1, _MOST_NUMBERS * rows):
+    rounded = sum(map(_is_id, numbers))  # one id of a thousand ends so by chance
+    if len(numbers) - rounded > max(1, _MOST_NUMBERS * rows) or rounded > max(1, _MOST_ROUNDED * rows):
         raise UserError(
             f"{path}: {len(numbers):,} of {rows:,} ids are numbers as a spreadsheet or a float writes them, such as "
             f"{numbers[0]}, and have lost digits; give the file as it was published, and keep ids as text"
