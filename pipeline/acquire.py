@@ -12,7 +12,6 @@ Nothing of a local copy is copied or changed; see `pipeline.downloads.sources` f
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from pipeline import sample
 from pipeline.corpora import b_t4sa, counts
-from pipeline.corpora.checks import CHECKS, READ
+from pipeline.corpora.checks import CHECKS, FILES
 from pipeline.downloads import sources
 from pipeline.engine import files
 from pipeline.engine.rejects import rejects_table
@@ -43,6 +42,7 @@ class AcquireParams:
         path: of a local copy in the published format: a folder or, but for b_t4sa, an archive.
         url: where to download it: the folder of B-T4SA's files, or an archive. Without path and url the sample is made.
         sha256: hex digest by name, as in the manifest; or of the archive. Each is checked.
+        max_lost_share: of the rows of a copy, for one reason; if more are lost, it is an error.
         sample_size: of the sample: tweets (b_t4sa), utterances (iemocap), images per class (fi), texts
             (emotion_texts).
     """
@@ -50,6 +50,7 @@ class AcquireParams:
     path: Annotated[str, Field(min_length=1)] | None
     url: Annotated[str, Field(min_length=1)] | None
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    max_lost_share: Annotated[float, Field(ge=0, le=1)]
     sample_size: Annotated[int, Field(ge=4, le=100_000)]
 
     @field_validator("url")
@@ -87,19 +88,22 @@ def run(params: AcquireParams, context: Context) -> Report:
     else:
         root = source.root
         (new / acquired.FILES).symlink_to(root, target_is_directory=True)
-    index = b_t4sa.index_tar(root / b_t4sa.TAR) if corpus == "b_t4sa" else None
+    index = b_t4sa.index_images(b_t4sa.images(root)) if corpus == "b_t4sa" else None
     if index is not None:
         pq.write_table(index, new / acquired.TAR_INDEX)
+    counted = None if source is None else counts.count(corpus, root, index)
+    rejects = [] if source is None else source.rejects
+    if counted is not None:  # before the hashes, which take long
+        counted.require_few_losses(corpus, params.max_lost_share, rejects)
     listed = [_describe(path, root) for path in tqdm(_files(corpus, root), desc="sha256", disable=None)]
     _compare_sha256(corpus, params.sha256, listed, source)
     origin = acquired.SAMPLE if source is None else acquired.LOCAL_COPY
     manifest: dict[str, Any] = {"corpus": corpus, "origin": origin, "files": listed}
     total = sum(int(file["bytes"]) for file in listed)
     notes = [f"{origin}: {len(listed)} files, {total:,} bytes"]
-    rejects = [] if source is None else source.rejects
-    if source is not None:
-        manifest["counts"], manifest["differences"] = counts.count(corpus, root, index)
-        notes += [*source.notes, *manifest["differences"]]
+    if source is not None and counted is not None:
+        manifest |= {"counts": counted.numbers, "differences": counted.differences}
+        notes += [*source.notes, *counted.differences]
     if rejects:
         pq.write_table(rejects_table(rejects), new / acquired.REJECTS)
     files.write_bytes(new / acquired.MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
@@ -147,8 +151,7 @@ def _make_sample(corpus: str, target: Path, size: int, context: Context) -> None
 
 
 def _files(corpus: str, root: Path) -> list[Path]:
-    found: Iterable[Path] = (path for pattern in READ[corpus] for path in root.glob(pattern))
-    return sorted({path for path in found if path.is_file() and not path.name.startswith("._")})
+    return sorted({path for path in FILES[corpus](root) if path.is_file()})
 
 
 def _describe(path: Path, root: Path) -> dict[str, str | int]:

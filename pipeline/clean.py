@@ -36,6 +36,11 @@ LIBRARIES = (
     "babel", "datasketch", "emoji", "faiss-cpu", "ftfy", "imagehash", "num2words", "numpy", "phonenumbers", "pillow",
     "py3langid", "pyarrow", "regex", "tldextract", "wordsegment",
 )  # fmt: skip
+# Of whole files that are not what they should be, unlike pictures that are small or repeated.
+LOST_PICTURES = (
+    "image_not_a_photo_format", "image_unreadable", "image_truncated", "image_truncated_in_tar", "image_bomb",
+    "image_too_large_bytes",
+)  # fmt: skip
 
 
 def run(params: CleanParams, context: Context) -> Report:
@@ -43,9 +48,9 @@ def run(params: CleanParams, context: Context) -> Report:
     params.text.expect_language(context.base.language)
     language.expect_known(params.text.languages)
     corpus = context.paths.data / "corpora" / "b_t4sa"
-    acquired.read_manifest(corpus)
+    origin = acquired.read_manifest(corpus)["origin"]
     mark = fingerprint(
-        params=params,
+        params=replace(params, image=replace(params.image, max_lost_share=1.0)),  # it changes no row
         seed=context.base.seed,
         code=code_version(__file__),
         libraries=library_versions(LIBRARIES),
@@ -56,7 +61,7 @@ def run(params: CleanParams, context: Context) -> Report:
     source = b_t4sa.read_rows(corpus / acquired.FILES, pq.read_table(corpus / acquired.TAR_INDEX))
     work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
 
-    examiner = partial(Examiner, work / "inputs.parquet", corpus / acquired.FILES / b_t4sa.TAR, params)
+    examiner = partial(Examiner, work / "inputs.parquet", b_t4sa.images(corpus / acquired.FILES), params)
     tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
     first = Work("clean: examine", stored / "examined", mark, examiner, tasks, last=False)
     keeper = partial(Keeper, first.folder, work / "decisions.parquet")
@@ -71,6 +76,8 @@ def run(params: CleanParams, context: Context) -> Report:
     counts = shards.total_counts(markers)
     if not counts[shards.OK]:
         raise UserError(f"{corpus}: none of {source.rows_in} rows is usable: {counts}")
+    if origin != acquired.SAMPLE:
+        _require_few_losses(counts, source.rows_in, params.image.max_lost_share)
     out = context.paths.data / "clean"
     grouping = {duplicates.GROUPING_FILE: duplicates.grouping_file(params.duplicates)}
     shards.publish(stored / "kept", markers, out, grouping)
@@ -101,6 +108,14 @@ def _compare(markers: list[shards.Marker], examined: Folder, target: Path, param
     rows = pa.concat_tables(numbered)
     decided = duplicates.decide(rows, params.duplicates, seed).append_column("shard", rows["shard"])
     files.write_atomically(target, lambda temporary: pq.write_table(decided, temporary, row_group_size=10_000))
+
+
+def _require_few_losses(counts: dict[str, int], rows_in: int, most: float) -> None:
+    for status in LOST_PICTURES:
+        if counts.get(status, 0) > most * rows_in:
+            share = f"{counts[status]:,} of {rows_in:,} rows would be lost as {status}"
+            allow = f"or allow it by clean.image.max_lost_share (now {most}); what is done is kept"
+            raise UserError(f"b_t4sa: {share}; mend the pictures, {allow}")
 
 
 def _report(

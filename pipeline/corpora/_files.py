@@ -5,6 +5,7 @@ Every error is a `UserError` with the path and a hint. Read-only media and symli
 
 import difflib
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,9 +110,31 @@ def require_small(path: Path, most_bytes: int) -> None:
 
 
 def visible_names(folder: Path) -> list[str]:
-    """Sorted names in `folder`, without hidden ones (`.DS_Store`, the `._*` files that macOS leaves on other disks)."""
+    """Sorted names in `folder`, without what macOS leaves on other disks and in archives."""
     with reading(folder):
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(path.name for path in folder.iterdir() if _is_visible(path.name))
+
+
+def visible_files(folder: Path) -> Iterator[str]:
+    """Names below `folder` of all files, at any depth, in order; linked folders are entered once."""
+    seen: set[str] = set()
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    with reading(folder):
+        for here, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+            folders[:] = sorted(filter(_is_visible, folders))
+            if (real := os.path.realpath(here)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            inside = Path(here).relative_to(folder)
+            yield from ((inside / name).as_posix() for name in sorted(filter(_is_visible, names)))
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def shown(text: str) -> str:
@@ -130,6 +153,6 @@ def is_utf8(name: str) -> bool:
 
 def _look_alikes(root: Path, name: str) -> list[str]:
     deeper = sorted(f"{path.parent.name}/{path.name}" for path in root.glob(f"*/{name}"))
-    by_lower_name = {path.name.lower(): path.name for path in sorted(root.iterdir())}
+    by_lower_name = {path.name.lower(): path.name for path in sorted(root.iterdir()) if path.is_file()}
     close = difflib.get_close_matches(name.lower(), sorted(by_lower_name), n=2, cutoff=0.7)
     return (deeper + [by_lower_name[lower] for lower in close])[:2]

@@ -1,16 +1,17 @@
 """Images straight from a plain tar: an index of where each file lies, and reads by position. Nothing is unpacked.
 
-In   a plain tar; at full size 63 GB with 470,000 members, of which only the headers are read for the index
-Out  `index_tar`: a table of `INDEX`; `ImageReader.read`: the bytes of one member
+In   a plain tar; at full size 63 GB with 470,000 members, of which only the headers are read for the index; or the
+     folder that somebody has unpacked it to
+Out  `index_images`: a table of `INDEX`; `ImageReader.read_row`: the bytes of one member
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 
-from pipeline.corpora._files import is_utf8, reading
+from pipeline.corpora._files import is_utf8, reading, visible_files
 from pipeline.corpora._tar_members import TarMember, tar_members
 from pipeline.engine.rejects import required
 from pipeline.errors import RowError, UserError
@@ -20,7 +21,7 @@ IMAGES = "data/"
 INDEX = pa.schema(
     [
         required("member", pa.string()),  # without PREFIX: data/78476/784760943188189184-1.jpg
-        required("offset_bytes", pa.int64()),  # of the data
+        required("offset_bytes", pa.int64()),  # of the data; of a file in a folder 0
         required("size_bytes", pa.int64()),
     ]
 )
@@ -32,6 +33,24 @@ MEMBERS_MAX = 10_000_000  # each takes some 300 bytes of memory; the published t
 NAME_CHARACTERS_MAX = 1_000  # a longer name is left out as unsafe
 
 GZIP_MAGIC = b"\x1f\x8b"
+
+
+def index_images(images: Path) -> pa.Table:
+    """`index_tar`, or the same of a folder with what was in the tar's `PREFIX`; links are followed there."""
+    return _index_folder(images) if images.is_dir() else index_tar(images)
+
+
+def _index_folder(folder: Path) -> pa.Table:
+    sizes: dict[str, tuple[int, int]] = {}
+    left_out = 0
+    with reading(folder):
+        for name in visible_files(folder):
+            path = folder / name
+            if is_utf8(name) and path.is_file():
+                sizes[name] = (0, path.stat().st_size)
+            else:
+                left_out += 1
+    return _table(folder, sizes, left_out, 0)
 
 
 def index_tar(tar: Path) -> pa.Table:
@@ -54,26 +73,37 @@ def index_tar(tar: Path) -> pa.Table:
         elif not name.rsplit("/", 1)[-1].startswith("."):
             twice += name in locations
             locations[name] = (member.offset_bytes, member.size_bytes)
+    return _table(tar, locations, left_out, twice)
+
+
+def _table(images: Path, locations: Mapping[str, tuple[int, int]], left_out: int, twice: int) -> pa.Table:
     names = sorted(locations)
     if not any(name.startswith(IMAGES) for name in names):
         found = ", ".join(names[:3]) or "no file at all"
-        raise UserError(f"{tar}: expected images under {PREFIX}{IMAGES}, found {found}; give the tar as published")
+        raise UserError(f"{images}: expected images under {PREFIX}{IMAGES}, found {found}; give the tar as published")
     offsets, sizes = ([locations[name][column] for name in names] for column in (0, 1))
     counts = {MEMBERS_LEFT_OUT: str(left_out), MEMBERS_TWICE: str(twice)}
     columns = {"member": names, "offset_bytes": offsets, "size_bytes": sizes}
     return pa.table(columns, schema=INDEX.with_metadata(counts))
 
 
-def check_tar(tar: Path) -> None:
-    """What `index_tar` refuses is refused here too, as far as the headers up to the first image tell."""
-    for member in _members(tar):
+def check_images(images: Path) -> None:
+    """What `index_images` refuses is refused here too, as far as the headers up to the first image tell."""
+    if images.is_dir():
+        with reading(images):
+            if any((images / IMAGES).glob("*/*")):
+                return
+    for member in () if images.is_dir() else _members(images):
         if not member.is_folder and (_safe_name(member) or "").startswith(IMAGES):
             return
-    raise UserError(f"{tar}: expected images under {PREFIX}{IMAGES}, found none; give the tar as published")
+    raise UserError(f"{images}: expected images under {PREFIX}{IMAGES}, found none; give the tar as published")
 
 
 class ImageReader:
-    """Reads members of a tar by position. The file is opened at the first read; use one reader per thread."""
+    """Reads members of a tar by position. The file is opened at the first read; use one reader per thread.
+
+    In the place of the tar the folder may be given to which it was unpacked.
+    """
 
     def __init__(self, tar: Path) -> None:
         self._tar = tar
@@ -90,6 +120,13 @@ class ImageReader:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def read_row(self, row: Mapping[str, Any], limit_bytes: int) -> bytes:
+        """The bytes of a row's image; see `read`."""
+        if self._tar.is_dir():
+            with ImageReader(self._tar / row["member"]) as file:
+                return file.read(0, row["size_bytes"], limit_bytes)
+        return self.read(row["offset_bytes"], row["size_bytes"], limit_bytes)
 
     def read(self, offset_bytes: int, size_bytes: int, limit_bytes: int) -> bytes:
         """The bytes at `offset_bytes`; `RowError` if they are too many (none is read then), or the tar ends earlier."""

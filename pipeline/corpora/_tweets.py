@@ -24,6 +24,9 @@ SENTIMENTS_HEADER = "TWID\tNEG\tNEU\tPOS"
 # A line inside a quoted text that looks like a row of its own. Ids of the years of B-T4SA have 18 digits.
 _ROW_START = re.compile(r"\s*\"?([0-9]+)\"?,")
 _ID_DIGITS_MIN = 15
+# What a spreadsheet or a float makes of an id: 8.00237E+17, 800236981206535935.0, or zeros behind 15 digits.
+_NUMBER = re.compile(r"[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]+|[1-9][0-9]{14}000+", re.ASCII)
+_MOST_NUMBERS, _MOST_ROUNDED = 0.05, 0.4  # shares of ids that look so by damage to single rows, or by chance
 _HEADER_CHARACTERS_MAX = 1000
 _SENTIMENTS_LINE_CHARACTERS_MAX = 1000  # a cut line has too few fields, or too long an id
 
@@ -42,13 +45,27 @@ def open_table(path: Path, header: str) -> Iterator[TextIO]:
 
 
 def read_texts(path: Path, wanted: Collection[str]) -> tuple[dict[str, str], dict[str, int]]:
-    """By tweet id the texts of the tweets in `wanted`, as published, of two texts the first; and counts."""
+    """By tweet id the texts of the tweets in `wanted`, as published, of two texts the first; and counts.
+
+    Quotes inside of texts are doubled or, as databases write them, behind a backslash: whichever breaks fewer rows.
+    """
+    found = _read_texts(path, wanted, escape=None)
+    if found[1]["csv_rows_broken"]:
+        escaped = _read_texts(path, wanted, escape="\\")
+        found = min(found, escaped, key=lambda each: each[1]["csv_rows_broken"])
+    return found
+
+
+def _read_texts(path: Path, wanted: Collection[str], escape: str | None) -> tuple[dict[str, str], dict[str, int]]:
     texts: dict[str, str] = {}
     rows = broken = twice = unwanted = 0
+    numbers: list[str] = []
     with open_table(path, TEXTS_HEADER) as file:
-        for row in _rows(file, wanted):
+        for row in _rows(file, wanted, escape):
             rows += 1
-            if row is None:
+            if row and _NUMBER.fullmatch(row[0]):
+                numbers.append(row[0])
+            if len(row) != 2 or not _is_id(row[0]):
                 broken += 1
             elif row[0] not in wanted:
                 unwanted += 1
@@ -56,6 +73,7 @@ def read_texts(path: Path, wanted: Collection[str]) -> tuple[dict[str, str], dic
                 twice += 1
             else:
                 texts[row[0]] = row[1]
+    _expect_ids(path, numbers, rows)
     return texts, {
         "csv_rows": rows,
         "csv_rows_broken": broken,
@@ -69,12 +87,15 @@ def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tupl
     """By tweet id the most probable sentiments of the tweets in `wanted`, several if they are equal; and counts."""
     best: dict[str, tuple[str, ...]] = {}
     rows = broken = unwanted = 0
+    numbers: list[str] = []
     with open_table(path, SENTIMENTS_HEADER) as file:
         for line in bounded_lines(file, _SENTIMENTS_LINE_CHARACTERS_MAX):
             tweet_id, *fields = line.strip().split("\t")
             if not (tweet_id or fields):
                 continue
             rows += 1
+            if _NUMBER.fullmatch(tweet_id):
+                numbers.append(tweet_id)
             values = _probabilities(fields)
             if values is None or not _is_id(tweet_id):
                 broken += 1
@@ -83,6 +104,7 @@ def read_sentiments(path: Path, wanted: Collection[str]) -> tuple[dict[str, tupl
             else:
                 largest = max(values)
                 best[tweet_id] = tuple(n for n, value in zip(SENTIMENTS, values, strict=True) if value == largest)
+    _expect_ids(path, numbers, rows)
     return best, {"tsv_rows": rows, "tsv_rows_broken": broken, "tsv_rows_without_image": unwanted}
 
 
@@ -114,10 +136,10 @@ class _Lines:
         return bool(is_blank)
 
 
-def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
-    """Rows of (id, text), or None for a broken one."""
+def _rows(file: TextIO, wanted: Collection[str], escape: str | None) -> Iterator[list[str]]:
+    """The fields of each row, none of one that is no CSV."""
     lines = _Lines(file, wanted)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, strict=True, escapechar=escape)
     while True:
         try:
             row = next(reader)
@@ -127,7 +149,16 @@ def _rows(file: TextIO, wanted: Collection[str]) -> Iterator[list[str] | None]:
             row = []
         if lines.end_row() and not row:
             continue
-        yield row if len(row) == 2 and _is_id(row[0]) else None
+        yield row
+
+
+def _expect_ids(path: Path, numbers: list[str], rows: int) -> None:
+    rounded = sum(map(_is_id, numbers))  # one id of a thousand ends so by chance
+    if len(numbers) - rounded > max(1, _MOST_NUMBERS * rows) or rounded > max(1, _MOST_ROUNDED * rows):
+        raise UserError(
+            f"{path}: {len(numbers):,} of {rows:,} ids are numbers as a spreadsheet or a float writes them, such as "
+            f"{numbers[0]}, and have lost digits; give the file as it was published, and keep ids as text"
+        )
 
 
 def _is_id(field: str) -> bool:

@@ -1,9 +1,10 @@
 """Reader of B-T4SA (Vadicamo et al. 2017): tweets with images and a text sentiment.
 
-In   a folder with `FILES`, as published; the split files `b-t4sa_{train,val,test}.txt` lie in the tar or beside it,
-     with a line such as `data/78476/784760943188189184-1.jpg 0` per image
-Out  `index_tar`: where each image lies in the tar; `read_rows`: one row per usable line of the split files, a reject
-     with status and reason for every other; `ImageReader`: the bytes of an image
+In   a folder with `FILES`, as published, or the folder `b-t4sa_imgs` in the tar's place; the split files
+     `b-t4sa_{train,val,test}.txt` lie in the tar or beside it, with a line such as
+     `data/78476/784760943188189184-1.jpg 0` per image
+Out  `index_images`: where each image lies; `read_rows`: one row per usable line of the split files, a reject with
+     status and reason for every other; `ImageReader`: the bytes of an image
 
 One row = one (tweet, image) pair. A tweet has up to 4 images and one text. Ids are text from the first byte to the
 last: they exceed 2**53, and leading zeros count.
@@ -19,13 +20,16 @@ import pyarrow.compute as pc
 
 from pipeline.corpora import _files, _tar
 from pipeline.corpora._files import Reject, require_file, require_folder, shown
-from pipeline.corpora._tar import ImageReader, index_tar
+from pipeline.corpora._tar import ImageReader, index_images, index_tar
 from pipeline.corpora._tweets import SENTIMENTS_HEADER, TEXTS_HEADER, open_table, read_sentiments, read_texts
 from pipeline.engine.rejects import required
 from pipeline.errors import RowError, UserError
 from pipeline.frame import tables
 
-__all__ = ["FILES", "ROWS", "SENTIMENTS", "SPLITS", "TAR", "TEXTS", "ImageReader", "check", "index_tar", "read_rows"]
+__all__ = [
+    "FILES", "ROWS", "SENTIMENTS", "SPLITS", "TAR", "TEXTS", "ImageReader", "check", "files", "images", "index_images",
+    "index_tar", "read_rows",
+]  # fmt: skip
 
 TAR = "b-t4sa_imgs.tar"
 TEXTS = "raw_tweets_text.csv"
@@ -33,7 +37,8 @@ SENTIMENTS = "t4sa_text_sentiment.tsv"
 FILES = (TAR, TEXTS, SENTIMENTS)
 SPLITS = ("train", "val", "test")
 
-_LINE = re.compile(r"\s*(data/[^/\s]+/(([0-9]+)-([1-4]))\.jpg)[ \t]+(\S+)\s*")
+# Some copies name images from the folder above, or as Windows does.
+_LINE = re.compile(r"\s*(?:b-t4sa_imgs[/\\])?data[/\\]([^/\\\s]+)[/\\](([0-9]+)-([1-4]))\.jpg[ \t]+(\S+)\s*")
 _SENTIMENT_OF_DIGIT = {str(digit): name for digit, name in enumerate(tables.SENTIMENTS)}
 _LINE_CHARACTERS_MAX = 200
 
@@ -75,11 +80,29 @@ class SourceRows:
 def check(root: Path) -> None:
     """Look at names, headers and the start of the tar, quickly at any size; raises UserError for what is wrong."""
     require_folder(root, f"B-T4SA: {', '.join(FILES)}")
-    for name in FILES:
+    _tar.check_images(images(root))
+    for name in (TEXTS, SENTIMENTS):
         require_file(root, name)
     with open_table(root / TEXTS, TEXTS_HEADER), open_table(root / SENTIMENTS, SENTIMENTS_HEADER):
         pass  # their headers are right
-    _tar.check_tar(root / TAR)
+
+
+def images(root: Path) -> Path:
+    """The tar, or else the folder that it was unpacked to; `UserError` if neither is there."""
+    top = root / _tar.PREFIX
+    with _files.reading(root):
+        for folder in () if (root / TAR).is_file() else (top, top / _tar.PREFIX):
+            if (folder / _tar.IMAGES).is_dir():
+                return folder
+    return require_file(root, TAR)
+
+
+def files(root: Path) -> list[Path]:
+    """Every file that `read_rows` and `ImageReader` may read."""
+    place = images(root)
+    unpacked = [place / name for name in _files.visible_files(place)] if place.is_dir() else [place]
+    splits = [root / _split_file(split) for split in SPLITS]
+    return [*unpacked, root / TEXTS, root / SENTIMENTS, *filter(_files.is_file, splits)]
 
 
 def read_rows(root: Path, index: pa.Table) -> SourceRows:
@@ -87,10 +110,11 @@ def read_rows(root: Path, index: pa.Table) -> SourceRows:
 
     Blank lines are no rows. Rows are sorted by (tweet id as text, image index), rejects stay in the order of the
     files. Statuses: `bad_split_line` (its id is `<split file>:<line number>`), `bad_sentiment`, `duplicate_id` (the
-    first line counts), `text_missing`, `image_missing`, `image_empty`. Raises UserError if no row is usable.
+    first line counts), `text_missing`, `image_missing`, `image_empty`. Raises UserError if no row is usable, or ids
+    are numbers of a spreadsheet.
     """
-    tar, texts_file, sentiments_file = (require_file(root, name) for name in FILES)
-    listed = read_splits(root, tar, index)
+    texts_file, sentiments_file = (require_file(root, name) for name in (TEXTS, SENTIMENTS))
+    listed = [item for split in SPLITS for item in read_split(split, root, index)]
     first: dict[str, ListedImage] = {}
     for item in listed:
         if isinstance(item, ListedImage):
@@ -166,9 +190,13 @@ def _images_without_row(index: pa.Table, first: dict[str, ListedImage]) -> int:
     return len(members.filter(pc.and_not(pc.starts_with(members, _tar.IMAGES), pc.is_in(members, listed))))
 
 
-def read_splits(root: Path, tar: Path, index: pa.Table) -> list[ListedImage | Reject]:
-    """All lines of the three split files, in order; a file in `root` goes before its namesake in `tar`."""
-    return [item for split in SPLITS for item in _parse(split, _read(f"b-t4sa_{split}.txt", root, tar, index))]
+def read_split(split: str, root: Path, index: pa.Table) -> list[ListedImage | Reject]:
+    """All lines of a split file, in order; that in `root` goes before its namesake in the tar."""
+    return list(_parse(split, _read(_split_file(split), root, images(root), index)))
+
+
+def _split_file(split: str) -> str:
+    return f"b-t4sa_{split}.txt"
 
 
 def _read(name: str, root: Path, tar: Path, index: pa.Table) -> list[str]:
@@ -181,7 +209,7 @@ def _read(name: str, root: Path, tar: Path, index: pa.Table) -> list[str]:
         raise UserError(f"{root}: expected {name}, either there or as {_tar.PREFIX}{name} in {tar.name}; found neither")
     with ImageReader(tar) as reader:
         try:
-            data = reader.read(members[0]["offset_bytes"], members[0]["size_bytes"], _files.TEXT_BYTES_MAX)
+            data = reader.read_row(members[0], _files.TEXT_BYTES_MAX)
         except RowError as error:
             raise UserError(f"{tar}: {name} cannot be read: {error.reason}; copy or download the tar again") from None
     return _files.split_lines(data.decode("utf-8-sig", errors="replace"))
@@ -193,10 +221,11 @@ def _parse(split: str, lines: list[str]) -> Iterator[ListedImage | Reject]:
         if match is None:
             if line.strip():
                 reason = f"expected data/12345/<tweet id>-<1 to 4>.jpg <0 to 2>, found {shown(line)}"
-                yield f"b-t4sa_{split}.txt:{number}", "bad_split_line", reason
+                yield f"{_split_file(split)}:{number}", "bad_split_line", reason
             continue
-        member, row_id, tweet_id, image_index, digit = match.groups()
+        folder, row_id, tweet_id, image_index, digit = match.groups()
         if digit in _SENTIMENT_OF_DIGIT:
+            member = f"{_tar.IMAGES}{folder}/{row_id}.jpg"
             yield ListedImage(row_id, tweet_id, int(image_index), member, _SENTIMENT_OF_DIGIT[digit], split)
         else:
             yield row_id, "bad_sentiment", f"expected one of {', '.join(_SENTIMENT_OF_DIGIT)}, found {shown(digit)}"

@@ -1,18 +1,20 @@
 """How many of everything a corpus holds, beside what is known of the published one.
 
 In   the root of a corpus that has passed its check
-Out  counts by name, and a line for every one that differs; readers have silently lost half a corpus before
+Out  counts by name, a line for every one that differs, and the rows that would be lost; readers have silently lost half
+     a corpus before
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
-from pipeline.corpora._files import reading
+from pipeline.corpora._files import Reject, reading
 from pipeline.corpora._tar import IMAGES
 from pipeline.errors import UserError
 from pipeline.frame.paper import B_T4SA_ROWS
@@ -31,64 +33,101 @@ FI_LISTS: Mapping[str, int] = {
 }  # fmt: skip
 FI_FOLDERS_RANGE = (23_185, 23_308)  # pictures in the copies that are passed on
 EMOSET_PICTURES = 118_102
+# What a published corpus is meant to lose: rows without agreement, of several labels, or twice.
+BY_DESIGN = {"no_majority", "several_labels", "no_report", "duplicate_text", "conflicting_labels"}
 _BLOCK_BYTES = 2**20
 
 
-def count(corpus: str, root: Path, index: pa.Table | None = None) -> tuple[dict[str, int], list[str]]:
-    """Counts, and differences from the published corpus in one line each; `UserError` if there is not one row.
+@dataclass(frozen=True)
+class Count:
+    """`differences` from the published corpus, a line each; of `rows_in` rows `rejects` are lost.
 
-    `index` is that of b_t4sa's tar.
+    `absent`: whole parts of the published corpus, and which share of it they are.
     """
-    try:
-        if corpus == "b_t4sa":
-            assert index is not None, "the tar has an index by now"
-            counts = _b_t4sa(root, index)
-            return counts, _differences("B-T4SA", counts, B_T4SA)
-        if corpus == "iemocap":
-            counts = dict(sorted(Counter(utterance.emotion for utterance in iemocap.read(root).utterances).items()))
-            return counts, iemocap.compare_counts(counts)
-        if corpus == "emotion_texts":
-            texts = emotion_texts.read(root)
-            counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
-            return counts, emotion_texts.compare_rows(texts.rows_of)
-        return _pictures(root)
-    except UserError as error:
-        if " is usable" in str(error) or corpus == "b_t4sa":  # nothing to work with
-            raise
-        # The stage that reads the rows will stop at it; here it must not hide that the files are in place.
-        return {}, [f"not counted: {error}"]
+
+    numbers: dict[str, int]
+    differences: list[str]
+    rejects: list[Reject]
+    rows_in: int
+    absent: tuple[str, float] = ("", 0.0)
+
+    def require_few_losses(self, corpus: str, most: float, missing: list[Reject]) -> None:
+        """UserError if more than `most` of all rows, those `missing` included, are lost for one reason."""
+        allow = f"or allow it by acquire.{corpus}.max_lost_share (now {most})"
+        if self.absent[1] > most:
+            raise UserError(f"{corpus}: without {self.absent[0]}; put it beside the others, {allow}")
+        known = {reject[0] for reject in missing}
+        rejects = [*missing, *(reject for reject in self.rejects if reject[0] not in known)]
+        for status, lost in Counter(reject[1] for reject in rejects if reject[1] not in BY_DESIGN).items():
+            if lost > most * self.rows_in:
+                first = next(reject for reject in rejects if reject[1] == status)
+                raise UserError(
+                    f"{corpus}: {lost:,} of {self.rows_in:,} rows would be lost as {status}, the first: {first[0]}: "
+                    f"{first[2]}; mend the corpus, {allow}"
+                )
 
 
-def _b_t4sa(root: Path, index: pa.Table) -> dict[str, int]:
-    rows = [item for item in b_t4sa.read_splits(root, root / b_t4sa.TAR, index) if isinstance(item, b_t4sa.ListedImage)]
-    if not rows:
-        raise UserError(f"{root}: the split files list no image; give them as published")
-    by_sentiment = Counter(row.sentiment for row in rows)
-    by_split = Counter(row.source_split for row in rows)
+def count(corpus: str, root: Path, index: pa.Table | None = None) -> Count:
+    """UserError if the corpus, or one of B-T4SA's splits, has not one row, or cannot be read.
+
+    `index` is that of b_t4sa's images.
+    """
+    if corpus == "b_t4sa":
+        assert index is not None, "the images have an index by now"
+        return _b_t4sa(root, index)
+    if corpus == "iemocap":
+        speech = iemocap.read(root)
+        counts = dict(sorted(Counter(utterance.emotion for utterance in speech.utterances).items()))
+        found = {utterance.session for utterance in speech.utterances}
+        absent = [f"Session{number}" for number in iemocap.SESSIONS if number not in found]
+        differences = [f"IEMOCAP {name}: missing" for name in absent] + iemocap.compare_counts(counts)
+        parts = " and ".join(absent), len(absent) / len(iemocap.SESSIONS)
+        return Count(counts, differences, speech.rejects, speech.rows_in, parts)
+    if corpus == "emotion_texts":
+        texts = emotion_texts.read(root)
+        counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
+        return Count(counts, emotion_texts.compare_rows(texts.rows_of), texts.rejects, texts.rows_in)
+    return _pictures(root)
+
+
+def _b_t4sa(root: Path, index: pa.Table) -> Count:
+    items = {split: b_t4sa.read_split(split, root, index) for split in b_t4sa.SPLITS}
+    by_split = {
+        split: [item for item in items[split] if isinstance(item, b_t4sa.ListedImage)] for split in b_t4sa.SPLITS
+    }
+    for split, rows in by_split.items():
+        if not rows:
+            first = f"the first of {len(items[split]):,} lines: {items[split][0]}" if items[split] else "it is empty"
+            problem = f"b-t4sa_{split}.txt names no image with its sentiment ({first})"
+            raise UserError(f"{root}: {problem}; give it as published")
+    by_sentiment = Counter(row.sentiment for rows in by_split.values() for row in rows)
     members = index.column("member")
     with reading(root), (root / b_t4sa.SENTIMENTS).open("rb") as file:
         ends = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
-    return {
-        "listed images": len(rows),
+    source = b_t4sa.read_rows(root, index)
+    counts = {
+        "listed images": sum(map(len, by_split.values())),
         **{name: by_sentiment[name] for name in SENTIMENTS},
-        **{name: by_split[name] for name in b_t4sa.SPLITS},
+        **{name: len(by_split[name]) for name in b_t4sa.SPLITS},
         "images in the tar": len(members.filter(pc.starts_with(members, IMAGES))),
         "tweets with a sentiment": max(0, ends - 1),  # without the header
     }
+    return Count(counts, _differences("B-T4SA", counts, B_T4SA), source.rejects, source.rows_in)
 
 
-def _pictures(root: Path) -> tuple[dict[str, int], list[str]]:
+def _pictures(root: Path) -> Count:
     corpus = fi.read(root)
     counts = dict(sorted(Counter(image.emotion for image in corpus.images).items()))
     total = len(corpus.images)
     low, high = FI_FOLDERS_RANGE
+    differences = []
     if corpus.form == "agg":
-        return counts, _differences("FI", counts, FI_LISTS)
-    if corpus.form == "emoset" and total != EMOSET_PICTURES:
-        return counts, [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"]
-    if corpus.form == "folders" and not low <= total <= high:
-        return counts, [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"]
-    return counts, []
+        differences = _differences("FI", counts, FI_LISTS)
+    elif corpus.form == "emoset" and total != EMOSET_PICTURES:
+        differences = [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"]
+    elif corpus.form == "folders" and not low <= total <= high:
+        differences = [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"]
+    return Count(counts, differences, corpus.rejects, corpus.rows_in)
 
 
 def _differences(corpus: str, counts: Mapping[str, int], known: Mapping[str, int]) -> list[str]:

@@ -22,8 +22,8 @@ _JSON_BYTES_MAX = 2**25  # the largest published list has 9 MB, and in memory a 
 
 
 def is_emoset(root: Path) -> bool:
-    """Whether `root` has one of the lists of EmoSet."""
-    return any(_files.is_file(root / name) for name in FILES)
+    """Whether `root` has one of the lists of EmoSet, or its folder of pictures."""
+    return any(_files.is_file(root / name) for name in FILES) or (root / IMAGES).is_dir()
 
 
 def check(root: Path) -> None:
@@ -63,7 +63,8 @@ def _read_list(root: Path, name: str) -> Iterator[LabelledImage | Reject]:
         emotion = row[0]
         if emotion not in EMOTIONS:
             raise UserError(f"{path}: row {number}: unknown emotion {shown(emotion)}; known are {', '.join(EMOTIONS)}")
-        pictures = [item for item in row[1:] if isinstance(item, str) and item.startswith(IMAGES)]
+        paths = [item.replace("\\", "/") for item in row[1:] if isinstance(item, str)]  # some copies: of Windows
+        pictures = [item for item in paths if item.startswith(IMAGES)]
         if len(pictures) != 1 or not is_utf8(pictures[0]):
             yield where, "bad_json_row", f"expected one path under {IMAGES}, found {shown(json.dumps(row))}"
             continue

@@ -13,7 +13,7 @@ labels (8,817 of 54,263 have): it is used where its labels mean one class, if th
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -107,6 +107,14 @@ def read(root: Path, classes: Classes | None = None) -> EmotionTexts:
         total = sum(rows_in.values())
         raise UserError(f"{root}: none of {total} texts is usable; the first is rejected: {': '.join(rejects[0])}")
     return EmotionTexts(kept, rejects, dict(rows_of))
+
+
+def files(root: Path) -> Iterator[Path]:
+    """Every file that `read` reads."""
+    for name, form in _files_in(root).items():
+        yield root / name
+        if form == "goemotions":
+            yield _text_files.names_file((root / name).parent)
 
 
 def compare_rows(rows_of: Mapping[str, int]) -> list[str]:

@@ -1,14 +1,14 @@
 """Reader of FI (You et al. 2016): photographs with one of eight emotions.
 
-In   a folder per emotion (`<root>/<emotion>/*.jpg`), or the original lists (`agg/<emotion>_*.csv` and `images/`), or
-     EmoSet-118K in its place (`train.json`, ...; see `emoset`)
+In   a folder per emotion (`<root>/<emotion>/*.jpg`), perhaps within folders of splits (`train`, `val`, `test`), which
+     are merged; or the original lists (`agg/<emotion>_*.csv` and `images/`); or EmoSet-118K in its place
+     (`train.json`, ...; see `emoset`)
 Out  an `ImageCorpus`: pictures sorted by id, and a reject with status and reason for every one that cannot be used
 
 Pictures are not opened here.
 """
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from pipeline.corpora import _files, emoset
-from pipeline.corpora._files import Reject, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import Reject, reading, require_folder, shown, visible_files, visible_names
 from pipeline.corpora._images import ImageCorpus, LabelledImage, collect
 from pipeline.errors import UserError
 
@@ -24,6 +24,7 @@ EMOTIONS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement",
 SUFFIXES = (".jpg", ".jpeg", ".png")
 LISTS = "agg"
 IMAGES = "images"
+_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 _COLUMNS = 4  # _, url, disagree, agree
 _NAME_CHARACTERS_MAX = 255  # of a file, on any disk
 
@@ -51,10 +52,10 @@ def read(root: Path) -> ImageCorpus:
     if emoset.is_emoset(root):
         return emoset.read(root)
     if not _has_lists(root):
-        return collect(root, "folders", [item for folder in _class_folders(root) for item in _read_folder(folder)])
+        return collect(root, "folders", [item for place in _class_folders(root) for item in _read_folder(*place)])
     lists = _lists(root)
-    files = _files_by_name(root / IMAGES)
-    return collect(root, "agg", [item for emotion, path in lists for item in _read_list(emotion, path, files)])
+    by_name = _files_by_name(root / IMAGES)
+    return collect(root, "agg", [item for emotion, path in lists for item in _read_list(emotion, path, by_name)])
 
 
 def needs_pictures(root: Path) -> bool:
@@ -74,27 +75,43 @@ def addresses(root: Path) -> dict[str, str]:
     return by_id
 
 
-def _class_folders(root: Path) -> list[Path]:
+def files(root: Path) -> list[Path]:
+    """Every file that `read` reads, and the pictures."""
+    lists = [path for _, path in list_files(root)] if _has_lists(root) else []
+    if emoset.is_emoset(root):
+        lists = [root / name for name in emoset.FILES]
+    return [*lists, *(image.path for image in read(root).images)]
+
+
+def _class_folders(root: Path) -> list[tuple[str, Path]]:
+    """The path below `root`, such as `awe` or `train/awe`, and folder of each emotion."""
+    found = [(folder.name.lower(), folder) for folder in _folders(root)]
+    if found and {name for name, _ in found} <= _SPLITS:
+        found = [(f"{split}/{inner.name.lower()}", inner) for split, folder in found for inner in _folders(folder)]
+    _expect_emotions(root, {PurePosixPath(name).name for name, _ in found}, "folder")
+    return found
+
+
+def _folders(root: Path) -> list[Path]:
     with reading(root):
-        folders = [root / name for name in visible_names(root) if (root / name).is_dir()]
-    _expect_emotions(root, {folder.name for folder in folders}, "folder")
-    return folders
+        return [root / name for name in visible_names(root) if (root / name).is_dir()]
 
 
 def _expect_emotions(where: Path, found: set[str], kind: str) -> None:
     known = f"the eight of FI are {', '.join(EMOTIONS)}"
     if unknown := sorted(found - set(EMOTIONS)):
-        raise UserError(f"{where}: unknown {kind} {shown(unknown[0])}; {known}; rename or remove it")
+        what = f"a {kind} each, or splits with such folders, and nothing else" if kind == "folder" else f"a {kind} each"
+        raise UserError(f"{where}: unknown {kind} {shown(unknown[0])}; expected {what}; {known}")
     if missing := sorted(set(EMOTIONS) - found):
         raise UserError(f"{where}: no {kind} for {', '.join(missing)}; {known}")
 
 
-def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
+def _read_folder(inside: str, folder: Path) -> Iterator[LabelledImage | Reject]:
     names = visible_names(folder)
     if not names:
         raise UserError(f"{folder}: expected pictures ({', '.join(SUFFIXES)}), found an empty folder")
     for name in names:
-        row_id = f"{folder.name}/{name}"
+        row_id = f"{inside}/{name}"
         path = folder / name
         with reading(path):
             is_folder, is_file = path.is_dir(), path.is_file()
@@ -105,7 +122,7 @@ def _read_folder(folder: Path) -> Iterator[LabelledImage | Reject]:
         elif not is_file:
             yield row_id, "image_missing", "a link to nothing"
         else:
-            yield LabelledImage(row_id, path, folder.name)
+            yield LabelledImage(row_id, path, PurePosixPath(inside).name)
 
 
 def _has_lists(root: Path) -> bool:
@@ -129,24 +146,12 @@ def list_files(root: Path) -> list[tuple[str, Path]]:
 
 
 def _files_by_name(images: Path) -> dict[str, list[Path]]:
-    """Files below `images`, at any depth; linked folders are entered once."""
+    """Files below `images`, at any depth; a picture's also under its name without suffix, as addresses have it."""
     by_name: dict[str, list[Path]] = defaultdict(list)
-    seen: set[str] = set()
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    with reading(images):
-        for here, folders, names in os.walk(images, onerror=fail, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            real = os.path.realpath(here)
-            if real in seen:
-                folders.clear()
-                continue
-            seen.add(real)
-            for name in sorted(names):
-                if not name.startswith(".") and (Path(here) / name).is_file():
-                    by_name[name].append(Path(here) / name)
+    for path in (images / name for name in visible_files(images)):
+        if _files.is_file(path):
+            for name in {path.name, path.stem if path.suffix.lower() in SUFFIXES else path.name}:
+                by_name[name].append(path)
     return by_name
 
 

@@ -40,7 +40,8 @@ REQUEST = {
 # The small ones first: they show at once whether the log-in is right.
 B_T4SA_FILES = (b_t4sa.SENTIMENTS, b_t4sa.TEXTS, b_t4sa.TAR)
 _IEMOCAP = re.compile(
-    r"(.*/)?Session[^/]+/(dialog/(EmoEvaluation|transcriptions)/[^/]+\.txt|sentences/wav/[^/]+/[^/]+\.wav)"
+    r"(.*/)?Session[^/]+/(dialog/(EmoEvaluation|transcriptions)/[^/]+\.txt|sentences/wav/[^/]+/[^/]+\.wav)",
+    re.IGNORECASE,
 )
 _DEPTH = 4  # folders that may be wrapped around the corpus in an archive
 

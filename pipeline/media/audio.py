@@ -4,6 +4,7 @@ A waveform is float32 [samples], mono, in [-1, 1].
 """
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ MAX_DURATION_SECONDS = 600
 MAX_FRAMES = 2**26  # 10 minutes at 96 kHz; 256 MiB as floats
 RATES_HZ = (1_000, 768_000)
 MAX_AMPLITUDE = 1e6  # full scale is 1, but 16-bit values stored as floats are found too
+# Energy of an average to that of channels of which all but one are silent: less, and they cancel each other.
+CANCELLED = 0.1
 _BLOCK_SAMPLES = 2**20  # of all channels together
 
 Waveform = NDArray[np.float32]
@@ -81,7 +84,9 @@ def encode_flac(waveform: Waveform, sampling_rate_hz: int) -> bytes:
 
 
 def decode(source: bytes | Path) -> Waveform:
-    """Any sound file as mono 16 kHz; several channels are averaged. What the header says of the length is not believed.
+    """Any sound file as mono 16 kHz; several channels are averaged, or if they cancel each other the loudest is taken.
+
+    What the header says of the length is not believed.
 
     Raises RowError if it is damaged, empty or outside the limits above.
     """
@@ -119,13 +124,34 @@ class _Bytes(io.BytesIO):
 
 
 def _read_mono(file: soundfile.SoundFile) -> Waveform:
-    """All samples as float32, channels averaged; block by block, so that only what is there takes memory."""
+    """All samples as float32."""
+    if file.channels == 1:
+        return _joined(block[:, 0] for block in _blocks(file))
+    energies = np.zeros(file.channels)
+
+    def averaged(block: Waveform) -> Waveform:
+        energies[:] += np.square(block, dtype=np.float64).sum(axis=0)
+        return np.asarray(block.mean(axis=1))
+
+    mixed = _joined(averaged(block) for block in _blocks(file))
+    # Of two channels in antiphase, or one turned and as loud as all others, nothing would be left.
+    if np.square(mixed, dtype=np.float64).sum() >= CANCELLED * energies.sum() / file.channels**2:
+        return mixed
+    file.seek(0)
+    loudest = int(np.argmax(energies))
+    return _joined(block[:, loudest] for block in _blocks(file))
+
+
+def _joined(blocks: Iterator[Waveform]) -> Waveform:
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[Waveform]:
+    """Samples [frames, channels], block by block, so that only what is there takes memory."""
     most = min(MAX_DURATION_SECONDS * file.samplerate, MAX_FRAMES)
-    blocks: list[Waveform] = []
     frames = 0
     while len(block := file.read(max(1, _BLOCK_SAMPLES // file.channels), dtype="float32", always_2d=True)):
         frames += len(block)
         if frames > most:
             raise RowError("audio_too_long", f"more than {most / file.samplerate:.0f} s")
-        blocks.append(block.mean(axis=1) if file.channels > 1 else block[:, 0])
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+        yield block

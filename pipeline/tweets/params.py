@@ -41,6 +41,7 @@ class ImageParams:
     max_bytes: Annotated[int, Field(ge=1)]  # of the published file
     stored_max_side_px: Annotated[int, Field(ge=16)] | None  # larger pictures are scaled down to it
     jpeg_quality: Annotated[int, Field(ge=1, le=95)]
+    max_lost_share: Annotated[float, Field(ge=0, le=1)]  # of a copy's rows, by one kind of damage; more is an error
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +81,6 @@ def test_the_root_may_hold_the_release_be_it_or_be_a_link(tmp_path: Path) -> Non
     "line",
     [
         "[6.2901 - 8.2357]",
-        "[6.2901 - 8.2357] Ses01F_impro01_F000 neu [2.5, 2.5, 2.5]",
         "[6.2901 -]\tSes01F_impro01_F000\tneu\t[2.5, 2.5, 2.5]",
         "[x - y]\tSes01F_impro01_F000\tneu\t[2.5, 2.5, 2.5]",
         "[8.2357 - 6.2901]\tSes01F_impro01_F000\tneu\t[2.5, 2.5, 2.5]",
@@ -108,7 +109,7 @@ def test_missing_audio_missing_words_and_second_annotations(tmp_path: Path) -> N
     turns = [
         Turn("Ses01F_impro01", "F", 1, "ang", 1.0, wav=False),
         Turn("Ses01F_impro01", "M", 2, "sad", 2.0, transcript=None),
-        Turn("Ses01F_impro01", "M", 2, "neu", 3.0, transcript=None),
+        Turn("Ses01F_impro01", "M", 2, "sad", 3.0, transcript=None),
         Turn("Ses01F_impro01", "M", 3, "neu", 4.0, transcript="with: a colon [and brackets]"),
     ]
     corpus = iemocap.read(build(tmp_path, *turns))
@@ -121,6 +122,46 @@ def test_missing_audio_missing_words_and_second_annotations(tmp_path: Path) -> N
         ("neu", "with: a colon [and brackets]"),
     ]
     assert len(corpus.utterances) + len(corpus.rejects) == corpus.rows_in == 4
+
+
+def test_annotations_that_contradict_each_other_are_an_error(tmp_path: Path) -> None:
+    turn = Turn("Ses01F_impro01", "M", 2, "sad", 2.0)
+    with pytest.raises(UserError, match=r"Ses01F_impro01\.txt: Ses01F_impro01_M002 is neu here and sad elsewhere"):
+        iemocap.read(build(tmp_path, turn, replace(turn, emotion="neu")))
+
+
+@pytest.mark.parametrize("copy", ["{} (1).txt", "{} 2.txt", "{} - Copy.txt", "Copy of {}.txt"])
+def test_a_copy_that_a_cloud_drive_makes_is_no_row_unless_it_contradicts(tmp_path: Path, copy: str) -> None:
+    root = build(tmp_path, TURN)
+    file = root / "IEMOCAP_full_release" / "Session3" / "dialog" / "EmoEvaluation" / "Ses03M_script01_1b.txt"
+    other = file.with_name(copy.format(file.stem))
+    shutil.copyfile(file, other)
+    corpus = iemocap.read(root)
+    assert (len(corpus.utterances), corpus.rejects, corpus.rows_in) == (1, [], 1)
+    other.write_bytes(file.read_bytes().replace(b"fru", b"ang"))
+    with pytest.raises(
+        UserError, match=f"{re.escape(other.name)}: Ses03M_script01_1b_F007 is ang here and fru elsewhere"
+    ):
+        iemocap.read(root)
+    file.unlink()
+    assert iemocap.read(root).utterances[0].emotion == "ang"
+
+
+@pytest.mark.parametrize("name", ["Session1 (1)", "Session 1", "session1", "Session_1", "Session1 - Copy"])
+def test_a_session_in_two_folders_is_an_error(tmp_path: Path, name: str) -> None:
+    root = build(tmp_path, release_folder=False)
+    (root / name).mkdir()
+    with pytest.raises(UserError, match=r"one folder per session, Session1 to Session5; merge .*[Ss]ession.?1"):
+        iemocap.check(root)
+
+
+def test_two_releases_are_an_error_and_other_folders_beside_one_are_not(tmp_path: Path) -> None:
+    root = build(tmp_path)
+    (root / "IEMOCAP_features").mkdir()
+    iemocap.check(root)
+    (root / "IEMOCAP_full_release (1)").mkdir()
+    with pytest.raises(UserError, match=r"found IEMOCAP_full_release and IEMOCAP_full_release \(1\); merge them"):
+        iemocap.check(root)
 
 
 def test_a_corpus_without_transcripts_is_read(tmp_path: Path) -> None:
@@ -161,8 +202,8 @@ def test_a_session_without_its_folders_is_an_error(tmp_path: Path) -> None:
 
 
 def test_no_session_no_root_and_no_annotation_line_are_errors(tmp_path: Path) -> None:
-    (tmp_path / "session1").mkdir()
-    with pytest.raises(UserError, match=r"expected folders Session1 to Session5 .* found session1"):
+    (tmp_path / "sessions").mkdir()
+    with pytest.raises(UserError, match=r"expected folders Session1 to Session5 .* found sessions"):
         iemocap.read(tmp_path)
     with pytest.raises(UserError, match="nowhere: expected a folder with IEMOCAP"):
         iemocap.check(tmp_path / "nowhere")

@@ -241,6 +241,8 @@ def test_pictures_of_the_lists_are_downloaded_and_dead_links_listed(place: Place
             server.files |= {row.removeprefix(server.url): jpeg(10 * number + place) for place, row in enumerate(rows)}
         server.files["/here/shared.jpg"] = jpeg(77)
         place.params("fi", path=str(root))
+        assert "9 of 50 rows would be lost as dead_link, the first: amusement/amusement_dead.jpg" in place.error("fi")
+        place.params("fi", path=str(root), max_lost_share=0.2)
         output = ok(place.acquire("fi"))
         assert "16 of 34 pictures downloaded" in output
         assert "dead_link 9, name_shared 1, placeholder 8" in output
@@ -262,14 +264,15 @@ def test_pictures_of_the_lists_are_downloaded_and_dead_links_listed(place: Place
 def test_emotion_texts_from_an_archive_are_those_of_a_folder(place: Place, tmp_path: Path) -> None:
     root = tmp_path / "texts"
     sample.make_emotion_texts(root, seed=1, texts=60)
-    place.params("emotion_texts", path=str(root))
+    place.params("emotion_texts", path=str(root), max_lost_share=0.1)
     notes = place.run("emotion_texts").notes
     assert "emotion_texts isear: 18 rows, the published files have 7,666" in notes
     expected = place.manifest("emotion_texts")
     assert [file["name"] for file in expected["files"]][:2] == ["goemotions/dev.tsv", "goemotions/emotions.txt"]
     assert {"goemotions joy", "isear anger", "meld neutral"} <= expected["counts"].keys()
     (root / "goemotions" / "video.mp4").write_bytes(b"0" * 10)
-    place.params("emotion_texts", path=shutil.make_archive(str(tmp_path / "texts"), "zip", tmp_path, "texts"))
+    archive = shutil.make_archive(str(tmp_path / "texts"), "zip", tmp_path, "texts")
+    place.params("emotion_texts", path=archive, max_lost_share=0.1)
     place.run("emotion_texts")
     assert place.manifest("emotion_texts") == expected
     assert not list((place.root / ".downloads").rglob("*.mp4"))

@@ -139,6 +139,24 @@ def test_channels_are_averaged() -> None:
     assert decode(sound_file(five, SAMPLING_RATE_HZ, "WAV", "PCM_16")).shape == (1_600,)
 
 
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [
+        ((1.0, -1.0), 1.0),  # antiphase: the average is silence
+        ((0.5, -0.52), -0.52),
+        ((0.0, -1.0), -0.5),  # one side silent: the average, as ever
+        ((1.0, -0.5), 0.25),
+        ((1.0, 0.0, 0.0, 0.0, 0.0, 0.0), 1 / 6),
+        ((1.0, -1.0, 1.0, -1.0), 1.0),
+    ],
+)
+def test_channels_that_cancel_each_other_do_not_become_silence(gains: tuple[float, ...], expected: float) -> None:
+    voice = tone(0.5, peak=0.8)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.stack([gain * voice for gain in gains], axis=1), 16_000, format="WAV", subtype="FLOAT")
+    assert decode(buffer.getvalue()) == pytest.approx(expected * voice, abs=1e-6)
+
+
 def test_another_rate_is_brought_to_16_khz() -> None:
     assert abs(len(decode(sound_file(tone(1.0, 44_100), 44_100, "WAV", "PCM_16"))) - SAMPLING_RATE_HZ) <= 1
 

@@ -53,11 +53,18 @@ def test_a_hostile_corpus_costs_its_own_rows_only(tmp_path: Path) -> None:
     tar = corpus / "b-t4sa_imgs.tar"
     outside = header(str(tmp_path / "outside-1.jpg"), 0) + header("../../../outside-1.jpg", 0)
     tar.write_bytes(outside + header("b-t4sa_imgs/data/78476", 0, tarfile.SYMTYPE) + tar.read_bytes())
-    project = new_project(tmp_path / "project", {"acquire.b_t4sa.path": str(corpus), "clean.shard_rows": 12})
+    changes = {"acquire.b_t4sa.path": str(corpus), "clean.shard_rows": 12, "clean.image.max_lost_share": 0.0}
+    project = new_project(tmp_path / "project", changes)
     there = {path for path in tmp_path.rglob("*") if project.root not in path.parents}
     project.run("python", "-m", "pipeline.acquire", "b_t4sa")
     script = f"ulimit -v {ADDRESS_SPACE_KIB} && exec python -m pipeline.clean"
-    done = project.run("sh", "-c", script, SIER_WORKERS="1", OMP_NUM_THREADS="1", HOME=str(project.root))
+    environment = {"SIER_WORKERS": "1", "OMP_NUM_THREADS": "1", "HOME": str(project.root)}
+    stopped = project.run("sh", "-c", script, **environment)
+    assert stopped.returncode == 1
+    assert "rows would be lost as image_" in stopped.stderr.splitlines()[-1]
+    assert "clean.image.max_lost_share (now 0.0)" in stopped.stderr.splitlines()[-1]
+    project.set_params({"clean.image.max_lost_share": 1.0})
+    done = project.run("sh", "-c", script, **environment)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert {path for path in tmp_path.rglob("*") if project.root not in path.parents} == there
