@@ -4,9 +4,9 @@ In   a plain tar; at full size 63 GB with 470,000 members, of which only the hea
 Out  `index_tar`: a table of `INDEX`; `ImageReader.read`: the bytes of one member
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 
@@ -90,6 +90,10 @@ class ImageReader:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def read_row(self, row: Mapping[str, Any], limit_bytes: int) -> bytes:
+        """The bytes of a row's image; see `read`."""
+        return self.read(row["offset_bytes"], row["size_bytes"], limit_bytes)
 
     def read(self, offset_bytes: int, size_bytes: int, limit_bytes: int) -> bytes:
         """The bytes at `offset_bytes`; `RowError` if they are too many (none is read then), or the tar ends earlier."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.corpora import b_t4sa
+from pipeline.corpora.b_t4sa import ImageReader
 from pipeline.engine import shards
 from pipeline.errors import RowError
 from pipeline.frame import tables
@@ -36,9 +36,9 @@ def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dic
 class Examiner:
     """The worker of this pass; a task's payload is the number of its row group in the work list."""
 
-    def __init__(self, inputs: Path, tar: Path, params: CleanParams) -> None:
+    def __init__(self, inputs: Path, reader: ImageReader, params: CleanParams) -> None:
         self.inputs = pq.ParquetFile(inputs)
-        self.reader = b_t4sa.ImageReader(tar)
+        self.reader = reader
         self.params = params
 
     def __call__(self, task: shards.Task) -> shards.Output:
@@ -48,7 +48,7 @@ class Examiner:
             try:
                 if row["status"]:
                     raise RowError(row["status"], row["reason"])
-                data = self.reader.read(row["offset_bytes"], row["size_bytes"], self.params.image.max_bytes)
+                data = self.reader.read_row(row, self.params.image.max_bytes)
                 rows.append(examine_row(row, data, self.params))
             except RowError as error:
                 rejects.append((row["id"], error.status, error.reason))
