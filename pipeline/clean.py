@@ -78,7 +78,7 @@ def run(params: CleanParams, context: Context) -> Report:
 def _read(corpus: Path, packed: Path) -> tuple[b_t4sa.SourceRows, b_t4sa.ImageReader]:
     """Rows of the corpus, and what reads their pictures; `packed` is for pictures that lie in tables."""
     root = corpus / acquired.FILES
-    if acquired.read_format(corpus) == "pairs":
+    if acquired.read_format(corpus) == acquired.PAIRS:
         return pairs.read_rows(root, packed), pairs.PictureReader(root, packed)
     return b_t4sa.read_rows(root, pq.read_table(corpus / acquired.TAR_INDEX)), b_t4sa.ImageReader(root / b_t4sa.TAR)
 

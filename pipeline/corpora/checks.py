@@ -1,8 +1,41 @@
-"""Corpora that can be acquired: the check of each, and the files that its reader reads."""
+"""Corpora that can be acquired: their formats, the check of each format, and the files that its reader reads."""
 
-from pipeline.corpora import _text_files, b_t4sa, emotion_texts, fi, iemocap
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
-CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check, "emotion_texts": emotion_texts.check}
+from pipeline.corpora import (
+    _labelled,
+    _tables,
+    _text_files,
+    acted_speech,
+    b_t4sa,
+    emotion_texts,
+    fi,
+    iemocap,
+    labelled_tables,
+    meld,
+    pairs,
+)
+
+# Of each corpus, the published format first: it has the corpus's name, and is the default.
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "b_t4sa": ("b_t4sa", "pairs"),
+    "iemocap": ("iemocap", *acted_speech.NAMINGS, "meld", "speech_table"),
+    "fi": ("fi", "picture_folders", "picture_table"),
+    "emotion_texts": ("emotion_texts",),
+}
+CHECKS: Mapping[str, Callable[[Path], None]] = {
+    "b_t4sa": b_t4sa.check,
+    "iemocap": iemocap.check,
+    "fi": fi.check,
+    "emotion_texts": emotion_texts.check,
+    "pairs": pairs.check,
+    "meld": meld.check,
+    "picture_folders": labelled_tables.check_folders,
+    **{name: partial(acted_speech.check, name) for name in acted_speech.NAMINGS},
+    **{name: partial(labelled_tables.check_table, name) for name in labelled_tables.COLUMNS},
+}
 # Patterns below the corpus's root; the hashes of these files make a change of the corpus visible.
 READ = {
     "b_t4sa": ("*.tar", "*.txt", "*.csv", "*.tsv"),
@@ -19,3 +52,28 @@ READ = {
         for name in (f"*{suffix}", f"*{suffix.upper()}", *_text_files.NAMES)
     ),
 }
+# Of the other formats: suffixes of the files that are read, None for all; at whatever depth they lie.
+SUFFIXES: Mapping[str, tuple[str, ...] | None] = {
+    "pairs": None,  # a table may name a picture by any name, and in any case
+    "speech_table": None,
+    "picture_table": None,
+    "picture_folders": _labelled.PICTURES,
+    "meld": (*meld.SUFFIXES, ".csv"),
+    **dict.fromkeys(acted_speech.NAMINGS, _labelled.RECORDINGS),
+}
+_READ_OF_ARCHIVES = {*_tables.SUFFIXES, *_labelled.PICTURES, *_labelled.RECORDINGS, *meld.SUFFIXES}
+
+
+def files_read(name: str, root: Path) -> list[Path]:
+    """The files below `root` that the reader of a format may read, sorted."""
+    if name in READ:
+        found = {path for pattern in READ[name] for path in root.glob(pattern)}
+        return sorted(path for path in found if path.is_file() and not path.name.startswith("._"))
+    suffixes = SUFFIXES[name]
+    wanted = _labelled.files_below(root, lambda path: suffixes is None or path.suffix.lower() in suffixes)
+    return sorted(path for path in wanted if path.is_file())
+
+
+def is_wanted_of_archive(name: str, member: str) -> bool:
+    """Whether a member of an archive may be read, by one of the formats in `SUFFIXES`."""
+    return Path(member).suffix.lower() in (SUFFIXES[name] or _READ_OF_ARCHIVES)

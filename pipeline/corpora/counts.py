@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap, labelled, pairs
 from pipeline.corpora._files import reading
 from pipeline.corpora._tar import IMAGES
 from pipeline.errors import UserError
@@ -34,29 +34,44 @@ EMOSET_PICTURES = 118_102
 _BLOCK_BYTES = 2**20
 
 
-def count(corpus: str, root: Path, index: pa.Table | None = None) -> tuple[dict[str, int], list[str]]:
-    """Counts, and differences from the published corpus in one line each; `UserError` if there is not one row.
+def count(form: str, root: Path, index: pa.Table | None = None) -> tuple[dict[str, int], list[str]]:
+    """Counts of a corpus in the format `form`, and differences from the published one in one line each.
 
-    `index` is that of b_t4sa's tar.
+    `index` is that of b_t4sa's tar. Raises UserError if there is not one row.
     """
     try:
-        if corpus == "b_t4sa":
+        if form == "pairs":
+            return _pairs(root)
+        if form in labelled.READERS:
+            corpus = labelled.READERS[form](root)
+            counts = dict(sorted(Counter(file.label for file in corpus.files).items()))
+            lost = sorted(Counter(status for _, status, _ in corpus.rejects).items())
+            return counts, [*labelled.differences(form, corpus), *(f"rejected: {n:,} {status}" for status, n in lost)]
+        if form == "b_t4sa":
             assert index is not None, "the tar has an index by now"
             counts = _b_t4sa(root, index)
             return counts, _differences("B-T4SA", counts, B_T4SA)
-        if corpus == "iemocap":
+        if form == "iemocap":
             counts = dict(sorted(Counter(utterance.emotion for utterance in iemocap.read(root).utterances).items()))
             return counts, iemocap.compare_counts(counts)
-        if corpus == "emotion_texts":
+        if form == "emotion_texts":
             texts = emotion_texts.read(root)
             counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
             return counts, emotion_texts.compare_rows(texts.rows_of)
         return _pictures(root)
     except UserError as error:
-        if " is usable" in str(error) or corpus == "b_t4sa":  # nothing to work with
+        if " is usable" in str(error) or form == "b_t4sa":  # nothing to work with
             raise
         # The stage that reads the rows will stop at it; here it must not hide that the files are in place.
         return {}, [f"not counted: {error}"]
+
+
+def _pairs(root: Path) -> tuple[dict[str, int], list[str]]:
+    source = pairs.read_rows(root)
+    rows = source.rows
+    counts = Counter(rows["sentiment"].drop_null().to_pylist()) + Counter(rows["source_split"].to_pylist())
+    lost = sorted(Counter(status for _, status, _ in source.rejects).items())
+    return {"pairs": rows.num_rows, **dict(sorted(counts.items()))}, [f"rejected: {n:,} {status}" for status, n in lost]
 
 
 def _b_t4sa(root: Path, index: pa.Table) -> dict[str, int]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.dataset.card import CORPORA
 from pipeline.dataset.rows import read_rows
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
@@ -39,6 +38,7 @@ class Facts:
     labels: tuple[str, ...]
     rows: pd.DataFrame  # of data/sier without media; `label` by name
     origins: Mapping[str, str]  # of each corpus: `sample` or where it came from
+    formats: Mapping[str, str]  # of each corpus
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
 
@@ -72,7 +72,10 @@ def gather(paths: Paths) -> Facts:
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
-        origins={name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in CORPORA},
+        origins={
+            name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in acquired.CORPORA
+        },
+        formats=acquired.read_formats(paths.data / "corpora"),
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )
