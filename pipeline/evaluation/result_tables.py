@@ -102,9 +102,8 @@ def _scale(findings: Mapping[str, Any], scale: Mapping[str, Any] | None, theirs:
     if scale is None:
         return "No network of `params.yaml` is trained on these rows."
     sample = findings["origin"] == acquired.SAMPLE
-    where = (
-        "the embedded sample" if sample else f"a local copy of {acquired.NAMED[findings.get('format', 'b_t4sa')].name}"
-    )
+    corpus = acquired.NAMED[findings.get("format", "b_t4sa")]
+    where = "the embedded sample" if sample else f"a local copy of {corpus.name}"
     caution = "; that shows that everything runs, not how good a network is" if sample else ""
     return (
         f"Run on {where}: {scale['train']:,} rows in train and {scale['test']:,} in test, where {theirs}{caution}. "

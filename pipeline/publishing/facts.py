@@ -66,16 +66,15 @@ def gather(paths: Paths) -> Facts:
                 f"{paths.reports / name}.json tells of {told} rows, data/sier holds {len(rows)}; run: dvc repro {name}"
             )
     audit = read_audit(paths.data)
+    corpora = paths.data / "corpora"
     return Facts(
         reports=reports,
         rule=read_rule(paths.data / "labels"),
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
-        origins={
-            name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in acquired.CORPORA
-        },
-        formats=acquired.read_formats(paths.data / "corpora"),
+        origins={name: str(acquired.read_manifest(corpora / name)["origin"]) for name in acquired.CORPORA},
+        formats=acquired.read_formats(corpora),
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )

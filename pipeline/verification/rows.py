@@ -52,11 +52,9 @@ def check_clean(where: Path, rows: pd.DataFrame, *, of_pairs: bool = False) -> I
 
     `of_pairs`: the corpus is one of pairs, whose rows have ids of their own and perhaps no sentiment.
     """
-    number = rows["id"].str.rpartition("-")[2]
-    wrong = number != rows["image_index"].astype(str)
-    if not of_pairs:
-        wrong |= rows["id"].str.rpartition("-")[0] != rows["tweet_id"]
-    yield from frame_fault(where, "ids", rows, wrong, "its id is not its tweet id and image number")
+    parts = rows["id"].str.rpartition("-")
+    strange = (parts[2] != rows["image_index"].astype(str)) | ((parts[0] != rows["tweet_id"]) & (not of_pairs))
+    yield from frame_fault(where, "ids", rows, strange, "its id is not its tweet id and image number")
     yield from frame_fault(where, "values", rows, rows["spoken_text"].str.strip() == "", "nothing to speak")
     known = rows["sentiment"].isin(tables.SENTIMENTS) | (rows["sentiment"].isna() & of_pairs)
     yield from frame_fault(where, "values", rows, ~known, f"its sentiment is none of {', '.join(tables.SENTIMENTS)}")
