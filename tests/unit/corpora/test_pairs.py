@@ -19,7 +19,7 @@ from tests.builders_pictures import jpeg
 
 ROWS: list[dict[str, Any]] = [
     {
-        "text": "What a day, \u201cgreat\u201d!",
+        "text": "A day, \u201cgreat\u201d!",
         "picture": "p/a.jpg",
         "sentiment": "positive",
         "id": "x1",
@@ -125,7 +125,8 @@ def test_splits_come_from_names_and_numbers_run_on(tmp_path: Path) -> None:
         write_csv(tmp_path / split / "metadata.csv", [("file_name", "text"), ("a.jpg", f"a text of {split}")])
     rows = pairs.read_rows(tmp_path).rows.to_pylist()
     assert [(row["id"], row["member"], row["source_split"]) for row in rows] == [
-        ("000001-1", "test/a.jpg", "test"), ("000002-1", "train/a.jpg", "train"), ("000003-1", "validation/a.jpg", "val"),
+        ("000001-1", "test/a.jpg", "test"), ("000002-1", "train/a.jpg", "train"),
+        ("000003-1", "validation/a.jpg", "val"),
     ]  # fmt: skip
 
 
