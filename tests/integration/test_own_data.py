@@ -40,8 +40,9 @@ def write_own(root: Path, tmp_path: Path) -> None:
     """README's own rows and further ones of the same columns; texts and pictures are those of the sample."""
     header, *shown = csv.reader(block("csv").splitlines())
     sample.make_b_t4sa(tmp_path / "sample", seed=3, tweets=40)
-    with (tmp_path / "sample" / "raw_tweets_text.csv").open(encoding="utf-8", newline="") as file:
-        texts = [row["text"] for row in csv.DictReader(file) if 20 < len(row["text"]) < 100]
+    with (tmp_path / "sample" / "raw_tweets_text.csv").open(encoding="utf-8", errors="ignore", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file) if 20 < len(row["text"] or "") < 100]
+    texts = [text for text in dict.fromkeys(texts) if text.isascii() and text.isprintable()]
     pictures = pictures_of(tmp_path / "sample" / "b-t4sa_imgs.tar")
     rows = [*shown, *([text, f"photos/{n:03}.jpg"] for n, text in enumerate(texts, len(shown) + 1))][:ROWS]
     assert len(rows) == ROWS
