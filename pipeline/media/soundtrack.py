@@ -40,4 +40,5 @@ def decode(path: Path) -> Waveform:
 
 
 def _mono(frame: av.AudioFrame) -> Waveform:
-    return np.mean(np.asarray(frame.to_ndarray(), np.float32), axis=0, dtype=np.float32)
+    mono: Waveform = np.asarray(frame.to_ndarray(), np.float32).mean(axis=0)
+    return mono
