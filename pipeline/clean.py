@@ -49,6 +49,7 @@ def run(params: CleanParams, context: Context) -> Report:
     )
     work = work_folder(context.paths.work, "clean", mark)
     stored = work_folder(context.paths.shards, "clean", mark)
+    work.mkdir(parents=True, exist_ok=True)
     source, reader = _read(corpus, work / "pictures.bin")
     work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
 
