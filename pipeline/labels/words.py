@@ -30,7 +30,7 @@ def stands_out(association: Mapping[str, Any]) -> bool:
 def figures(association: Mapping[str, Any]) -> str:
     """V, never without what chance gives."""
     if association["cramers_v"] is None:
-        return NOT_MEASURED if association["rows"] else NO_SENTIMENT
+        return NO_SENTIMENT if association.get("rows") == 0 else NOT_MEASURED
     v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
     return f"V {v:.2f}, by chance {chance:.2f}, p {p:.3f}"
 
