@@ -81,7 +81,7 @@ def test_a_folder_and_an_archive_of_it_are_acquired_alike(tmp_path: Path, corpus
     assert sum(manifest["counts"].values()) >= 3
     archive = shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path, "corpus")
     again = run(tmp_path, corpus, path=archive, format=form)
-    assert [file["name"] for file in again["files"]] == everything
+    assert [file["name"] for file in again["files"]] == [f"corpus/{name}" for name in everything]
     assert again["counts"] == manifest["counts"]
 
 
