@@ -26,7 +26,7 @@ ROWS = 30
 
 def block(language: str) -> str:
     (found,) = (text for name, text in BLOCKS if name == language)
-    return found
+    return str(found)
 
 
 def leaves(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

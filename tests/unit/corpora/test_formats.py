@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def own_pairs(root: Path) -> None:
 
 
 BUILDERS: dict[tuple[str, str], Callable[[Path], Any]] = {
-    **{("iemocap", name): lambda root, name=name: build_acted(root, name) for name in ACTED},
+    **{("iemocap", name): partial(build_acted, name=name) for name in ACTED},
     ("iemocap", "meld"): build_meld,
     ("iemocap", "speech_table"): speech_table,
     ("fi", "picture_folders"): lambda root: write_pictures(root, [f"{label}/{n}.jpg" for label in "ab" for n in "12"]),

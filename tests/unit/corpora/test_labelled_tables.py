@@ -65,7 +65,7 @@ def test_each_bad_row_costs_itself(tmp_path: Path) -> None:
     (root / "empty.wav").touch()
     (root / "dead.wav").symlink_to(root / "nowhere")
     os.mkfifo(root / "pipe.wav")
-    bad = {
+    bad: dict[str, list[tuple[str, ...]]] = {
         "file_missing": [("gone.wav", "a", "s"), ("dead.wav", "a", "s"), ("pipe.wav", "a", "s"), ("x" * 150, "a", "s")],
         "file_empty": [("empty.wav", "a", "s")],
         "unsafe_path": [("../outside.wav", "a", "s"), (str(outside), "a", "s"), ("c:\\good.wav", "a", "s"),

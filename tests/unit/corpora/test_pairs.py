@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.corpora import pairs
+from pipeline.corpora.b_t4sa import SourceRows
 from pipeline.errors import RowError, UserError
 from tests.builders_further import write_csv, write_jsonl, write_pictures
 from tests.builders_pictures import jpeg
@@ -83,7 +84,7 @@ FORMS: list[Callable[[Path], None]] = [
 ]  # fmt: skip
 
 
-def status_of(source: pairs.SourceRows) -> list[tuple[str, str]]:
+def status_of(source: SourceRows) -> list[tuple[str, str]]:
     assert source.rows.num_rows + len(source.rejects) == source.rows_in
     return [(identity, status) for identity, status, _ in source.rejects]
 

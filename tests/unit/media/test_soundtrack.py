@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import av
@@ -54,7 +55,7 @@ def test_what_is_no_film_with_sound_costs_itself(tmp_path: Path) -> None:
     cases = {"cut": whole[:300], "empty": b"", "text": b"hello" * 100, "playlist": playlist}
     for name, data in cases.items():
         (tmp_path / f"{name}.mp4").write_bytes(data)
-        assert outcome(lambda name=name: soundtrack.decode(tmp_path / f"{name}.mp4")) == "audio_unreadable", name
+        assert outcome(partial(soundtrack.decode, tmp_path / f"{name}.mp4")) == "audio_unreadable", name
     assert outcome(lambda: soundtrack.decode(tmp_path / "gone.mp4")) == "audio_unreadable"
     silent = write_film(tmp_path / "silent.mp4", sound=False)
     assert outcome(lambda: soundtrack.decode(silent)) == "audio_empty"
