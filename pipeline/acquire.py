@@ -1,7 +1,7 @@
 """acquire: put a source corpus in its place, checked and counted.
 
 In   params `acquire.<corpus>`: path or url of a corpus; without either the sample maker writes a small stand-in
-Out  data/corpora/<corpus>/files: the corpus in its published format (a link to it, or the sample itself)
+Out  data/corpora/<corpus>/files: the corpus in its format (a link to it, or the sample itself)
      data/corpora/<corpus>/manifest.json: origin and every file that is read, with bytes and sha256; but for the sample,
      counts and how they differ from those of the published corpus
      data/corpora/b_t4sa/tar_index.parquet: where each image lies in the tar (member, offset_bytes, size_bytes)
@@ -24,13 +24,13 @@ from tqdm import tqdm
 
 from pipeline import sample
 from pipeline.corpora import b_t4sa, counts
-from pipeline.corpora.checks import CHECKS, FILES
+from pipeline.corpora.checks import CHECKS, FORMATS, files_read
 from pipeline.downloads import sources
 from pipeline.engine import files
 from pipeline.engine.rejects import rejects_table
 from pipeline.errors import UserError
-from pipeline.frame import acquired
-from pipeline.frame.params import HIDDEN, STRICT
+from pipeline.frame import acquired, tables
+from pipeline.frame.params import HIDDEN, PARAMS_FILE, STRICT
 from pipeline.frame.stage import Context, Report, stage_main
 
 
@@ -43,6 +43,7 @@ class AcquireParams:
         url: where to download it: the folder of B-T4SA's files, or an archive. Without path and url the sample is made.
         sha256: hex digest by name, as in the manifest; or of the archive. Each is checked.
         max_lost_share: of the rows of a copy, for one reason; if more are lost, it is an error.
+        format: which reader reads it, one of `FORMATS[corpus]`; null for that of the published corpus.
         sample_size: of the sample: tweets (b_t4sa), utterances (iemocap), images per class (fi), texts
             (emotion_texts).
     """
@@ -52,6 +53,7 @@ class AcquireParams:
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
     max_lost_share: Annotated[float, Field(ge=0, le=1)]
     sample_size: Annotated[int, Field(ge=4, le=100_000)]
+    format: str | None = None
 
     @field_validator("url")
     @classmethod
@@ -73,10 +75,22 @@ class AcquireParams:
         return self
 
 
+def format_of(corpus: str, params: AcquireParams) -> str:
+    """The reader's name; UserError if the corpus has no such format, or nothing to read in it."""
+    chosen = params.format or corpus
+    where = f"{PARAMS_FILE}: acquire.{corpus}.format = {chosen}"
+    if chosen not in FORMATS[corpus]:
+        raise UserError(f"{where}: expected one of {', '.join(FORMATS[corpus])}")
+    if chosen != corpus and params.path is None and params.url is None:
+        raise UserError(f"{where}: the sample is not made in it; give path or url")
+    return chosen
+
+
 def run(params: AcquireParams, context: Context) -> Report:
     """Raises UserError: the corpus cannot be had, is not in its published format, or differs from a given sha256."""
     corpus, paths = context.item, context.paths
-    source = _given(params, context)
+    form = format_of(corpus, params)
+    source = _given(params, form, context)
     new = paths.work / "acquire" / corpus
     # A sample that was interrupted is worthless, and made again in a minute: no shards, just a fresh folder.
     files.remove_tree(new)
@@ -88,17 +102,19 @@ def run(params: AcquireParams, context: Context) -> Report:
     else:
         root = source.root
         (new / acquired.FILES).symlink_to(root, target_is_directory=True)
-    index = b_t4sa.index_images(b_t4sa.images(root)) if corpus == "b_t4sa" else None
+    index = b_t4sa.index_images(b_t4sa.images(root)) if form == "b_t4sa" else None
     if index is not None:
         pq.write_table(index, new / acquired.TAR_INDEX)
-    counted = None if source is None else counts.count(corpus, root, index)
+    counted = None if source is None else counts.count(form, root, index)
     rejects = [] if source is None else source.rejects
     if counted is not None:  # before the hashes, which take long
         counted.require_few_losses(corpus, params.max_lost_share, rejects)
-    listed = [_describe(path, root) for path in tqdm(_files(corpus, root), desc="sha256", disable=None)]
+        if form == acquired.PAIRS:
+            _expect_learnable(counted.numbers, context)
+    listed = [_describe(path, root) for path in tqdm(files_read(form, root), desc="sha256", disable=None)]
     _compare_sha256(corpus, params.sha256, listed, source)
     origin = acquired.SAMPLE if source is None else acquired.LOCAL_COPY
-    manifest: dict[str, Any] = {"corpus": corpus, "origin": origin, "files": listed}
+    manifest: dict[str, Any] = {"corpus": corpus, "format": form, "origin": origin, "files": listed}
     total = sum(int(file["bytes"]) for file in listed)
     notes = [f"{origin}: {len(listed)} files, {total:,} bytes"]
     if source is not None and counted is not None:
@@ -112,13 +128,25 @@ def run(params: AcquireParams, context: Context) -> Report:
     return Report(len(listed) + len(rejects), len(listed), rejected, tuple(notes))
 
 
-def _given(params: AcquireParams, context: Context) -> sources.Source | None:
-    check = CHECKS[context.item]
+def _given(params: AcquireParams, form: str, context: Context) -> sources.Source | None:
+    wanted = sources.Wanted(context.item, form, CHECKS[form])
     if params.path is not None:
-        return sources.from_path(context.item, params.path, context.paths, check)
+        return sources.from_path(wanted, params.path, context.paths)
     if params.url is not None:
-        return sources.from_url(context.item, params.url, params.sha256, context.paths, check)
+        return sources.from_url(wanted, params.url, params.sha256, context.paths)
     return None
+
+
+def _expect_learnable(counts: dict[str, int], context: Context) -> None:
+    """Raises UserError if a network is to learn sentiments that the pairs do not have: it would fail after hours."""
+    for name, model in context.sections.get("models", {}).items():
+        if model.get("rows") != "clean":
+            continue
+        if missing := [one for one in (*tables.SENTIMENTS, *b_t4sa.SPLITS) if not counts.get(one)]:
+            raise UserError(
+                f"{PARAMS_FILE}: models.{name}.rows = clean: it learns the texts' sentiment, but of the pairs none is "
+                f"{missing[0]}; remove it from models"
+            )
 
 
 def _compare_sha256(
@@ -150,13 +178,9 @@ def _make_sample(corpus: str, target: Path, size: int, context: Context) -> None
         sample.make_fi(target, seed=seed, images_per_class=size)
 
 
-def _files(corpus: str, root: Path) -> list[Path]:
-    return sorted({path for path in FILES[corpus](root) if path.is_file()})
-
-
 def _describe(path: Path, root: Path) -> dict[str, str | int]:
     return {"name": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256_of(path)}
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("acquire", dict.fromkeys(CHECKS, AcquireParams), run, kept="downloads are kept"))
+    raise SystemExit(stage_main("acquire", dict.fromkeys(FORMATS, AcquireParams), run, kept="downloads are kept"))

@@ -71,10 +71,13 @@ def run(params: AssembleParams, context: Context) -> Report:
 
     metrics = _metrics(rows, context)
     origin = acquired.read_manifest(data / "corpora" / "b_t4sa")["origin"]
+    formats = acquired.read_formats(data / "corpora")
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = rules.read_rule(data / "labels")
     label = read_json(context.paths.reports / "label.json", "dvc repro label")
-    text = card.render(kinds, markers, names, metrics, label, rows, rule, origin, normalised, context.base.language)
+    text = card.render(
+        kinds, markers, names, metrics, label, rows, rule, origin, formats, normalised, context.base.language
+    )
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work, stored.parent)
     write_metrics(context.paths.reports / "assemble.json", metrics)

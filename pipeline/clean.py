@@ -1,6 +1,6 @@
 """clean: (tweet, image) pairs that can be spoken, seen and told apart.
 
-In   data/corpora/b_t4sa: texts, sentiments and the tar with its index
+In   data/corpora/b_t4sa: texts, sentiments and the tar with its index; or pairs of text and picture of another corpus
 Out  data/clean: shards of `tables.CLEAN`, rejects with reasons
      reports/clean.json, reports/plots/rejects.csv
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.corpora import b_t4sa
+from pipeline.corpora import b_t4sa, pairs
 from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.rejects import rejects_table
@@ -58,10 +58,11 @@ def run(params: CleanParams, context: Context) -> Report:
     )
     work = work_folder(context.paths.work, "clean", mark)
     stored = work_folder(context.paths.shards, "clean", mark)
-    source = b_t4sa.read_rows(corpus / acquired.FILES, pq.read_table(corpus / acquired.TAR_INDEX))
+    work.mkdir(parents=True, exist_ok=True)
+    source, reader = _read(corpus, work / "pictures.bin")
     work_list = _work_list(source, work / "inputs.parquet", params.shard_rows)
 
-    examiner = partial(Examiner, work / "inputs.parquet", b_t4sa.images(corpus / acquired.FILES), params)
+    examiner = partial(Examiner, work / "inputs.parquet", reader, params)
     tasks = [shards.Task(index, rows, index) for index, rows in enumerate(work_list)]
     first = Work("clean: examine", stored / "examined", mark, examiner, tasks, last=False)
     keeper = partial(Keeper, first.folder, work / "decisions.parquet")
@@ -84,6 +85,14 @@ def run(params: CleanParams, context: Context) -> Report:
     finish(work, stored)
     store.remove_tree(first.folder)  # its pictures are in the kept shards now
     return _report(source, counts, out, markers, context)
+
+
+def _read(corpus: Path, packed: Path) -> tuple[b_t4sa.SourceRows, b_t4sa.ImageReader]:
+    """Rows of the corpus, and what reads their pictures; `packed` is for pictures that lie in tables."""
+    root = corpus / acquired.FILES
+    if acquired.read_format(corpus) == acquired.PAIRS:
+        return pairs.read_rows(root, packed), pairs.PictureReader(root, packed)
+    return b_t4sa.read_rows(root, pq.read_table(corpus / acquired.TAR_INDEX)), b_t4sa.ImageReader(b_t4sa.images(root))
 
 
 def _work_list(source: b_t4sa.SourceRows, path: Path, shard_rows: int) -> list[int]:
@@ -135,7 +144,7 @@ def _report(
         "rows_in": source.rows_in,
         "rows_out": counts[shards.OK],
         "rejected": rejected,
-        "sentiment": dict(sorted(Counter(rows["sentiment"].to_pylist()).items())),
+        "sentiment": dict(sorted(Counter(rows["sentiment"].drop_null().to_pylist()).items())),  # of rows that have one
         "source_split": dict(sorted(Counter(rows["source_split"].to_pylist()).items())),
         # Share of the kept texts that each rule changed on their way to the voice.
         "text_rules": {name: count / rows.num_rows for name, count in touched.most_common()},

@@ -59,8 +59,10 @@ def run(params: EvaluateParams, context: Context) -> Report:
         }
         for name, model in models.items()
     }
+    corpus = context.paths.data / "corpora" / "b_t4sa"
     findings = {
-        "origin": acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"],
+        "origin": acquired.read_manifest(corpus)["origin"],
+        "format": acquired.read_format(corpus),
         "rows": {kind: scale(unseen) for kind, unseen in rows.items()},
         "models": results,
         "paired": _paired(params, context, models, rows, predicted),

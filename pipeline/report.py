@@ -85,7 +85,7 @@ def _flow(reports: Reports) -> list[tuple[str, int, int]]:
     scored = metrics["label"]["rows_in"]
     spoken = metrics["synthesize"]["rows_out"]
     steps = [
-        ("pairs of tweet and picture", metrics["clean"]["rows_in"]),
+        ("pairs of text and picture", metrics["clean"]["rows_in"]),
         ("clean", metrics["clean"]["rows_out"]),
         ("spoken", spoken),
         ("scored by both teachers", scored),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import acquire, audit, report, synthesize
-from pipeline.corpora.checks import CHECKS
+from pipeline.corpora.checks import FORMATS
 from pipeline.dataset.params import AssembleParams
 from pipeline.engine import environment
 from pipeline.errors import UserError
@@ -27,7 +27,7 @@ from pipeline.tweets.params import CleanParams
 
 SECTIONS: dict[str, type[Any]] = {
     "base": BaseParams,
-    **dict.fromkeys([f"acquire.{corpus}" for corpus in CHECKS], acquire.AcquireParams),
+    **dict.fromkeys([f"acquire.{corpus}" for corpus in FORMATS], acquire.AcquireParams),
     "clean": CleanParams,
     "synthesize": synthesize.SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
@@ -48,6 +48,8 @@ def check(path: Path) -> None:
     sections = read_params(path)
     for name, kind in SECTIONS.items():
         section(sections, name, kind)
+    for corpus in FORMATS:
+        acquire.format_of(corpus, section(sections, f"acquire.{corpus}", acquire.AcquireParams))
     section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
     _expect_language(sections)
     share = section(sections, "synthesize", synthesize.SynthesizeParams).recognition.share

@@ -171,7 +171,7 @@ def _table(path: Path, form: Format) -> Iterator[Numbered]:
         lines = enumerate(bounded_lines(file), 1)
         header = _header(path, next(lines)[1].rstrip("\r\n"))
         places = [header.index(name) if name in header else None for name in COLUMNS[form]]
-        for number, fields in _csv_rows(lines, delimiter):
+        for number, fields in csv_rows(lines, delimiter):
             if fields is None or len(fields) != len(header):
                 found = "a quote out of place" if fields is None else f"{len(fields)}"
                 yield number, ("bad_row", f"expected {len(header)} fields, found {found}")
@@ -184,7 +184,7 @@ def _parquet(path: Path, form: Format) -> Iterator[Numbered]:
         yield number, ("bad_row", "text or label is null, or far too long") if fields is None else Row(*fields)
 
 
-def _csv_rows(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
+def csv_rows(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Fields of each row, None of a broken one. What follows a quote that stays open is read again as rows."""
     waiting: list[tuple[int, str]] = []
     while start := waiting.pop(0) if waiting else next(lines, None):

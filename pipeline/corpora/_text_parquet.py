@@ -21,16 +21,18 @@ _BATCH_ROWS = 1_000
 
 def open_file(path: Path, columns: Sequence[str] = ()) -> pq.ParquetFile:
     """The file; its `columns` are read as dictionaries, so that a text takes memory once however often it stands."""
-    with _parquet(path):
+    with damage(path):
         return pq.ParquetFile(path, read_dictionary=list(columns))
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into a `UserError`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:  # Arrow has both for damage, some of several lines
-        raise UserError(f"{path}: cannot be read as Parquet ({first_line(error)}); copy or make it again") from None
+        kind = "Arrow" if path.suffix.lower() == ".arrow" else "Parquet"
+        raise UserError(f"{path}: cannot be read as {kind} ({first_line(error)}); copy or make it again") from None
 
 
 def rows(path: Path, columns: Sequence[str]) -> Iterator[list[str] | None]:
@@ -49,7 +51,7 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[list[str] | None]:
     )
     if unpacked > FILE_BYTES_MAX:
         raise UserError(f"{path}: {unpacked:,} bytes once unpacked, expected at most {FILE_BYTES_MAX:,}; divide it")
-    with _parquet(path):
+    with damage(path):
         for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
             for text, label, *group in zip(*(_texts(path, batch, name) for name in wanted), strict=True):
                 yield None if text is None or label is None else [text, label, (group[0] if group else None) or ""]

@@ -1,12 +1,65 @@
-"""Corpora that can be acquired: the check of each, and the files that its reader reads."""
+"""Corpora that can be acquired: their formats, the check of each format, and the files that its reader reads."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
+from pipeline.corpora import (
+    _labelled,
+    _tables,
+    acted_speech,
+    b_t4sa,
+    emotion_texts,
+    fi,
+    iemocap,
+    labelled_tables,
+    meld,
+    pairs,
+)
 
-CHECKS = {"b_t4sa": b_t4sa.check, "iemocap": iemocap.check, "fi": fi.check, "emotion_texts": emotion_texts.check}
+# Of each corpus, the published format first: it has the corpus's name, and is the default.
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "b_t4sa": ("b_t4sa", "pairs"),
+    "iemocap": ("iemocap", *acted_speech.NAMINGS, "meld", "speech_table"),
+    "fi": ("fi", "picture_folders", "picture_table"),
+    "emotion_texts": ("emotion_texts",),
+}
+CHECKS: Mapping[str, Callable[[Path], None]] = {
+    "b_t4sa": b_t4sa.check,
+    "iemocap": iemocap.check,
+    "fi": fi.check,
+    "emotion_texts": emotion_texts.check,
+    "pairs": pairs.check,
+    "meld": meld.check,
+    "picture_folders": labelled_tables.check_folders,
+    **{name: partial(acted_speech.check, name) for name in acted_speech.NAMINGS},
+    **{name: partial(labelled_tables.check_table, name) for name in labelled_tables.COLUMNS},
+}
 # The hashes of these files make a change of the corpus visible.
 FILES: Mapping[str, Callable[[Path], Iterable[Path]]] = {
     "b_t4sa": b_t4sa.files, "iemocap": iemocap.files, "fi": fi.files, "emotion_texts": emotion_texts.files,
 }  # fmt: skip
+# Of the other formats: suffixes of the files that are read, None for all; at whatever depth they lie.
+SUFFIXES: Mapping[str, tuple[str, ...] | None] = {
+    "pairs": None,  # a table may name a picture by any name, and in any case
+    "speech_table": None,
+    "picture_table": None,
+    "picture_folders": _labelled.PICTURES,
+    "meld": (*meld.SUFFIXES, ".csv"),
+    **dict.fromkeys(acted_speech.NAMINGS, _labelled.RECORDINGS),
+}
+_READ_OF_ARCHIVES = {*_tables.SUFFIXES, *_labelled.PICTURES, *_labelled.RECORDINGS, *meld.SUFFIXES}
+
+
+def files_read(name: str, root: Path) -> list[Path]:
+    """The files below `root` that the reader of a format may read, sorted."""
+    if name in FILES:
+        return sorted({path for path in FILES[name](root) if path.is_file()})
+    suffixes = SUFFIXES[name]
+    wanted = _labelled.files_below(root, lambda path: suffixes is None or path.suffix.lower() in suffixes)
+    return sorted(path for path in wanted if path.is_file())
+
+
+def is_wanted_of_archive(name: str, member: str) -> bool:
+    """Whether a member of an archive may be read, by one of the formats in `SUFFIXES`."""
+    return Path(member).suffix.lower() in (SUFFIXES[name] or _READ_OF_ARCHIVES)

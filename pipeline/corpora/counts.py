@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap, labelled, pairs
 from pipeline.corpora._files import Reject, reading
 from pipeline.corpora._tar import IMAGES
 from pipeline.errors import UserError
@@ -34,7 +34,9 @@ FI_LISTS: Mapping[str, int] = {
 FI_FOLDERS_RANGE = (23_185, 23_308)  # pictures in the copies that are passed on
 EMOSET_PICTURES = 118_102
 # What a published corpus is meant to lose: rows without agreement, of several labels, or twice.
-BY_DESIGN = {"no_majority", "several_labels", "no_report", "duplicate_text", "conflicting_labels"}
+BY_DESIGN = {
+    "no_majority", "outvoted", "several_labels", "no_report", "not_speech", "duplicate_text", "conflicting_labels",
+}  # fmt: skip
 _BLOCK_BYTES = 2**20
 
 
@@ -67,15 +69,15 @@ class Count:
                 )
 
 
-def count(corpus: str, root: Path, index: pa.Table | None = None) -> Count:
-    """UserError if the corpus, or one of B-T4SA's splits, has not one row, or cannot be read.
+def count(form: str, root: Path, index: pa.Table | None = None) -> Count:
+    """Of the corpus at `root` in the format `form`; `index` is that of b_t4sa's images.
 
-    `index` is that of b_t4sa's images.
+    UserError if it, or one of B-T4SA's splits, has not one row, or cannot be read.
     """
-    if corpus == "b_t4sa":
+    if form == "b_t4sa":
         assert index is not None, "the images have an index by now"
         return _b_t4sa(root, index)
-    if corpus == "iemocap":
+    if form == "iemocap":
         speech = iemocap.read(root)
         counts = dict(sorted(Counter(utterance.emotion for utterance in speech.utterances).items()))
         found = {utterance.session for utterance in speech.utterances}
@@ -83,11 +85,33 @@ def count(corpus: str, root: Path, index: pa.Table | None = None) -> Count:
         differences = [f"IEMOCAP {name}: missing" for name in absent] + iemocap.compare_counts(counts)
         parts = " and ".join(absent), len(absent) / len(iemocap.SESSIONS)
         return Count(counts, differences, speech.rejects, speech.rows_in, parts)
-    if corpus == "emotion_texts":
+    if form == "emotion_texts":
         texts = emotion_texts.read(root)
         counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
         return Count(counts, emotion_texts.compare_rows(texts.rows_of), texts.rejects, texts.rows_in)
-    return _pictures(root)
+    if form == "pairs":
+        return _pairs(root)
+    return _labelled(form, root) if form in labelled.READERS else _pictures(root)
+
+
+def _labelled(form: str, root: Path) -> Count:
+    corpus = labelled.READERS[form](root)
+    counts = dict(sorted(Counter(file.label for file in corpus.files).items()))
+    # A file that several rows agree on is not lost.
+    rejects = [reject for reject in corpus.rejects if reject[1] != "duplicate_id"]
+    return Count(counts, [*labelled.differences(form, corpus), *_rejected(corpus.rejects)], rejects, corpus.rows_in)
+
+
+def _pairs(root: Path) -> Count:
+    source = pairs.read_rows(root)
+    rows = source.rows
+    counts = Counter(rows["sentiment"].drop_null().to_pylist()) + Counter(rows["source_split"].to_pylist())
+    numbers = {"pairs": rows.num_rows, **dict(sorted(counts.items()))}
+    return Count(numbers, _rejected(source.rejects), source.rejects, source.rows_in)
+
+
+def _rejected(rejects: list[Reject]) -> list[str]:
+    return [f"rejected: {number:,} {status}" for status, number in sorted(Counter(row[1] for row in rejects).items())]
 
 
 def _b_t4sa(root: Path, index: pa.Table) -> Count:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datasets import Features
 
 FOLDER = Path(__file__).parent
-CORPORA = ("b_t4sa", "iemocap", "fi")
 
 # Named voices whose terms we know. Others are described by the name only.
 VOICE_TERMS = {
@@ -121,6 +120,11 @@ def figures(rows: pd.DataFrame, decided_by_speech: float, label: Mapping[str, An
     }
 
 
+def named(formats: Mapping[str, str]) -> dict[str, acquired.Named]:
+    """What cards call the corpora, and their terms; by the corpora's own names, from their formats."""
+    return {corpus: acquired.NAMED[form] for corpus, form in formats.items()}
+
+
 def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str:
     """A template of `folder` with these values; a name that is not among them is an error."""
     environment = jinja2.Environment(  # noqa: S701 - Markdown
@@ -134,12 +138,13 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
 
 def render(
     features: Features, markers: Sequence[Marker], names: Sequence[str], metrics: Mapping[str, Any],
-    label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, origin: str, normalised: bool,
-    language: str,
+    label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, origin: str, formats: Mapping[str, str],
+    normalised: bool, language: str,
 ) -> str:  # fmt: skip
     """README.md of `data/sier`, of whose files these are markers and names; `rows` as for `figures`, and agreement.
 
-    `normalised`: whether the speech teacher normalised voices; `origin`: of the tweets, see `pipeline.frame.acquired`.
+    `normalised`: whether the speech teacher normalised voices; `origin`: of the tweets, and formats of all
+    corpora, see `pipeline.frame.acquired`.
     """
     is_sample = origin == acquired.SAMPLE
     splits = []
@@ -154,7 +159,7 @@ def render(
             tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
         ),
         "metrics": metrics, "rule": rule, "label": label, "normalised": normalised,
-        "sample": CORPORA if is_sample else (),
+        "sample": acquired.CORPORA if is_sample else (), "corpora": named(formats),
         "features": features, "labels": features["label"].names, "agreement": label["agreement"]["kept_rows"],
     }  # fmt: skip
     return fill("card.md.j2", values)

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.corpora import _text_files, b_t4sa, emoset, fi
 from pipeline.corpora._files import Reject, visible_names
+from pipeline.corpora.checks import SUFFIXES, is_wanted_of_archive
 from pipeline.downloads import archives, containers, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
@@ -56,30 +57,41 @@ class Source:
     rejects: list[Reject] = field(default_factory=list)
 
 
-def from_path(corpus: str, path: str, paths: Paths, check: Callable[[Path], None]) -> Source:
-    """The corpus in a local folder or archive; `UserError` if it is not there in its published format."""
+@dataclass(frozen=True)
+class Wanted:
+    """A corpus, the format in which it is expected, and what raises UserError where it is not."""
+
+    corpus: str
+    format: str
+    check: Callable[[Path], None]
+
+
+def from_path(wanted: Wanted, path: str, paths: Paths) -> Source:
+    """The corpus in a local folder or archive; `UserError` if it is not there in its format."""
+    corpus = wanted.corpus
     # Read by its own name and not through a link, so that an error names what the user knows.
     given = (paths.root / Path(path).expanduser()).resolve()
     if given.is_dir():
-        return _with_pictures(corpus, Source(given), paths, check)
+        return _with_pictures(wanted, Source(given), paths)
     if not given.is_file():
         raise UserError(f"acquire.{corpus}.path = {path}: no such folder or file; expected the corpus, or null")
-    if corpus == "b_t4sa":
+    if wanted.format == "b_t4sa":
         expected = f"expected the folder that holds {', '.join(B_T4SA_FILES)}"
         raise UserError(f"acquire.{corpus}.path = {path}: a file; {expected}")
-    return _from_archive(corpus, given, paths, check)
+    return _from_archive(wanted, given, paths)
 
 
-def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check: Callable[[Path], None]) -> Source:
+def from_url(wanted: Wanted, url: str, sha256: dict[str, str], paths: Paths) -> Source:
     """The corpus from a server: the folder of B-T4SA's files, or the archive of another corpus.
 
     Raises UserError if that fails (see `resume.download`), or if it is not the corpus.
     """
+    corpus = wanted.corpus
     login, access = _login(corpus)
     parts = urlsplit(url)
     # Another address may hold another version; its digest keeps the two apart.
     folder = _folder(corpus, paths) / f"{parts.hostname}-{hashlib.sha256(web.shown(url).encode()).hexdigest()[:12]}"
-    names = B_T4SA_FILES if corpus == "b_t4sa" else (PurePosixPath(unquote(parts.path)).name,)
+    names = B_T4SA_FILES if wanted.format == "b_t4sa" else (PurePosixPath(unquote(parts.path)).name,)
     if not names[0] or names[0].startswith("."):
         expected = "expected the address of an archive, such as .../corpus.zip"
         raise UserError(f"acquire.{corpus}.url = {web.shown(url)}: {expected}")
@@ -88,44 +100,48 @@ def from_url(corpus: str, url: str, sha256: dict[str, str], paths: Paths, check:
         for name in names:
             file = url if len(names) == 1 else urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
             download(file, folder / name, login=login, sha256=sha256.get(name), access=access)
-    if corpus == "b_t4sa":
-        check(folder)
+    if wanted.format == "b_t4sa":
+        wanted.check(folder)
         return Source(folder)
-    return _from_archive(corpus, folder / names[0], paths, check)
+    return _from_archive(wanted, folder / names[0], paths)
 
 
-def _from_archive(corpus: str, archive: Path, paths: Paths, check: Callable[[Path], None]) -> Source:
+def _from_archive(wanted: Wanted, archive: Path, paths: Paths) -> Source:
     if not containers.is_archive(archive):
         raise UserError(f"{archive}: neither a zip nor a tar; expected the corpus as a folder or an archive")
-    folder = _folder(corpus, paths) / f"{files.sha256_of(archive)[:16]}-unpacked"
+    # What is unpacked depends on the format.
+    form = "" if wanted.format == wanted.corpus else f"-{wanted.format}"
+    folder = _folder(wanted.corpus, paths) / f"{files.sha256_of(archive)[:16]}{form}-unpacked"
     folder.mkdir(parents=True, exist_ok=True)
     with lifecycle.only_run(folder.with_name(f"{folder.name}.lock")):
-        unpacked = archives.unpack(archive, folder, lambda name: _is_wanted(corpus, name))
+        unpacked = archives.unpack(archive, folder, lambda name: _is_wanted(wanted.format, name))
     notes = [f"{archive.name} unpacked in {folder}: {unpacked.files:,} files, {unpacked.bytes:,} bytes"]
     notes += [f"{archive.name}: {count:,} members left out: {reason}" for reason, count in unpacked.left_out.items()]
-    root = _root(corpus, folder / archives.FILES, check)
-    return _with_pictures(corpus, Source(root, archive, tuple(notes)), paths, check)
+    root = _root(wanted, folder / archives.FILES)
+    return _with_pictures(wanted, Source(root, archive, tuple(notes)), paths)
 
 
-def _is_wanted(corpus: str, name: str) -> bool:
-    """Whether the corpus's reader reads this member; IEMOCAP's videos alone would be many gigabytes."""
-    if corpus == "iemocap":
+def _is_wanted(form: str, name: str) -> bool:
+    """Whether the format's reader reads this member; IEMOCAP's videos alone would be many gigabytes."""
+    if form in SUFFIXES:
+        return is_wanted_of_archive(form, name)
+    if form == "iemocap":
         return _IEMOCAP.fullmatch(name) is not None
     path = PurePosixPath(name)
-    if corpus == "emotion_texts":
+    if form == "emotion_texts":
         return path.suffix.lower() in _text_files.SUFFIXES or path.name in _text_files.NAMES
     return path.suffix.lower() in {*fi.SUFFIXES, ".csv"} or path.name in emoset.FILES
 
 
-def _root(corpus: str, top: Path, check: Callable[[Path], None]) -> Path:
+def _root(wanted: Wanted, top: Path) -> Path:
     """The folder in `top` that is the corpus: archives tend to wrap it in others."""
     first: UserError | None = None
     here = top
     for _ in range(_DEPTH):
-        if corpus == "fi" and fi.needs_pictures(here):
+        if wanted.format == "fi" and fi.needs_pictures(here):
             return here
         try:
-            check(here)
+            wanted.check(here)
         except UserError as error:
             first = first or error
         else:
@@ -138,18 +154,18 @@ def _root(corpus: str, top: Path, check: Callable[[Path], None]) -> Path:
     raise first
 
 
-def _with_pictures(corpus: str, source: Source, paths: Paths, check: Callable[[Path], None]) -> Source:
-    if corpus != "fi" or not fi.needs_pictures(source.root):
-        check(source.root)
+def _with_pictures(wanted: Wanted, source: Source, paths: Paths) -> Source:
+    if wanted.format != "fi" or not fi.needs_pictures(source.root):
+        wanted.check(source.root)
         return source
     lists = [path for _, path in fi.list_files(source.root)]
     digest = hashlib.sha256("".join(f"{path.name} {files.sha256_of(path)}\n" for path in lists).encode()).hexdigest()
-    folder = _folder(corpus, paths) / f"{digest[:16]}-pictures"
+    folder = _folder(wanted.corpus, paths) / f"{digest[:16]}-pictures"
     folder.mkdir(parents=True, exist_ok=True)
     with lifecycle.only_run(folder / ".lock"), files.replacing(folder / "corpus") as new:
         shutil.copytree(source.root / fi.LISTS, new / fi.LISTS, ignore=shutil.ignore_patterns(".*"))
         (new / fi.IMAGES).mkdir()
-        check(new)
+        wanted.check(new)
         addresses = fi.addresses(new)
         outcomes = _without_mistakable_names(pictures.fetch_all(addresses, folder))
         good = [outcome.id for outcome in outcomes if outcome.status == pictures.OK]

@@ -73,7 +73,7 @@ def table_2(findings: Mapping[str, Any]) -> ResultTable:
 def table_3(findings: Mapping[str, Any]) -> ResultTable:
     """Sentiment classification: the networks of all rows of B-T4SA that could be spoken."""
     scale = _scale(findings, findings["rows"].get("clean"), f"B-T4SA has {B_T4SA_ROWS:,} in all")
-    notes = [scale, "The splits are B-T4SA's own; its validation split decided when training stopped."]
+    notes = [scale, "The splits are the corpus's own; its validation split decided when training stopped."]
     return _table_of("Table 3: sentiment classification (section 5.3)", notes, TABLE_3, findings, "clean")
 
 
@@ -102,7 +102,8 @@ def _scale(findings: Mapping[str, Any], scale: Mapping[str, Any] | None, theirs:
     if scale is None:
         return "No network of `params.yaml` is trained on these rows."
     sample = findings["origin"] == acquired.SAMPLE
-    where = "the embedded sample" if sample else "a local copy of B-T4SA"
+    corpus = acquired.NAMED[findings.get("format", "b_t4sa")]
+    where = "the embedded sample" if sample else f"a local copy of {corpus.name}"
     caution = "; that shows that everything runs, not how good a network is" if sample else ""
     return (
         f"Run on {where}: {scale['train']:,} rows in train and {scale['test']:,} in test, where {theirs}{caution}. "

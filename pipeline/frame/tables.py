@@ -28,7 +28,7 @@ CLEAN = pa.schema(
         required("image", pa.binary()),  # JPEG, RGB, upright, no EXIF
         required("width_px", pa.int32()),
         required("height_px", pa.int32()),
-        required("sentiment", pa.string()),  # one of SENTIMENTS
+        pa.field("sentiment", pa.string()),  # one of SENTIMENTS; null where the corpus says none
         required("source_split", pa.string()),  # train, val or test of B-T4SA
         required("group_id", pa.string()),  # rows that must not be torn apart by a split
         required("image_sha256", pa.string()),  # of the decoded RGB pixels, hex

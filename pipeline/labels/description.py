@@ -99,7 +99,11 @@ def _agreement(votes: rules.Votes, chosen: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _meaning(labelled: Labelled, scored: Scored, context: Context) -> dict[str, Any]:
     """Validity with its confounds, and the verdict in words."""
-    is_sample = acquired.read_manifest(context.paths.data / "corpora" / "b_t4sa")["origin"] == acquired.SAMPLE
+    corpus = context.paths.data / "corpora" / "b_t4sa"
+    is_sample = acquired.read_manifest(corpus)["origin"] == acquired.SAMPLE
+    note = words.BY_CONSTRUCTION if is_sample else words.TEXT_AGAINST_TEXT
+    if acquired.read_format(corpus) == acquired.PAIRS:
+        note = words.ITS_OWN if scored.rows["sentiment"].notna().any() else words.WITHOUT_SENTIMENT
     measure = validity.Measure(scored.rows["group_id"], context.base.seed)
     table = validity.validity_table(labelled.params, scored, measure)
     every = np.ones_like(labelled.kept)
@@ -111,7 +115,7 @@ def _meaning(labelled: Labelled, scored: Scored, context: Context) -> dict[str, 
     rivals = confounds.confound_table(scored.rows, context.paths.data / "speech", said, measure)
     return {
         "verdict": words.verdict(table[0], rivals, is_sample=is_sample),
-        "validity": {"note": words.BY_CONSTRUCTION if is_sample else words.TEXT_AGAINST_TEXT, "table": table},
+        "validity": {"note": note, "table": table},
         "confounds": rivals,
     }
 

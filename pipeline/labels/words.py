@@ -10,12 +10,15 @@ CONFOUNDS = {
     "characters": "the length of the text", "punctuation": "the text's punctuation",
 }  # fmt: skip
 NOT_MEASURED = "not measured (one class or one group only)"
+NO_SENTIMENT = "not measured (no text has one)"
 P_MOST = 0.01  # beyond which an association is taken for chance's doing
 BY_CONSTRUCTION = "By construction: the sample's texts and pictures were authored by sentiment"
 TEXT_AGAINST_TEXT = (
     "B-T4SA's sentiment was itself made by a model of the text: this is text against text, and only people can judge "
     "the labels (sier rate)"
 )
+ITS_OWN = "The sentiment is what the table of pairs says of each text; only people can judge the labels (sier rate)"
+WITHOUT_SENTIMENT = "The pairs came without a sentiment: only people can judge the labels (sier rate)"
 
 
 def stands_out(association: Mapping[str, Any]) -> bool:
@@ -27,7 +30,7 @@ def stands_out(association: Mapping[str, Any]) -> bool:
 def figures(association: Mapping[str, Any]) -> str:
     """V, never without what chance gives."""
     if association["cramers_v"] is None:
-        return NOT_MEASURED
+        return NO_SENTIMENT if association.get("rows") == 0 else NOT_MEASURED
     v, chance, p = (association[name] for name in ("cramers_v", "by_chance", "p_value"))
     return f"V {v:.2f}, by chance {chance:.2f}, p {p:.3f}"
 
@@ -37,7 +40,7 @@ def verdict(validity: Mapping[str, Any], confounds: Sequence[Mapping[str, Any]],
     goes = stands_out(validity)
     words = f"labels {'go' if goes else 'do not go'} with the texts' sentiment: {figures(validity)}"
     if validity["cramers_v"] is None:
-        words = f"labels and the texts' sentiment: {NOT_MEASURED}"
+        words = f"labels and the texts' sentiment: {figures(validity)}"
     if goes and is_sample:
         words += " (by construction)"
     rivals = [one for one in confounds if one["of"] == "labels" and stands_out(one)]

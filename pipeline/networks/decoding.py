@@ -182,6 +182,7 @@ def _clean_parts(data: Path, labels: Sequence[str]) -> Iterator[tuple[pd.DataFra
         part = shards.read_part(data / "clean", marker, columns=["id", "sentiment", "source_split"]).to_pandas()
         part = part[part["id"].isin(shard_of)]
         joined += len(part)
+        part = part[part["sentiment"].notna()]
         rows = {"id": part["id"], "label": part["sentiment"].map(class_ids), "fold": -1, "split": part["source_split"]}
         needed = sorted({shard_of[identity] for identity in part["id"]})
         yield pd.DataFrame(rows), (marker, *(recordings[shard] for shard in needed))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.corpora import b_t4sa
-from pipeline.corpora.checks import CHECKS
+from pipeline.corpora.checks import CHECKS, FORMATS
 from pipeline.downloads.sources import DEFAULT, LOGINS, REQUEST, VARIABLE
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
@@ -30,8 +30,9 @@ class Need:
 def corpora(sections: Mapping[str, Any], root: Path) -> list[Need]:
     """Copies that are not there or not in their format, log-ins, and which corpora are only the sample."""
     found = []
-    for corpus, check in CHECKS.items():
+    for corpus in FORMATS:
         given = sections["acquire"][corpus]
+        check = CHECKS[given.get("format") or corpus]
         if given["path"] is not None:
             path = (root / Path(given["path"]).expanduser()).resolve()
             if not path.exists():

@@ -87,6 +87,7 @@ def _fill(
         "normalised": facts.normalised,
         "audit": facts.audit,
         "sample": facts.sample_corpora,
+        "corpora": card.named(facts.formats),
         "settings": lambda variant: settings(without_folders(variant)).replace("|", "\\|"),
         "parameters": _yaml({name: facts.params[name] for name in sections if name in facts.params}),
         "citation": CITATION.read_text(encoding="utf-8").rstrip(),
@@ -135,6 +136,8 @@ def configurations(exported: Exported) -> list[dict[str, Any]]:
 def _configurations(exported: Exported) -> list[Configuration]:
     found = []
     for name, level in LEVELS.items():
+        if level not in exported.parts:  # no text has a sentiment
+            continue
         splits = []
         for split in SPLIT_ORDER:
             parts = [part for part in exported.parts[level] if part.split == split]

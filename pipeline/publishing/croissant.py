@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import mlcroissant as mlc
 
+from pipeline.dataset.card import named
 from pipeline.errors import UserError
+from pipeline.frame.acquired import PAIRS
 from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
@@ -34,7 +36,7 @@ DESCRIPTIONS = {
     "decided_by": "the teacher whose probability was larger, or adds more to the pool",
     "confidence": "that probability",
     "agreement": "whether both teachers named the same class",
-    "sentiment": "the text's sentiment as B-T4SA has it",
+    "sentiment": "the text's sentiment as its corpus has it",
     "group_id": "rows of one group are never torn apart by a split",
     "fold": "of cross-validation within train",
     "word_error_rate": "of what a recogniser hears",
@@ -61,14 +63,15 @@ def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, cit
             )
             for split in dict.fromkeys(part.split for part in parts)
         ]  # fmt: skip
-    data, sentiment = exported.features["data"], exported.features["sentiment"]
+    data = exported.features["data"]
     records = []
     for split in dict.fromkeys(part.split for part in exported.parts["data"]):
         records.append(_records(f"default-{split}", f"files-data-{split}", data, default_columns(list(data))))
         records.append(_records(f"full-{split}", f"files-data-{split}", data, list(data)))
     records += [
         _records(f"sentiment-{split}", f"files-sentiment-{split}", sentiment, list(sentiment))
-        for split in dict.fromkeys(part.split for part in exported.parts["sentiment"])
+        for sentiment in [exported.features["sentiment"]]
+        for split in dict.fromkeys(part.split for part in exported.parts.get("sentiment", []))
     ]
     try:
         metadata = mlc.Metadata(
@@ -99,6 +102,10 @@ def _records(name: str, files: str, features: Features, columns: list[str]) -> A
 
 def _responsible(facts: Facts) -> dict[str, Any]:
     reports = facts.reports
+    corpora = named(facts.formats)
+    personal = "Numbers of tweets, by which their authors can be found."
+    if facts.formats["b_t4sa"] == PAIRS:
+        personal = "Ids and texts, by which their authors may be found."
     held_out = {name: reports[f"train_teacher_{name}"]["held_out"] for name in ("speech", "image")}
     teachers = " and ".join(f"{name} {value['accuracy']:.3f} ({value['protocol']})" for name, value in held_out.items())
     protocol = (
@@ -106,17 +113,20 @@ def _responsible(facts: Facts) -> dict[str, Any]:
         f"left out; {reports['label']['verdict']['words']}. Accuracy of the teachers on their corpora: {teachers}."
     )
     return {
-        "data_collection": "Tweets with pictures of B-T4SA, cleaned; speech is synthesised from the texts.",
+        "data_collection": f"{corpora['b_t4sa'].name}, cleaned; speech is synthesised from the texts.",
         "data_annotation_protocol": [protocol],
         "annotations_per_item": "2",
-        "machine_annotation_tools": ["speech emotion teacher (IEMOCAP)", "image emotion teacher (FI)"],
+        "machine_annotation_tools": [
+            f"speech emotion teacher ({corpora['iemocap'].name})",
+            f"image emotion teacher ({corpora['fi'].name})",
+        ],
         "data_biases": [
             "Synthetic, neutral speech.",
             "Labels repeat the teachers' mistakes; their domains are acted dialogues and social-media photographs.",
             f"Uneven classes: {', '.join(f'{name} {rows}' for name, rows in reports['assemble']['labels'].items())}.",
         ],
         "data_limitations": ["Not for judging what a person feels, and not for decisions about anybody."],
-        "personal_sensitive_information": ["Numbers of tweets, by which their authors can be found."],
+        "personal_sensitive_information": [personal],
     }
 
 

@@ -105,6 +105,9 @@ def _export_sentiment(exported: Exported, source: MediaSource) -> None:
     features = columns.sentiment_features(exported.mode)
     exported.features["sentiment"] = features
     clean = source.index("clean", ["sentiment", "group_id", "source_split"])
+    clean = clean[clean["sentiment"].notna()]
+    if clean.empty:
+        return
     rows = clean.join(source.index("speech", ["voice"]), how="inner").reset_index()
     shard_rows = max(marker.part.rows for marker in source.markers["clean"])
     for theirs, split in columns.SPLITS.items():

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.dataset.card import CORPORA
 from pipeline.dataset.rows import read_rows
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
@@ -39,6 +38,7 @@ class Facts:
     labels: tuple[str, ...]
     rows: pd.DataFrame  # of data/sier without media; `label` by name
     origins: Mapping[str, str]  # of each corpus: `sample` or where it came from
+    formats: Mapping[str, str]  # of each corpus
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
 
@@ -71,13 +71,15 @@ def gather(paths: Paths) -> Facts:
                 f"{paths.reports / name}.json tells of {told} rows, data/sier holds {len(rows)}; run: dvc repro {name}"
             )
     audit = read_audit(paths.data)
+    corpora = paths.data / "corpora"
     return Facts(
         reports=reports,
         rule=read_rule(paths.data / "labels"),
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
-        origins={name: str(acquired.read_manifest(paths.data / "corpora" / name)["origin"]) for name in CORPORA},
+        origins={name: str(acquired.read_manifest(corpora / name)["origin"]) for name in acquired.CORPORA},
+        formats=acquired.read_formats(corpora),
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )

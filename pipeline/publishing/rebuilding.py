@@ -56,7 +56,12 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
         _expect_absent(path)  # the others would be taken for what a rebuild has left, and deleted
     media = MediaSource(data, keep_personal=keep_personal)
     folder = _fetch(source)
-    tables = {(level, split): _read(folder, level, split) for level, splits in LEVELS.items() for split in splits}
+    tables = {
+        (level, split): _read(folder, level, split)
+        for level, splits in LEVELS.items()
+        for split in splits
+        if level == "data" or any((folder / level).glob(f"{split}-*.parquet"))  # not every corpus has a sentiment
+    }
     shard_of = media.index("clean").join(media.index("speech"), how="outer")
     outcome = _Outcome()
     with files.replacing(out) as target:

@@ -114,7 +114,7 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
 
 
 def _validity(reports: Reports, names: Sequence[str]) -> Matrix:
-    """Label against the texts' sentiment; of very many rows an even choice, as stage label plots it."""
+    """Label against the texts' sentiment, if any has one; of very many rows an even choice, as stage label plots it."""
     label = reports.metrics["label"]
     sentiments = list(reports.metrics["clean"]["sentiment"])
     counts = Counter((row["label"], row["sentiment"]) for row in reports.plots["validity"])

@@ -19,7 +19,6 @@ from pipeline.frame import acquired
 from pipeline.reporting import left_out
 from pipeline.reporting.stage_reports import Reports
 
-CORPORA = ("b_t4sa", "iemocap", "fi")
 FOLDERS = {**left_out.FOLDERS, "label": "labels", "assemble": "sier"}  # by stage
 PACKAGES = (
     "torch", "torchvision", "transformers", "timm", "hibari-tts", "piper-tts", "faster-whisper", "scikit-learn",
@@ -61,16 +60,18 @@ def versions() -> Iterator[tuple[str, str]]:
 
 def corpus_files(data: Path) -> Iterator[tuple[str, str, str, int, str]]:
     """(corpus, origin, file, bytes, sha256) of every file of every corpus. Raises UserError: a corpus is missing."""
-    for name in CORPORA:
+    for name in acquired.CORPORA:
         manifest = acquired.read_manifest(data / "corpora" / name)
+        form = manifest.get("format", name)
+        origin = manifest["origin"] if form == name else f"{manifest['origin']}, {form}"
         files = manifest["files"]
         if len(files) > MOST_FILES:
             listed = "".join(f"{file['name']} {file['sha256']}\n" for file in files)
             digest = hashlib.sha256(listed.encode()).hexdigest()
-            yield name, manifest["origin"], f"{len(files):,} files", sum(file["bytes"] for file in files), digest
+            yield name, origin, f"{len(files):,} files", sum(file["bytes"] for file in files), digest
         else:
             for file in files:
-                yield name, manifest["origin"], file["name"], file["bytes"], file["sha256"]
+                yield name, origin, file["name"], file["bytes"], file["sha256"]
 
 
 def outputs(data: Path, reports: Reports) -> Iterator[tuple[str, int | None, int | None, str]]:

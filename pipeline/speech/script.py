@@ -104,7 +104,7 @@ class Script:
     def utterance(self, row: Mapping[str, Any]) -> Utterance:
         """Of a row with the columns `SPOKEN_COLUMNS`."""
         speaker = self.cast.speaker(row["id"], row["tweet_id"])
-        prosody = self.prosody.of(row["sentiment"]) if self.prosody else PLAIN
+        prosody = self.prosody.of(row["sentiment"]) if self.prosody and row["sentiment"] else PLAIN
         return Utterance(row["spoken_text"], speaker, prosody)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.teachers.class_map import ClassMap
-from models.teachers.evaluation import SPLITS, stratified_split
+from models.teachers.evaluation import SPLITS
 from models.teachers.network_teacher import CheckpointTeacher
 from models.teachers.probe_training import validation_speakers
 from models.teachers.ready_network import Modality, ReadyNetwork
@@ -23,6 +23,7 @@ from pipeline.teachers.corpora import Item
 from pipeline.teachers.listening import heard_in
 from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import CheckpointParams
+from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import Representer, vectors_of
 
 PROTOCOL = "not trained here; whoever trained the checkpoint may have seen these rows"
@@ -78,4 +79,4 @@ def _validation_rows(modality: Modality, items: list[Item], labels: list[str], s
     """Which rows a temperature is fitted on: those of some speakers, or a stratified share of pictures; bool [n]."""
     if modality != "image":
         return validation_speakers([item.speaker for item in items], seed)
-    return np.asarray(stratified_split([item.id for item in items], labels, seed=seed) == SPLITS[1], dtype=bool)
+    return np.asarray(split_pictures(items, labels, seed) == SPLITS[1], dtype=bool)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.corpora import fi, iemocap
-from pipeline.errors import RowError
+from pipeline.corpora import fi, iemocap, labelled
+from pipeline.corpora._labelled import sessions
+from pipeline.errors import RowError, UserError
 from pipeline.frame import acquired
 from pipeline.media import audio, images
 
@@ -20,7 +21,7 @@ PLACEHOLDER_MIN_IMAGES = 3
 
 @dataclass(frozen=True)
 class Item:
-    """An utterance or a picture; speaker and session are empty for pictures."""
+    """An utterance or a picture. Pictures have no speaker; those of one session, if they have one, belong together."""
 
     id: str
     path: Path
@@ -41,9 +42,11 @@ class Corpus:
 
 
 def read(name: str, folder: Path) -> Corpus:
-    """The corpus `iemocap` or `fi` in `data/corpora/<name>`; raises UserError as the readers do."""
-    origin = acquired.read_manifest(folder)["origin"]
+    """The corpus `iemocap` or `fi` in `data/corpora/<name>`, in its format; raises UserError as the readers do."""
+    origin, form = acquired.read_manifest(folder)["origin"], acquired.read_format(folder)
     root = folder / acquired.FILES
+    if form in labelled.READERS:
+        return _further(form, root, is_speech=name == "iemocap")
     if name == "iemocap":
         speech = iemocap.read(root)
         items = [
@@ -58,9 +61,27 @@ def read(name: str, folder: Path) -> Corpus:
     return Corpus(items, list(pictures.rejects), pictures.rows_in, fi.EMOTIONS)
 
 
+def _further(form: str, root: Path, *, is_speech: bool) -> Corpus:
+    found = labelled.READERS[form](root)
+    session_of = sessions(found.files) if is_speech else {}
+    if is_speech and len(session_of) < 2:
+        only = next(iter(session_of))
+        raise UserError(f"{root}: all recordings are of the speaker {only}; expected two speakers or more, to hold out")
+    items = [
+        Item(file.id, file.path, file.label, file.speaker, session_of.get(file.speaker, file.group))
+        for file in found.files
+    ]
+    return Corpus(items, list(found.rejects), found.rows_in, found.labels, tuple(labelled.differences(form, found)))
+
+
 def _decode_utterance(path: Path) -> tuple[Any, str]:
     """Waveform (see `pipeline.media.audio`) and sha256 of its samples."""
-    waveform = audio.decode(path)
+    if path.suffix.lower() == ".mp4":
+        from pipeline.media import soundtrack  # noqa: PLC0415 - MELD's films only
+
+        waveform = soundtrack.decode(path)
+    else:
+        waveform = audio.decode(path)
     return waveform, hashlib.sha256(waveform.tobytes()).hexdigest()
 
 

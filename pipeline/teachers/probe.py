@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.teachers.encoders import Encoder, create_encoder
-from models.teachers.evaluation import cross_validate, evaluate, leave_one_group_out, stratified_split
+from models.teachers.evaluation import cross_validate, evaluate, leave_one_group_out
 from models.teachers.probe import Probe
 from models.teachers.probe_training import fit_probe, validation_speakers
 from pipeline.engine.fingerprint import code_version
@@ -21,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.material import Material, MeasuredTeacher
 from pipeline.teachers.params import ProbeParams
+from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import frozen, vectors_of
 
 # With fewer validation pictures the choice of C is a lottery: over ten seeds of 5 pictures it ran from 0.001 to 1, and
@@ -76,7 +77,7 @@ def _train_speech(examples: Examples, params: ProbeParams, seed: int) -> Measure
 
 def _train_image(examples: Examples, params: ProbeParams, seed: int) -> MeasuredTeacher:
     labels, classes = np.asarray(examples.labels), examples.classes
-    splits = stratified_split([item.id for item in examples.items], examples.labels, seed=seed)
+    splits = split_pictures(examples.items, examples.labels, seed)
     known = splits != "test"
     validation = splits[known] == "validation"
     probe = fit_probe(
@@ -85,7 +86,10 @@ def _train_image(examples: Examples, params: ProbeParams, seed: int) -> Measured
         cs=params.regularisation, calibrate=params.calibrate == "held_out", seed=seed,
     )  # fmt: skip
     # 15 % of a small corpus is a handful of pictures; this figure is steadier.
-    steadier = cross_validate(examples.vectors, examples.labels, classes, c=probe.regularisation, seed=seed)
+    folds = 1 if any(item.session for item in examples.items) else 5  # none where it would part what belongs together
+    steadier = cross_validate(
+        examples.vectors, examples.labels, classes, c=probe.regularisation, seed=seed, folds=folds
+    )
     probabilities = probe.classify(examples.vectors[~known], None)
     return MeasuredTeacher.of(
         probe, examples.items, "80/5/15 stratified", labels[~known].tolist(), probabilities,

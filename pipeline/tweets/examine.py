@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.corpora import b_t4sa
+from pipeline.corpora.b_t4sa import ImageReader
 from pipeline.engine import shards
 from pipeline.errors import RowError
 from pipeline.frame import tables
@@ -37,9 +37,9 @@ def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dic
 class Examiner:
     """The worker of this pass; a task's payload is the number of its row group in the work list."""
 
-    def __init__(self, inputs: Path, images: Path, params: CleanParams) -> None:
+    def __init__(self, inputs: Path, reader: ImageReader, params: CleanParams) -> None:
         self.inputs = pq.ParquetFile(inputs)
-        self.reader = b_t4sa.ImageReader(images)
+        self.reader = reader
         self.params = params
 
     def __call__(self, task: shards.Task) -> shards.Output:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
 from pipeline.errors import UserError, first_line
-from pipeline.frame import tables
+from pipeline.frame import acquired, tables
 from pipeline.frame.stage import Paths
 from pipeline.labels.matching import scores_at
 from pipeline.labels.rules import read_rule
@@ -126,13 +126,18 @@ class Verification:
             self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
         yield from check_ids(checked.folder, rows)
         if name == "clean":
-            yield from check_clean(checked.folder, rows)
+            yield from check_clean(checked.folder, rows, of_pairs=self._may_be_pairs())
         if name == "sier":
             yield from check_splits(checked.folder, rows)
         if name.startswith("scores/"):
             checkpoint = self.checkpoints / tables.CHECKPOINTS[name.removeprefix("scores/")]
             yield from check_scores(checked.folder, rows, checkpoint)
         self._frames[name] = rows[JOINED.get(name, list(rows.columns))].copy()
+
+    def _may_be_pairs(self) -> bool:
+        """Whether the rows are anybody's pairs; after `dvc pull`, which brings no corpus, they may be."""
+        corpus = self.data / "corpora" / "b_t4sa"
+        return not (corpus / acquired.MANIFEST).is_file() or acquired.read_format(corpus) == acquired.PAIRS
 
     def _joins(self) -> Iterator[Fault]:
         known = self._frames

@@ -114,7 +114,7 @@ TABLE_3_PAGE = """\
 Run on a local copy of B-T4SA: 1,234 rows in train and 66 in test, where B-T4SA has 470,586 in all. \
 Brackets hold 95 % bootstrap intervals over test rows; ± is the sample standard deviation over folds.
 
-The splits are B-T4SA's own; its validation split decided when training stopped.
+The splits are the corpus's own; its validation split decided when training stopped.
 """
 
 

@@ -14,6 +14,7 @@ from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
 from pipeline.errors import UserError
+from pipeline.frame import acquired
 from pipeline.labels.rules import AppliedRule, Temperatures
 from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
@@ -85,6 +86,7 @@ def facts() -> Facts:
         labels=LABELS,
         rows=rows,
         origins={"b_t4sa": "local copy", "iemocap": "local copy", "fi": "local copy"},
+        formats={name: name for name in acquired.CORPORA},
         normalised=True,
         audit=None,
     )  # fmt: skip
@@ -291,3 +293,13 @@ def test_parameters_name_no_folder_of_the_machine() -> None:
         "voice": {"model": "amy.onnx", "engine": "piper"},
         "backbones": ["vgg19.safetensors", "facebook/convnext-tiny-224", "given", "a.pt", 3, None],
     }
+
+
+def test_cards_of_ones_own_pairs_name_the_corpora_that_were_used(facts: Facts, tmp_path: Path) -> None:
+    own = replace(facts, formats={"b_t4sa": "pairs", "iemocap": "ravdess", "fi": "picture_folders"})
+    there = exported(tmp_path, "full")
+    del there.parts["sentiment"]
+    text = cards.dataset_card(own, there, "me/own", keep_personal=False)
+    assert not any(name in text for name in ("B-T4SA", "IEMOCAP", "(FI"))
+    assert "RAVDESS (CC BY-NC-SA 4.0)" in text
+    assert [one["config_name"] for one in cards.configurations(there)] == ["default", "full"]

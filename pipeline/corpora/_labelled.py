@@ -1,0 +1,167 @@
+"""What readers of further corpora of speech and of pictures return: files with a label each.
+
+A row that cannot be used costs itself and is listed with its reason.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.corpora import _files, _tables
+from pipeline.corpora._files import Reject, reading, require_folder, shown, visible_names
+from pipeline.corpora._tables import Row, field, file_beside
+from pipeline.errors import RowError, UserError
+
+RECORDINGS = (".wav", ".flac")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif")
+LABELS_MAX = 200  # more are no labels
+SESSIONS = 5  # into which speakers are dealt, one of which is held out in turn; IEMOCAP has as many
+_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A recording or a picture; `id` is its path below the root, or its name where names are unique."""
+
+    id: str
+    path: Path
+    label: str
+    speaker: str = ""  # of a recording
+    group: str = ""  # of pictures that must not be parted; empty: the picture is its own
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Sorted by id; `len(files) + len(rejects) == rows_in`. `labels`: all that the format has, or those found."""
+
+    files: list[LabelledFile]
+    rejects: list[Reject]
+    rows_in: int
+    labels: tuple[str, ...]
+
+
+def collect(root: Path, items: Iterable[LabelledFile | Reject], labels: Sequence[str] = ()) -> LabelledFiles:
+    """Rows of one file become one: their label is what more than half of them say.
+
+    Statuses: `duplicate_id` (a later row of the same label), `outvoted` (a row of another label), `no_majority` (all
+    rows). Raises UserError if nothing is usable, or there are so many labels that they can be none.
+    """
+    rejects: list[Reject] = []
+    rows: defaultdict[str, list[LabelledFile]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, LabelledFile):
+            rows[item.id].append(item)
+        else:
+            rejects.append(item)
+    files: list[LabelledFile] = []
+    for identity, those in sorted(rows.items()):
+        kept, more = _majority(identity, those)
+        files += kept
+        rejects += more
+    rows_in = len(rejects) + len(files)
+    if not files:
+        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "nothing is there"
+        raise UserError(f"{root}: none of {rows_in} rows is usable; {reason}")
+    found = sorted({file.label for file in files})
+    if len(found) > LABELS_MAX:
+        raise UserError(f"{root}: {len(found):,} different labels, expected at most {LABELS_MAX}; are these labels?")
+    return LabelledFiles(files, rejects, rows_in, tuple(labels or found))
+
+
+def _majority(identity: str, rows: list[LabelledFile]) -> tuple[list[LabelledFile], list[Reject]]:
+    (label, votes), *_ = Counter(row.label for row in rows).most_common(1)
+    if 2 * votes <= len(rows):
+        said = ", ".join(sorted({row.label for row in rows}))
+        return [], [(identity, "no_majority", f"its {len(rows)} rows say {said}")] * len(rows)
+    kept = next(row for row in rows if row.label == label)
+    rejects = [
+        (identity, "duplicate_id", "listed a second time")
+        if row.label == label
+        else (identity, "outvoted", f"{row.label}, {votes} of {len(rows)} rows say {label}")
+        for row in rows
+        if row is not kept
+    ]
+    return [kept], rejects
+
+
+def read_table(
+    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
+) -> Iterator[LabelledFile | Reject]:
+    """Rows of all tables below `root`: path and label, and what else `columns` has (speaker, group).
+
+    Statuses: `bad_row`, `path_missing`, `file_missing`, `file_empty`, `unsafe_path`, `label_missing`,
+    `speaker_missing`, `bad_<column>`; their id is `<file>:<number of the row>`.
+    """
+    for path, chosen in chosen_columns(root, columns, optional):
+        name = path.relative_to(root).as_posix()
+        for number, row in _tables.rows(path, list(chosen.values())):
+            where = f"{name}:{number}"
+            if not isinstance(row, dict):
+                yield where, *row
+                continue
+            try:
+                yield _listed(root, path, {what: row[column] for what, column in chosen.items()}, optional)
+            except RowError as error:
+                yield where, error.status, error.reason
+
+
+def chosen_columns(
+    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Each table below `root` and its columns; `UserError` if there is none, or one without a needed column."""
+    needed = " and ".join(what for what in columns if what not in optional)
+    expected = f"a table with columns {needed}"
+    for path in _tables.tables_in(require_folder(root, expected), expected):
+        yield path, _tables.choose(path, columns, optional)
+
+
+def _listed(root: Path, table: Path, row: Row, optional: Sequence[str]) -> LabelledFile:
+    path = file_beside(root, table, field(row, "path", "path"))
+    label = field(row, "label", "label")
+    more = {what: field(row, what, what) for what in ("speaker", "group") if what in row}
+    for what, text in (("label", label), *more.items()):
+        if not text and what not in optional:
+            raise RowError(f"{what}_missing", f"no {what}")
+        if not text.isprintable():
+            raise RowError(f"bad_{what}", f"expected a line of text, found {shown(text)}")
+    return LabelledFile(path.relative_to(root).as_posix(), path, label, **more)
+
+
+def files_below(root: Path, wanted: Callable[[Path], bool], depth: int = _DEPTH) -> Iterator[Path]:
+    """Visible files in `root` and its folders, sorted by name within each."""
+    for name in visible_names(root):
+        path = root / name
+        with reading(path):
+            is_folder = path.is_dir()
+        if is_folder and depth:
+            yield from files_below(path, wanted, depth - 1)
+        elif not is_folder and wanted(path):
+            yield path
+
+
+def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:
+    """The session of each speaker, `1` to `5`: the largest first, each to the session with the fewest files."""
+    rows_of = Counter(file.speaker for file in files)
+    sizes = [0] * min(SESSIONS, len(rows_of))
+    session_of = {}
+    for speaker, rows in sorted(rows_of.items(), key=lambda item: (-item[1], item[0])):
+        smallest = sizes.index(min(sizes))
+        sizes[smallest] += rows
+        session_of[speaker] = str(smallest + 1)
+    return session_of
+
+
+def compare_counts(name: str, files: Sequence[LabelledFile], known: Mapping[str, int]) -> list[str]:
+    """One line per label whose count differs from that of the published corpus."""
+    counts = Counter(file.label for file in files)
+    return [
+        f"{name} {label}: {counts[label]:,} files, the published corpus has {number:,}"
+        for label, number in known.items()
+        if counts[label] != number
+    ]
+
+
+def is_readable_name(path: Path) -> bool:
+    """Whether a file's name can be an id."""
+    return _files.is_utf8(path.name) and path.name.isprintable()

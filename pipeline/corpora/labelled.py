@@ -1,0 +1,25 @@
+"""The further formats of corpora of speech and of pictures, by their names."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from pipeline.corpora import acted_speech, labelled_tables, meld
+from pipeline.corpora._labelled import LabelledFiles, compare_counts
+
+READERS: Mapping[str, Callable[[Path], LabelledFiles]] = {
+    **{name: partial(acted_speech.read, name) for name in acted_speech.NAMINGS},
+    **{name: partial(labelled_tables.read_table, name) for name in labelled_tables.COLUMNS},
+    "meld": meld.read,
+    "picture_folders": labelled_tables.read_folders,
+}
+
+
+def differences(form: str, corpus: LabelledFiles) -> list[str]:
+    """How counts differ from those of the published corpus; none where the format is anybody's own."""
+    if form == "meld":
+        return compare_counts("MELD", corpus.files, meld.KNOWN)
+    if form not in acted_speech.NAMINGS:
+        return []
+    naming = acted_speech.NAMINGS[form]
+    return compare_counts(naming.corpus, corpus.files, naming.known)
