@@ -27,7 +27,6 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks import measure
-from pipeline import synthesize
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
@@ -37,6 +36,7 @@ from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.media.audio import SAMPLING_RATE_HZ, Waveform
 from pipeline.speech import recogniser, recordings
+from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.script import SPOKEN_COLUMNS, Cast, Script
 from pipeline.voices import PiperParams, load_voice
 from pipeline.voices.piper import PACKAGED, PiperVoice, _packaged_files
@@ -64,9 +64,9 @@ class OneByOne(recogniser.Recogniser):
         return heard
 
 
-def params(share: float, *, default: bool = False) -> synthesize.SynthesizeParams:
+def params(share: float, *, default: bool = False) -> SynthesizeParams:
     """Section `synthesize`, with that share of texts transcribed, and Piper's voice unless it is to be the default."""
-    read = section(read_params(PROJECT / PARAMS_FILE), "synthesize", synthesize.SynthesizeParams)
+    read = section(read_params(PROJECT / PARAMS_FILE), "synthesize", SynthesizeParams)
     voice = read.voice if default else PIPER
     return replace(read, voice=voice, recognition=replace(read.recognition, share=share))
 

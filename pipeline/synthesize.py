@@ -9,53 +9,20 @@ and what a share of the recordings says is transcribed (first pass, in small par
 the second pass joins the recordings to all rows, but for those that were not understood.
 """
 
-from dataclasses import field
 from functools import partial
-
-from pydantic.dataclasses import dataclass
 
 from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.frame.metrics_files import write_plot
-from pipeline.frame.params import STRICT
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.media import audio
 from pipeline.speech import intelligibility, recogniser
-from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
+from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.recordings import Recorder, divide
-from pipeline.speech.script import (
-    ProsodyParams,
-    Script,
-    SpeakerParams,
-    cast_of,
-    expect_language,
-    expect_pitch,
-    utterances_of,
-)
-from pipeline.voices import VoiceParams, load_voice
-
-
-@dataclass(frozen=True, config=STRICT)
-class SynthesizeParams:
-    """Section `synthesize`.
-
-    Attributes:
-        voice: the engine and its model.
-        speakers: which of the voice's speakers says a row.
-        prosody: pace, level and pitch by sentiment; null for the voice's own throughout.
-        limits: what speech must be like to be kept.
-        recognition: what a recogniser must understand.
-    """
-
-    voice: VoiceParams
-    limits: audio.SpeechLimits
-    recognition: RecognitionParams
-    speakers: SpeakerParams = field(default=SpeakerParams())
-    prosody: ProsodyParams | None = field(default=None)
-
+from pipeline.speech.script import Script, cast_of, expect_language, expect_pitch, utterances_of
+from pipeline.voices import load_voice
 
 LIBRARIES = ("ctranslate2", "faster-whisper", "jiwer", "numpy", "pyarrow", "soundfile", "soxr")
 

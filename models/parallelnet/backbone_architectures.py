@@ -80,10 +80,12 @@ def feature_shape(name: str, height_px: int, width_px: int) -> tuple[int, int, i
     with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no arithmetic
         backbone: Any = bare_backbone(name).eval()
         try:
-            shape = tuple(backbone.forward_features(torch.empty(1, 3, height_px, width_px)).shape)
+            features = backbone.forward_features(torch.empty(1, 3, height_px, width_px))
         except (RuntimeError, AssertionError) as error:
             found = " ".join(str(error).split())[:200]
             raise ValueError(f"backbone {name} cannot take {height_px} x {width_px} pixels: {found}") from None
+    shape = tuple(features.shape) if isinstance(features, Tensor) else ()
     if len(shape) != 4 or shape[1] != backbone.num_features:
-        raise ValueError(f"backbone {name} gives no feature maps [n, channels, height, width] but {list(shape)}")
+        found = list(shape) if shape else f"{len(features)} sets of features"
+        raise ValueError(f"backbone {name} gives no feature maps [n, channels, height, width] but {found}")
     return shape[1:]

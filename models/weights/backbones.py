@@ -91,15 +91,21 @@ def load_in_order(model: nn.Module, state: dict[str, torch.Tensor], *, where: st
     model.load_state_dict(dict(zip(own, state.values(), strict=True)))
 
 
-def _from_hub(name: str) -> Path:
+def expect_on_hub(name: str) -> str:
+    """The repository of a backbone's weights; ModelError if timm knows none."""
     config = None if name in GOOGLENET_CUTS else timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
         raise ModelError(f"backbone {name}: timm has no weights for it on the Hub; give a local file as weights")
+    return str(config.hf_hub_id)
+
+
+def _from_hub(name: str) -> Path:
+    repository = expect_on_hub(name)
     try:
-        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+        return Path(hf_hub_download(repository, "model.safetensors"))
     except (OSError, HfHubHTTPError) as error:
         raise ModelError(
-            f"backbone {name}: cannot fetch {config.hf_hub_id} from the Hub ({str(error).splitlines()[0][:200]}); go "
+            f"backbone {name}: cannot fetch {repository} from the Hub ({str(error).splitlines()[0][:200]}); go "
             "online, or give a local file as weights"
         ) from None
 

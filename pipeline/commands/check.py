@@ -1,16 +1,20 @@
-"""Read every section of params.yaml, and look at the folders of outputs, before DVC deletes anything.
+"""Read every section of params.yaml, load what a run will load, and look at the folders of outputs, before DVC deletes
+anything.
 
-    sier check                      params.yaml of this folder, the SIER_* variables, data/, reports/, DVC and git
+    sier check                      params.yaml of this folder: its values; corpora, voice, teachers' encoders and
+                                    checkpoints, networks and their weights; the SIER_* variables, device, disk, data/,
+                                    reports/, DVC and git
     sier check params.paper.yaml    another params file
 
-DVC removes a stage's outputs before it runs the stage, so a misspelt key is better found here.
+DVC removes a stage's outputs before it runs the stage, and a late stage starts after days of others: a misspelt key or
+a file that does not fit is better found here.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline import acquire, audit, report, synthesize
+from pipeline import acquire, audit, report
 from pipeline.corpora.checks import FORMATS
 from pipeline.dataset.params import AssembleParams
 from pipeline.engine import environment
@@ -22,6 +26,8 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import Models, TrainParams
+from pipeline.planning import ready
+from pipeline.speech.params import SynthesizeParams
 from pipeline.teachers.params import SECTION, ProbeParams, ScoreParams, expect_consistent
 from pipeline.tweets.params import CleanParams
 
@@ -29,7 +35,7 @@ SECTIONS: dict[str, type[Any]] = {
     "base": BaseParams,
     **dict.fromkeys([f"acquire.{corpus}" for corpus in FORMATS], acquire.AcquireParams),
     "clean": CleanParams,
-    "synthesize": synthesize.SynthesizeParams,
+    "synthesize": SynthesizeParams,
     **dict.fromkeys(("train_teacher.speech", "train_teacher.image"), SECTION),
     **dict.fromkeys(("score.speech", "score.image"), ScoreParams),
     "label": LabelParams,
@@ -52,7 +58,7 @@ def check(path: Path) -> None:
         acquire.format_of(corpus, section(sections, f"acquire.{corpus}", acquire.AcquireParams))
     section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
     _expect_language(sections)
-    share = section(sections, "synthesize", synthesize.SynthesizeParams).recognition.share
+    share = section(sections, "synthesize", SynthesizeParams).recognition.share
     for modality in tables.MODALITIES:
         expect_consistent(modality, section(sections, f"train_teacher.{modality}", SECTION), share)
     known: dict[str, set[str]] = {}
@@ -71,7 +77,7 @@ def _expect_language(sections: dict[str, Any]) -> None:
     """UserError where something does not know `base.language`."""
     base = section(sections, "base", BaseParams)
     section(sections, "clean", CleanParams).text.expect_language(base.language)
-    spoken = section(sections, "synthesize", synthesize.SynthesizeParams)
+    spoken = section(sections, "synthesize", SynthesizeParams)
     if spoken.voice.engine == "hibari":
         base.expect_english("synthesize.voice.engine = hibari", "it", "expected another with a voice of that")
     if spoken.recognition.share and spoken.recognition.model is None:
@@ -102,3 +108,4 @@ def run(options: argparse.Namespace) -> None:
     environment.store_from_environment()
     environment.device_from_environment()
     environment.threads_from_environment()
+    ready.expect_ready(read_params(options.params), Path())

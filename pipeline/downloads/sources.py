@@ -22,6 +22,7 @@ from pipeline.downloads import archives, containers, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
+from pipeline.frame import places
 from pipeline.frame.stage import Paths
 
 VARIABLE = "SIER_DOWNLOADS"
@@ -70,11 +71,12 @@ def from_path(wanted: Wanted, path: str, paths: Paths) -> Source:
     """The corpus in a local folder or archive; `UserError` if it is not there in its format."""
     corpus = wanted.corpus
     # Read by its own name and not through a link, so that an error names what the user knows.
-    given = (paths.root / Path(path).expanduser()).resolve()
+    given = (places.project_of(paths.root) / Path(path).expanduser()).resolve()
     if given.is_dir():
         return _with_pictures(wanted, Source(given), paths)
     if not given.is_file():
-        raise UserError(f"acquire.{corpus}.path = {path}: no such folder or file; expected the corpus, or null")
+        problem = "no such folder or file" if given == Path(path) else f"no such folder or file as {given}"
+        raise UserError(f"acquire.{corpus}.path = {path}: {problem}; expected the corpus, or null")
     if wanted.format == "b_t4sa":
         expected = f"expected the folder that holds {', '.join(B_T4SA_FILES)}"
         raise UserError(f"acquire.{corpus}.path = {path}: a file; {expected}")
@@ -196,7 +198,7 @@ def _without_mistakable_names(outcomes: list[pictures.Outcome]) -> list[pictures
 
 
 def _folder(corpus: str, paths: Paths) -> Path:
-    root = paths.root.resolve()
+    root = places.project_of(paths.root).resolve()
     folder = (root / Path(os.environ.get(VARIABLE) or DEFAULT).expanduser()).resolve()
     for deleted in (paths.data, paths.work, paths.reports):
         if folder.is_relative_to(deleted.resolve()):

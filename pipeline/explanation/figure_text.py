@@ -17,6 +17,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D
 
+from pipeline.errors import UserError
+
 FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine draws the same
 MISSING = "\ufffd"
 DPI = 120  # of pictures; glyphs are fitted to whole pixels, so that widths depend on it
@@ -39,6 +41,16 @@ def drawable(text: str) -> str:
 def font(size: float, *, bold: bool = False) -> FontProperties:
     """The font of all pictures, in points."""
     return FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
+
+
+def expect_font() -> None:
+    """Raises UserError where the font is not to be had: others have other widths and signs."""
+    try:
+        font_manager.findfont(FONT, fallback_to_default=False)
+    except ValueError:
+        raise UserError(
+            f"the font {FONT}, which comes with matplotlib, is not found; install matplotlib anew"
+        ) from None
 
 
 def width_of(text: str, properties: FontProperties) -> float:

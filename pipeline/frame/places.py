@@ -14,6 +14,18 @@ from pipeline.frame.params import read_params
 
 GRAPH = Path("dvc.yaml")
 WORK = Path(".work")
+EXPERIMENTS = (".dvc", "tmp", "exps")  # folders in which DVC makes copies of the project
+
+
+def project_of(root: Path) -> Path:
+    """The project that `root` is a copy of, where DVC made it for an experiment (`dvc exp run --temp`, `--queue`).
+
+    Relative paths of what lies outside of the project, such as corpora, are meant from there.
+    """
+    absolute = root.resolve()
+    if absolute.parts[-4:-1] == EXPERIMENTS:
+        return absolute.parents[3]
+    return root
 
 
 def expect_repository() -> None:

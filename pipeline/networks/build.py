@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+import torch
+
 from models.parallelnet.networks import N2
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
-from models.weights.backbones import Weights, create_backbone
+from models.weights.backbones import HUB, Weights, create_backbone, expect_on_hub
 from pipeline.errors import UserError
 from pipeline.networks.params import BackboneParams, ModelParams, TrainParams
 
@@ -22,7 +24,25 @@ def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Para
 
     The rest is as torch's seed has it.
     """
-    net = create_parallelnet(
+    net = _with_random_weights(model, train, labels)
+    for modality, backbone in _pretrained(model).items():
+        load_backbones(net, modality, backbone.source)
+    return net
+
+
+def expect_buildable(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> None:
+    """Raises UserError or ModelError where `build` would; nothing is fetched from the Hub."""
+    with torch.device("meta"):  # shapes only
+        _with_random_weights(model, train, labels)
+    for backbone in _pretrained(model).values():
+        if backbone.source == HUB:
+            expect_on_hub(backbone.name)
+        else:
+            create_backbone(backbone.name, pretrained=True, weights=backbone.source)
+
+
+def _with_random_weights(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> ParallelNet:
+    return create_parallelnet(
         fusion=model.fusion, modalities=model.modalities, fusion_op=model.fusion_op,
         image_backbone=model.image_backbone.name, speech_backbone=model.speech_backbone.name,
         freeze_backbone=model.freeze_backbone, n1_channels=list(model.n1_channels), code_size=model.code_size,
@@ -30,12 +50,18 @@ def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Para
         focal_gamma=train.focal_gamma, id2label=dict(enumerate(labels)),
         label2id={name: label for label, name in enumerate(labels)},
     )  # fmt: skip
-    backbones: dict[Modality, BackboneParams] = {"image": model.image_backbone, "speech": model.speech_backbone}
-    for modality, backbone in backbones.items():
-        outside = modality == "speech" and model.hears_words
-        if backbone.pretrained and model.modalities in {"both", modality} and not outside:
-            load_backbones(net, modality, backbone.source)
-    return net
+
+
+def _pretrained(model: ModelParams) -> dict[Modality, BackboneParams]:
+    """Backbones of the network that are to get ImageNet weights; an encoder of words is no part of it."""
+    backbones: dict[Modality, BackboneParams] = {"image": model.image_backbone}
+    if not model.hears_words:
+        backbones["speech"] = model.speech_backbone
+    return {
+        modality: backbone
+        for modality, backbone in backbones.items()
+        if backbone.pretrained and model.modalities in {"both", modality}
+    }
 
 
 def create_parallelnet(**fields: Any) -> ParallelNet:

@@ -15,6 +15,7 @@ from pipeline.dataset.card import voice_terms
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import section
+from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.script import (
     Cast,
     ProsodyParams,
@@ -23,7 +24,6 @@ from pipeline.speech.script import (
     Utterance,
     cast_of,
 )
-from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import PLAIN, Prosody, voice_of
 
 KNOWN = ("ann", "bob", "cat")

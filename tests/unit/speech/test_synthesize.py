@@ -22,8 +22,8 @@ from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits, decode
 from pipeline.speech import intelligibility, recogniser, recordings
 from pipeline.speech.intelligibility import RecognitionParams
+from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.script import ProsodyParams
-from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import PLAIN as USUAL
 from pipeline.voices import HibariParams, Prosody, Voice, load_voice
 from tests.builders_sier import context_at, write_folder

@@ -17,8 +17,8 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits
 from pipeline.speech.intelligibility import RecognitionParams
+from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.script import SpeakerParams
-from pipeline.synthesize import SynthesizeParams
 from pipeline.voices import Request, Spoken, TransformersVitsParams
 from pipeline.voices.vits import VitsVoice
 from tests.builders_sier import context_at, write_folder

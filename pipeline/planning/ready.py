@@ -1,0 +1,107 @@
+"""Whether everything that a run loads can be loaded: it would else be found out by a late stage, after days of others.
+
+In   sections of a params file that `pipeline.commands.check` has found sound; the project's folder
+Out  UserError about the first fault: a corpus, the voice, the recogniser, a teacher's encoder or checkpoint, a network
+     at its input size, weights, the device, the font of pictures, disk for downloads
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from models.errors import ModelError
+from models.teachers.class_map import ClassMap
+from models.teachers.encoders import create_encoder
+from models.teachers.tfidf_encoder import TFIDF_ENCODERS
+from pipeline.errors import UserError
+from pipeline.explanation.figure_text import expect_font
+from pipeline.frame import tables
+from pipeline.frame.params import PARAMS_FILE, section
+from pipeline.frame.stage import BaseParams
+from pipeline.networks.params import TrainParams, read_models
+from pipeline.planning import needs
+from pipeline.speech import recogniser
+from pipeline.speech.params import SynthesizeParams
+from pipeline.speech.script import cast_of, expect_language, expect_pitch
+from pipeline.teachers.params import SECTION, CheckpointParams, FinetuneParams, ProbeParams, Teachers
+from pipeline.voices import load_voice
+
+SAMPLE_BYTES = 2 * 10**9  # of outputs, cache and unfinished work of the sample
+
+
+def expect_ready(sections: Mapping[str, Any], root: Path) -> None:
+    """Raises UserError where a stage would."""
+    downloads = needs.downloads_bytes(sections, root)
+    for need in (*needs.corpora(sections, root), *needs.device(()), *needs.disk(SAMPLE_BYTES, downloads, root)):
+        if need.fatal:
+            raise UserError(need.what)
+    expect_font()
+    _expect_speech(sections)
+    _expect_teacher("speech", section(sections, "train_teacher.speech", SECTION))
+    _expect_teacher("image", section(sections, "train_teacher.image", SECTION))
+    _expect_networks(sections)
+    for need in needs.weights(sections):
+        if need.fatal:
+            raise UserError(need.what)
+
+
+def _expect_speech(sections: Mapping[str, Any]) -> None:
+    params, base = section(sections, "synthesize", SynthesizeParams), section(sections, "base", BaseParams)
+    voice = load_voice(params.voice)
+    expect_pitch(params.prosody, voice)
+    expect_language(voice, base.language)
+    cast_of(params.speakers, voice.speakers, voice.name, base.seed)
+    if params.recognition.share:
+        recogniser.digest_of(params.recognition.model, base.language)
+
+
+def _expect_teacher(modality: Literal["speech", "image"], params: Teachers) -> None:
+    where = f"{PARAMS_FILE}: train_teacher.{modality}"
+    heard = getattr(params, "features", "acoustic")
+    if not isinstance(params, ProbeParams):
+        _expect_checkpoint("words" if heard == "linguistic" else modality, params, where)
+        return
+    names = {} if heard == "linguistic" else {"encoder": params.encoder}
+    if heard != "acoustic" and params.words:
+        names["words.encoder"] = params.words.encoder
+    for key, name in names.items():
+        if name not in TFIDF_ENCODERS:  # which are learnt
+            try:
+                create_encoder(name)
+            except ModelError as error:
+                raise UserError(f"{where}.{key}: {error}") from None
+
+
+def _expect_checkpoint(
+    modality: Literal["speech", "words", "image"], params: CheckpointParams | FinetuneParams, where: str
+) -> None:
+    """A folder is loaded; of a repository of the Hub what is small, as weights come when they are wanted."""
+    from models.teachers.ready_network import (  # noqa: PLC0415 - seconds
+        ReadyNetwork,
+        load_preprocessor,
+        load_pretrained,
+    )
+
+    source = params.checkpoint
+    try:
+        if isinstance(params, FinetuneParams) and Path(source).is_dir():
+            load_pretrained(source, modality, sorted({name for name in params.classes.values() if name}))
+        elif Path(source).is_dir():
+            labels = ReadyNetwork.load(source, modality).labels
+            ClassMap.of(labels, params.label_classes, params.outside_classes, f"{where}.label_classes")
+        else:
+            load_preprocessor(source, modality)
+    except ModelError as error:
+        raise UserError(f"{where}.checkpoint: {error}") from None
+
+
+def _expect_networks(sections: Mapping[str, Any]) -> None:
+    from pipeline.networks.build import expect_buildable  # noqa: PLC0415 - seconds
+
+    train, base = section(sections, "train", TrainParams), section(sections, "base", BaseParams)
+    for name, model in read_models(sections).items():
+        labels = tables.SENTIMENTS if model.rows == "clean" else base.labels
+        try:
+            expect_buildable(model, train, labels)
+        except (UserError, ModelError) as error:
+            raise UserError(f"{PARAMS_FILE}: models.{name}: {error}") from None
