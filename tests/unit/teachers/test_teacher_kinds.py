@@ -38,7 +38,7 @@ from tests.builders_sier import flac, write_folder
 
 FINETUNE = {
     "kind": "finetune", "normalise": "none", "held_out_sessions": None, "epochs": 2, "learning_rate": 0.01,
-    "batch_size": 4, "mixed_precision": None, "class_weights": True, "calibrate": True,
+    "batch_size": 4, "mixed_precision": None, "class_weights": True, "calibrate": "held_out",
 }  # fmt: skip
 
 
@@ -51,14 +51,14 @@ def root(tmp_path: Path) -> Path:
 def speech_checkpoint(source: str, **changes: Any) -> dict[str, Any]:
     return {
         "kind": "checkpoint", "checkpoint": source, "label_classes": tiny.SPEECH_MAP, "outside_classes": "renormalise",
-        "classes": tiny.SPEECH_CLASSES, "normalise": "voice", "batch_size": 4, "calibrate": True, **changes,
+        "classes": tiny.SPEECH_CLASSES, "normalise": "voice", "batch_size": 4, "calibrate": "held_out", **changes,
     }  # fmt: skip
 
 
 def image_checkpoint(source: str, **changes: Any) -> dict[str, Any]:
     return {
         "kind": "checkpoint", "checkpoint": source, "label_classes": tiny.IMAGE_MAP, "outside_classes": "keep",
-        "classes": tiny.IMAGE_CLASSES, "normalise": "none", "batch_size": 4, "calibrate": False, **changes,
+        "classes": tiny.IMAGE_CLASSES, "normalise": "none", "batch_size": 4, "calibrate": "none", **changes,
     }  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def test_the_kinds_that_the_readme_shows_are_valid() -> None:
 
 
 def test_a_probe_cannot_be_compiled(tmp_path: Path) -> None:
-    card = {"kind": "probe", "classes": [], "normalise": "none", "digest": "0"}
+    card = {"kind": "probe", "features": "acoustic", "classes": [], "normalise": "none", "digest": "0"}
     (tmp_path / "teacher.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="holds a probe, which torch cannot compile; set compile: false"):
         load_teacher(tmp_path, compiled=True)
