@@ -59,6 +59,10 @@ def _broken_images(asides: Iterator[str], rng: np.random.Generator) -> list[Body
         defects.bomb(),
         b"<html><body>404 Not Found</body></html>\n",
         *[gone] * PLACEHOLDER_IDS,
+        defects.without_end_mark(_picture(rng)),
+        defects.heic(),
+        defects.grey_of_a_scanner(draw_picture("sadness", rng)),
+        defects.of_a_wide_gamut(draw_picture("amusement", rng)),
     ]
     return [(f"{next(asides)} {link(rng)}", None, (content,)) for content in contents]
 
@@ -75,6 +79,7 @@ def _odd_texts(rng: np.random.Generator) -> list[Body]:
         f'{handle(rng)} "It\'s not, and I quote, ""a small leak"", it is a lake" she said,\nand then she left',
         "NA",
         'Ranking of the day:\n1. tea\n2. rain, on a tin roof\n3. "no comment"',
+        *authored("tweets")["spellings"],
     ]
     return [(text, None, (_picture(rng),)) for text in texts]
 
