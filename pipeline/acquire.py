@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from pipeline import sample
 from pipeline.corpora import b_t4sa, counts
-from pipeline.corpora.checks import CHECKS, FORMATS, files_read
+from pipeline.corpora.checks import CHECKS, FORMATS, expect_named, files_read
 from pipeline.downloads import sources
 from pipeline.engine import files
 from pipeline.engine.rejects import rejects_table
@@ -111,6 +111,7 @@ def run(params: AcquireParams, context: Context) -> Report:
         counted.require_few_losses(corpus, params.max_lost_share, rejects)
         if form == acquired.PAIRS:
             _expect_learnable(counted.numbers, context)
+        _expect_classes(counted.labels, context)
     listed = [_describe(path, root) for path in tqdm(files_read(form, root), desc="sha256", disable=None)]
     _compare_sha256(corpus, params.sha256, listed, source)
     origin = acquired.SAMPLE if source is None else acquired.LOCAL_COPY
@@ -147,6 +148,13 @@ def _expect_learnable(counts: dict[str, int], context: Context) -> None:
                 f"{PARAMS_FILE}: models.{name}.rows = clean: it learns the texts' sentiment, but of the pairs none is "
                 f"{missing[0]}; remove it from models"
             )
+
+
+def _expect_classes(labels: tuple[str, ...], context: Context) -> None:
+    """Raises UserError if the teacher that learns from the corpus has another map of classes: it comes hours later."""
+    modality = {"iemocap": "speech", "fi": "image"}.get(context.item)
+    if modality and (teacher := context.sections.get("train_teacher", {}).get(modality)):
+        expect_named(labels, teacher["classes"], f"{PARAMS_FILE}: train_teacher.{modality}.classes")
 
 
 def _compare_sha256(

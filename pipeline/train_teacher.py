@@ -16,6 +16,7 @@ from typing import Any
 
 from models.teachers.calibration import reliability_bins
 from models.teachers.teacher import Teacher
+from pipeline.corpora.checks import expect_named
 from pipeline.engine import files
 from pipeline.errors import UserError
 from pipeline.frame import tables
@@ -75,11 +76,7 @@ def run(params: TeacherParams, context: Context) -> Report:
 
 
 def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tuple[str, ...]:
-    missing = sorted(set(labels) - set(params.classes))
-    unknown = sorted(set(params.classes) - set(labels))
-    if missing or unknown:
-        fault = f"does not name {missing[0]}" if missing else f"names {unknown[0]}, which the corpus does not have"
-        raise UserError(f"{where} {fault}; its labels are {', '.join(labels)}")
+    expect_named(labels, params.classes, where)
     classes = tuple(dict.fromkeys(name for name in params.classes.values() if name is not None))
     if len(classes) < 2:
         raise UserError(f"{where} keeps the classes {list(classes)}; expected two or more")

@@ -1,6 +1,6 @@
 """Corpora that can be acquired: their formats, the check of each format, and the files that its reader reads."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pipeline.corpora import (
     meld,
     pairs,
 )
+from pipeline.errors import UserError
 
 # Of each corpus, the published format first: it has the corpus's name, and is the default.
 FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -58,6 +59,14 @@ def files_read(name: str, root: Path) -> list[Path]:
     suffixes = SUFFIXES[name]
     wanted = _labelled.files_below(root, lambda path: suffixes is None or path.suffix.lower() in suffixes)
     return sorted(path for path in wanted if path.is_file())
+
+
+def expect_named(labels: Collection[str], classes: Collection[str], where: str) -> None:
+    """UserError unless the map of classes at the parameter `where` names all labels of a corpus, and no other."""
+    missing, unknown = sorted(set(labels) - set(classes)), sorted(set(classes) - set(labels))
+    if missing or unknown:
+        fault = f"does not name {missing[0]}" if missing else f"names {unknown[0]}, which the corpus does not have"
+        raise UserError(f"{where} {fault}; its labels are {', '.join(labels)}")
 
 
 def is_wanted_of_archive(name: str, member: str) -> bool:

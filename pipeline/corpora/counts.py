@@ -44,7 +44,7 @@ _BLOCK_BYTES = 2**20
 class Count:
     """`differences` from the published corpus, a line each; of `rows_in` rows `rejects` are lost.
 
-    `absent`: whole parts of the published corpus, and which share of it they are.
+    `absent`: whole parts of the published corpus, and which share of it they are. `labels`: those that teachers learn.
     """
 
     numbers: dict[str, int]
@@ -52,6 +52,7 @@ class Count:
     rejects: list[Reject]
     rows_in: int
     absent: tuple[str, float] = ("", 0.0)
+    labels: tuple[str, ...] = ()
 
     def require_few_losses(self, corpus: str, most: float, missing: list[Reject]) -> None:
         """UserError if more than `most` of all rows, those `missing` included, are lost for one reason."""
@@ -84,11 +85,12 @@ def count(form: str, root: Path, index: pa.Table | None = None) -> Count:
         absent = [f"Session{number}" for number in iemocap.SESSIONS if number not in found]
         differences = [f"IEMOCAP {name}: missing" for name in absent] + iemocap.compare_counts(counts)
         parts = " and ".join(absent), len(absent) / len(iemocap.SESSIONS)
-        return Count(counts, differences, speech.rejects, speech.rows_in, parts)
+        return Count(counts, differences, speech.rejects, speech.rows_in, parts, iemocap.EMOTIONS)
     if form == "emotion_texts":
         texts = emotion_texts.read(root)
         counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
-        return Count(counts, emotion_texts.compare_rows(texts.rows_of), texts.rejects, texts.rows_in)
+        differences = emotion_texts.compare_rows(texts.rows_of)
+        return Count(counts, differences, texts.rejects, texts.rows_in, labels=texts.labels)
     if form == "pairs":
         return _pairs(root)
     return _labelled(form, root) if form in labelled.READERS else _pictures(root)
@@ -99,7 +101,8 @@ def _labelled(form: str, root: Path) -> Count:
     counts = dict(sorted(Counter(file.label for file in corpus.files).items()))
     # A file that several rows agree on is not lost.
     rejects = [reject for reject in corpus.rejects if reject[1] != "duplicate_id"]
-    return Count(counts, [*labelled.differences(form, corpus), *_rejected(corpus.rejects)], rejects, corpus.rows_in)
+    differences = [*labelled.differences(form, corpus), *_rejected(corpus.rejects)]
+    return Count(counts, differences, rejects, corpus.rows_in, labels=corpus.labels)
 
 
 def _pairs(root: Path) -> Count:
@@ -151,7 +154,7 @@ def _pictures(root: Path) -> Count:
         differences = [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"]
     elif corpus.form == "folders" and not low <= total <= high:
         differences = [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"]
-    return Count(counts, differences, corpus.rejects, corpus.rows_in)
+    return Count(counts, differences, corpus.rejects, corpus.rows_in, labels=fi.EMOTIONS)
 
 
 def _differences(corpus: str, counts: Mapping[str, int], known: Mapping[str, int]) -> list[str]:

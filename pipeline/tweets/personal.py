@@ -200,6 +200,7 @@ _LEADS = {
     rf"(?<![\w#@]){_ACCOUNT}\son\s{_NETWORK}\b": "two parts",
 }
 _LED = [(re.compile(pattern, re.IGNORECASE), must_be) for pattern, must_be in _LEADS.items()]
+_ANY_NETWORK = re.compile(rf"\b{_NETWORK}", re.IGNORECASE)  # without which no lead is there
 _GOES_ON = re.compile(rf"(?i)[\s,]*(?!{_NETWORK}\b)\w")
 _NO_WORD = re.compile(r"[\d@$]|\w\.\w")
 _TAGGED = re.compile(
@@ -209,8 +210,9 @@ _TAGGED = re.compile(
 
 
 def _accounts(text: str) -> Iterator[Span]:
-    yield from (match.span() for match in _TAGGED.finditer(text))
-    for pattern, must_be in _LED:
+    if "#" in text or "/" in text:
+        yield from (match.span() for match in _TAGGED.finditer(text))
+    for pattern, must_be in _LED if _ANY_NETWORK.search(text) else ():
         for match in pattern.finditer(text):
             name = match["name"]
             no_word = must_be != "two parts" and (_NO_WORD.search(name) or name.lower() not in word_counts())

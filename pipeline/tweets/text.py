@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 import ftfy
+import regex
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -116,7 +117,7 @@ def _steps(emoji_words: bool, handles: Handles | None) -> tuple[tuple[str, Step]
         ("numerals", numbers.numerals),
         ("signs", partial(applied, wording.SIGNS)),
         ("", partial(applied, wording.PAUSES)),
-        ("", lambda text: "".join(character if _speakable(character) else " " for character in text)),
+        ("", lambda text: _UNSPEAKABLE.sub(" ", text)),
         ("elongations", shortened),
         ("", partial(applied, wording.TIDY)),
         ("", lambda text: unicodedata.normalize("NFKC", text.strip(" ,;:-'/").lstrip(" .,!?;:-/"))),
@@ -199,12 +200,7 @@ def _without_links(text: str) -> str:
     return without(_GLUED_LINK.sub(" ", text), "link", "email", "phone", "account")
 
 
-_KEPT_PUNCTUATION = frozenset(".,!?;:'-/")
-
-
-@lru_cache(maxsize=2**12)
-def _speakable(character: str) -> bool:
-    return character in _KEPT_PUNCTUATION or unicodedata.category(character)[0] in "LNM"
+_UNSPEAKABLE = regex.compile(r"[^\p{L}\p{N}\p{M}.,!?;:'/-]")
 
 
 def _cut(max_characters: int, text: str) -> str:

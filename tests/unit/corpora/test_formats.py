@@ -58,7 +58,9 @@ def test_every_format_is_checked_and_has_a_name() -> None:
 
 
 def params(**given: Any) -> acquire.AcquireParams:
-    return acquire.AcquireParams(**{"path": None, "url": None, "sha256": {}, "sample_size": 4, **given})
+    return acquire.AcquireParams(
+        **{"path": None, "url": None, "sha256": {}, "sample_size": 4, "max_lost_share": 0.05, **given}
+    )
 
 
 def run(tmp_path: Path, corpus: str, **given: Any) -> dict[str, Any]:
@@ -103,6 +105,25 @@ def test_teachers_read_labels_and_sessions_of_the_format(tmp_path: Path, corpus:
     del given.classes[found.labels[0]]
     with pytest.raises(UserError, match=f"here does not name {found.labels[0]}; its labels are"):
         _classes(given, found.labels, "here")
+
+
+def test_a_map_of_other_classes_is_refused_at_once(tmp_path: Path) -> None:
+    speech_table(tmp_path / "corpus")
+    given = params(path=str(tmp_path / "corpus"), format="speech_table")
+    there = replace(context(tmp_path, "speech"), item="iemocap")
+    for classes, says in (({"a": "anger", "b": "joy", "c": None}, "names c, which"), ({"a": "anger"}, "not name b;")):
+        sections = {"train_teacher": {"speech": {"classes": classes}}}
+        with pytest.raises(UserError, match=rf"train_teacher.speech.classes .*{says} .*its labels are a, b"):
+            acquire.run(given, replace(there, sections=sections))
+    acquire.run(given, replace(there, sections={"train_teacher": {"speech": {"classes": {"a": "anger", "b": None}}}}))
+
+
+def test_many_rows_lost_for_one_reason_are_an_error_in_these_formats_too(tmp_path: Path) -> None:
+    own_pairs(tmp_path / "corpus")
+    (tmp_path / "corpus" / "p" / "1.jpg").unlink()
+    with pytest.raises(UserError, match=r"b_t4sa: 1 of 3 rows would be lost as file_missing, the first: pairs.csv:2"):
+        run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="pairs")
+    run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="pairs", max_lost_share=0.5)
 
 
 def test_one_speaker_alone_cannot_be_held_out(tmp_path: Path) -> None:
