@@ -31,7 +31,8 @@ def in_terms_of(primaries: NDArray[np.float64], gamma: float, srgb: NDArray[np.u
     share = srgb / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     own = linear @ (np.linalg.inv(primaries) @ SRGB).T
-    return np.round(255 * np.clip(own, 0, 1) ** (1 / gamma)).astype(np.uint8)
+    numbers: NDArray[np.uint8] = np.round(255 * np.clip(own, 0, 1) ** (1 / gamma)).astype(np.uint8)
+    return numbers
 
 
 def _xyz(values: object) -> bytes:

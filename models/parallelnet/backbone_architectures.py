@@ -86,6 +86,6 @@ def feature_shape(name: str, height_px: int, width_px: int) -> tuple[int, int, i
             raise ValueError(f"backbone {name} cannot take {height_px} x {width_px} pixels: {found}") from None
     shape = tuple(features.shape) if isinstance(features, Tensor) else ()
     if len(shape) != 4 or shape[1] != backbone.num_features:
-        found = list(shape) if shape else f"{len(features)} sets of features"
+        found = str(list(shape)) if shape else f"{len(features)} sets of features"
         raise ValueError(f"backbone {name} gives no feature maps [n, channels, height, width] but {found}")
     return shape[1:]

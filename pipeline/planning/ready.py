@@ -84,13 +84,13 @@ def _expect_checkpoint(
 
     source = params.checkpoint
     try:
-        if isinstance(params, FinetuneParams) and Path(source).is_dir():
+        if not Path(source).is_dir():
+            load_preprocessor(source, modality)
+        elif isinstance(params, FinetuneParams):
             load_pretrained(source, modality, sorted({name for name in params.classes.values() if name}))
-        elif Path(source).is_dir():
+        else:
             labels = ReadyNetwork.load(source, modality).labels
             ClassMap.of(labels, params.label_classes, params.outside_classes, f"{where}.label_classes")
-        else:
-            load_preprocessor(source, modality)
     except ModelError as error:
         raise UserError(f"{where}.checkpoint: {error}") from None
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import acquire
 from pipeline.corpora import b_t4sa, counts, emotion_texts, fi, iemocap
-from pipeline.corpora.checks import FILES
+from pipeline.corpora.checks import FILES, files_read
 from tests.builders import build_b_t4sa, build_fi, build_iemocap
 from tests.builders_emotion_texts import goemotions, good_rows, isear, meld, table
 
@@ -125,7 +125,7 @@ def test_a_byte_of_any_file_that_is_read_changes_the_manifest(tmp_path: Path, fo
         unseen = read_all(corpus, root)
     read = {path.resolve() for path in opened | unseen}
     assert len(read) >= 3
-    listed = acquire._files(corpus, root)
+    listed = files_read(corpus, root)
     assert listed == sorted(set(listed))
     assert read == {path.resolve() for path in listed}
     assert set(FILES) == {"b_t4sa", "iemocap", "fi", "emotion_texts"}
