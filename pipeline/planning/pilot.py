@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
+from pipeline.corpora import fi, iemocap
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame.params import PARAMS_FILE, read_params
 
@@ -31,6 +32,7 @@ _POLL_SECONDS = 0.1
 # They would send the pilot's shards to the run's own store, or run a part of it.
 _NOT_PASSED = ("SIER_WORK", "SIER_SHARD", "SIER_DOWNLOADS")
 CORPORA = ("b_t4sa", "iemocap", "fi", "emotion_texts")
+LABELS = {"iemocap": ("speech", iemocap.EMOTIONS), "fi": ("image", fi.EMOTIONS)}
 OUTS = {
     "clean": "clean", "synthesize": "speech", "train_teacher@speech": "checkpoints/ser",
     "train_teacher@image": "checkpoints/ier", "score@speech": "scores/speech", "score@image": "scores/image",
@@ -81,7 +83,11 @@ def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
     sizes = {"b_t4sa": tweets, "iemocap": max(40, tweets), "fi": max(6, tweets // 8)}
     sizes["emotion_texts"] = max(40, tweets)
     for corpus, size in sizes.items():
-        pilot["acquire"][corpus] = {"path": None, "url": None, "sha256": {}, "sample_size": size}
+        given = pilot["acquire"][corpus]
+        if given.get("format") not in (None, corpus) and corpus in LABELS:
+            modality, labels = LABELS[corpus]
+            _learn_labels_of_the_sample(pilot["train_teacher"][modality], labels)
+        given |= {"format": None, "path": None, "url": None, "sha256": {}, "sample_size": size}
     shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows
     for stage in ("clean", "assemble"):
         pilot[stage]["shard_rows"] = min(pilot[stage]["shard_rows"], shard_rows)
@@ -95,6 +101,12 @@ def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
     pilot["audit"]["model"] = network
     pilot["explain"] |= {"figures": EXPLAIN[0][0], "corpus_rows": EXPLAIN[0][1]}
     return pilot
+
+
+def _learn_labels_of_the_sample(teacher: dict[str, Any], labels: Sequence[str]) -> None:
+    """Deal the teacher's classes to other labels than those of its corpus: it takes as long, whatever they mean."""
+    classes = sorted({name for name in teacher["classes"].values() if name is not None})
+    teacher["classes"] = {label: classes[number % len(classes)] for number, label in enumerate(labels)}
 
 
 def measure(sections: Mapping[str, Any], tweets: int, folder: Path, wanted: Sequence[str] | None = None) -> Pilot:

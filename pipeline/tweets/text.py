@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 import ftfy
-import regex
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -117,7 +116,7 @@ def _steps(emoji_words: bool, handles: Handles | None) -> tuple[tuple[str, Step]
         ("numerals", numbers.numerals),
         ("signs", partial(applied, wording.SIGNS)),
         ("", partial(applied, wording.PAUSES)),
-        ("", lambda text: _UNSPEAKABLE.sub(" ", text)),
+        ("", lambda text: text.translate(_SPEAKABLE)),
         ("elongations", shortened),
         ("", partial(applied, wording.TIDY)),
         ("", lambda text: unicodedata.normalize("NFKC", text.strip(" ,;:-'/").lstrip(" .,!?;:-/"))),
@@ -200,7 +199,17 @@ def _without_links(text: str) -> str:
     return without(_GLUED_LINK.sub(" ", text), "link", "email", "phone", "account")
 
 
-_UNSPEAKABLE = regex.compile(r"[^\p{L}\p{N}\p{M}.,!?;:'/-]")
+class _Speakable(dict[int, int]):
+    """A table for `str.translate`: letters, numbers and punctuation that pauses stay, all else becomes a space."""
+
+    def __missing__(self, number: int) -> int:
+        character = chr(number)
+        stays = character in ".,!?;:'-/" or unicodedata.category(character)[0] in "LNM"
+        self[number] = number if stays else ord(" ")
+        return self[number]
+
+
+_SPEAKABLE = _Speakable()
 
 
 def _cut(max_characters: int, text: str) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.commands import plan
 from pipeline.commands.command import run_command
+from pipeline.corpora import iemocap
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
@@ -233,6 +234,17 @@ def test_every_network_is_measured(sections: dict[str, Any]) -> None:
     assert found["one"] is found["same"]
     assert found["larger"].weight_bytes > found["one"].weight_bytes
     assert all(0 < cost.predict_seconds_per_row < cost.train_seconds_per_row for cost in found.values())
+
+
+def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:
+    sections["acquire"]["iemocap"] |= {"format": "emodb", "path": "x"}
+    sections["train_teacher"]["speech"]["classes"] = {"wut": "anger", "freude": "joy", "neutral": None}
+    made = pilot.pilot_sections(sections, 24)
+    assert made["acquire"]["iemocap"]["format"] is None
+    classes = made["train_teacher"]["speech"]["classes"]
+    assert set(classes) == set(iemocap.EMOTIONS)
+    assert set(classes.values()) == {"anger", "joy"}
+    assert made["train_teacher"]["image"]["classes"] == sections["train_teacher"]["image"]["classes"]
 
 
 def test_a_pilot_runs_stages_as_they_are(sections: dict[str, Any], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.corpora import b_t4sa
+from pipeline.downloads.sources import DEFAULT
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame import places
@@ -107,7 +108,7 @@ def test_a_disk_without_room_for_the_downloads(
     sections["acquire"]["b_t4sa"]["url"] = "https://host/corpus"
     with pytest.raises(UserError, match=r"65\.0 GB are needed, 50\.0 GB are free"):
         ready.expect_ready(sections, tmp_path)
-    part = tmp_path / "downloads" / "b_t4sa" / "host" / f"{b_t4sa.TAR}.part"
+    part = tmp_path / DEFAULT / "b_t4sa" / "host" / f"{b_t4sa.TAR}.part"
     part.parent.mkdir(parents=True)
     with part.open("wb") as file:
         file.truncate(20 * 10**9)  # sparse
