@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks import synthetic
+from pipeline.corpora.b_t4sa import SPLITS
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame import tables
@@ -43,7 +44,8 @@ def corpora(folder: Path, rows: int) -> None:
     for number, (name, group) in enumerate(groupby(made, key=lambda row: row["tweet_id"])):
         texts = [row["text"] for row in group]
         pictures = [jpeg(seed + place) for place in range(len(texts))]
-        tweets.append(Tweet(name, texts[0], pictures, SENTIMENTS[number % len(SENTIMENTS)]))
+        split = SPLITS[number % len(SPLITS)]
+        tweets.append(Tweet(name, texts[0], pictures, SENTIMENTS[number % len(SENTIMENTS)], split))
         seed += len(texts)
     build_b_t4sa(folder / "b_t4sa", tweets)
     emotions = [FI_EMOTIONS[number % len(FI_EMOTIONS)] for number in range(2 * rows)]
