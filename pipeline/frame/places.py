@@ -22,9 +22,9 @@ def project_of(root: Path) -> Path:
 
     Relative paths of what lies outside of the project, such as corpora, are meant from there.
     """
-    absolute = root.resolve()
-    if absolute.parts[-4:-1] == EXPERIMENTS:
-        return absolute.parents[3]
+    for folder in root.resolve().parents:
+        if folder.parts[-len(EXPERIMENTS) :] == EXPERIMENTS:
+            return folder.parents[len(EXPERIMENTS) - 1]
     return root
 
 

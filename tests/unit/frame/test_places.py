@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.commands.command import run_command
 from pipeline.engine.fingerprint import PROJECT
+from pipeline.frame import places
 from pipeline.frame.params import STRICT
 from pipeline.frame.stage import Context, Report, stage_main
 
@@ -210,3 +211,12 @@ def test_a_stage_in_a_folder_without_a_graph_asks_dvc_nothing(tmp_path: Path, mo
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "data").symlink_to("elsewhere")
     assert stage_main("tiny", NoParams, nothing, []) == 0
+
+
+@pytest.mark.parametrize("copy", ["exps/standalone/tmpx", "exps/tmpx"])  # by --temp, by --queue
+def test_a_copy_that_dvc_makes_for_an_experiment_belongs_to_its_project(tmp_path: Path, copy: str) -> None:
+    root = tmp_path / ".dvc" / "tmp" / copy
+    root.mkdir(parents=True)
+    assert places.project_of(root) == tmp_path.resolve()
+    assert places.project_of(tmp_path) == tmp_path
+    assert places.project_of(tmp_path / ".dvc" / "tmp" / "other") == tmp_path / ".dvc" / "tmp" / "other"

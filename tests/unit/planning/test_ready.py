@@ -12,7 +12,6 @@ from pipeline.corpora import b_t4sa
 from pipeline.downloads.sources import DEFAULT
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
-from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.planning import ready
 
@@ -113,11 +112,3 @@ def test_a_disk_without_room_for_the_downloads(
     with part.open("wb") as file:
         file.truncate(20 * 10**9)  # sparse
     ready.expect_ready(sections, tmp_path)  # what is there need not be downloaded
-
-
-def test_a_copy_that_dvc_makes_for_an_experiment_belongs_to_its_project(tmp_path: Path) -> None:
-    copy = tmp_path / ".dvc" / "tmp" / "exps" / "tmpx"
-    copy.mkdir(parents=True)
-    assert places.project_of(copy) == tmp_path.resolve()
-    assert places.project_of(tmp_path) == tmp_path
-    assert places.project_of(copy / "data") == copy / "data"
