@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
@@ -17,6 +18,8 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import RowError, UserError
 from pipeline.media import audio
 from pipeline.media.images import decode_image
+from pipeline.tweets.language import said_text
+from pipeline.tweets.text import TextOptions
 from tests.builders import Tweet, build_b_t4sa, build_fi, build_iemocap, jpeg, plain_tweets
 
 CASES = Path(os.environ.get("SIER_CASES") or PROJECT.parent / "shared" / "cases")
@@ -180,3 +183,31 @@ def test_32_emoset_is_known_without_its_lists_and_read_with_separators_of_window
     (root / "annotation").mkdir()
     with pytest.raises(UserError, match=r"expected a file named train\.json"):
         fi.check(root)
+
+
+HERE = {16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 28, 29, 30, 32}
+ELSEWHERE = {
+    **dict.fromkeys((1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 39), "tests/unit/tweets/test_spoken_forms.py"),
+    6: "tests/unit/tweets/test_language.py",
+    **dict.fromkeys((33, 34, 35), "tests/unit/frame/test_places.py"),
+    36: "tests/unit/planning/test_ready.py",
+    37: "README.md",
+    38: "tests/unit/speech/test_synthesize.py",
+}
+
+
+def test_every_case_is_tested_somewhere() -> None:
+    assert {int(folder.name[:2]) for folder in CASES.iterdir()} <= HERE | set(ELSEWHERE)
+    assert all((PROJECT / name).is_file() for name in ELSEWHERE.values())
+
+
+def test_06_texts_of_other_scripts_are_rejected_and_mixed_ones_keep_what_can_be_said() -> None:
+    options = TextOptions("words", 300)
+    kept, rejected = [], []
+    for line in (case(6) / "texts.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            kept.append(said_text(json.loads(line), options, ("en",))[0])
+        except RowError as error:
+            rejected.append(error.status)
+    assert kept == ["mixed trip was great", "I said to him"]
+    assert rejected == ["text_language"] * 3

@@ -214,3 +214,16 @@ def test_pitch_by_sentiment_is_recorded_and_refused_of_a_voice_that_cannot(
     monkeypatch.setattr(synthesize, "load_voice", Half)
     with pytest.raises(UserError, match=r"^synthesize\.prosody\.negative\.pitch = 0\.8: the voice heart cannot change"):
         synthesize.run(silent, context_at(tmp_path))
+
+
+SHORT = ("Goodnight", "Sad", "Facts", "xoxo", "Yall dead wrong", "Mood", "OMG")
+
+
+def test_short_texts_that_are_said_rightly_are_kept_and_a_short_wrong_one_is_not(tmp_path: Path) -> None:
+    """One word decides all of a word error rate: "Goodnight" is heard as "Good night."."""
+    write_clean(tmp_path, SHORT, ("neutral",) * len(SHORT))
+    synthesize.run(PARAMS, context_at(tmp_path))
+    assert len(rows_of(tmp_path)) == len(SHORT), rejects_of(tmp_path)
+    wrong = intelligibility.compare("Goodnight", "Thank you for watching.")
+    assert wrong.word_error_rate > PARAMS.recognition.max_word_error_rate
+    assert wrong.character_error_rate > PARAMS.recognition.max_character_error_rate
