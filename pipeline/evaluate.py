@@ -24,7 +24,7 @@ from pipeline.engine.environment import device_from_environment
 from pipeline.evaluation import pairs, plots, result_tables
 from pipeline.evaluation.findings import confusion, notes, scale, test_results, validation_results, without_training
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.unseen import Unseen, open_unseen, read_sier
+from pipeline.evaluation.unseen import Unseen, open_unseen
 from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.params import section
@@ -89,10 +89,9 @@ def _paired(
     found: list[dict[str, Any]] = []
     for name, against in pairs.counterparts(models):
         sier = rows["sier"]
-        table = read_sier(context.paths.data / "sier", "test", teachers=False, more=["group_id"]).set_index("id")
         by_kind = pairs.compare(
             predicted[name] == sier.truth, predicted[against] == sier.truth,
-            table.loc[sier.frame["id"], "group_id"], sier.frame["decided_by"],
+            sier.frame["group_id"], sier.frame["decided_by"],
             samples=params.bootstrap_samples, seed=context.base.seed,
         )  # fmt: skip
         found.append({"model": name, "against": against, **by_kind})

@@ -18,6 +18,7 @@ from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
+from pipeline.evaluation.unseen import read_sier
 from pipeline.explanation import selection
 from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.summary import REPORTED, report_on
@@ -50,8 +51,8 @@ def run(params: ExplainParams, context: Context) -> Report:
 
     from pipeline.explanation.explainer import RowExplainer  # noqa: PLC0415 - torch takes seconds, wrong parameters none
 
-    # Neither changes what a row becomes.
-    own = {name: value for name, value in asdict(params).items() if name not in {"bootstrap_samples", "corpus_rows"}}
+    # How many are explained changes no row.
+    own = {name: value for name, value in asdict(params).items() if name != "corpus_rows"}
     mark = fingerprint(
         params=own, inputs=inputs, seed=context.base.seed, labels=context.base.labels,
         language=context.base.language, rows=[(task.payload.id, task.payload.figure) for task in tasks],
@@ -84,7 +85,12 @@ def run(params: ExplainParams, context: Context) -> Report:
         "rejected": len(rejects), "figures": sum(task.payload.figure for task in tasks),
         "methods": {"figures": params.figure_method, "rows": params.method},
     }  # fmt: skip
-    notes = report_on(explanations, params, scale, context.base.seed, context.paths.reports)
+    weights = selection.stand_for(predictions, set(explanations["id"]))
+    explanations["weight"] = weights.loc[explanations["id"]].to_numpy()
+    rows = read_sier(data / "sier", "test", teachers=False, more=["group_id"]).set_index("id")
+    explanations["group_id"] = rows.loc[explanations["id"], "group_id"].to_numpy()
+    scale["test_rows_stood_for"] = round(float(weights.sum()))
+    notes = report_on(explanations, params, scale, context.paths.reports)
     finish(work.folder)
     return Report(len(tasks), len(tasks) - len(rejects), rejected, tuple(notes))
 

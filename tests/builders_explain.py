@@ -46,7 +46,7 @@ SECTIONS: dict[str, Any] = {
         "model": "parallelnet", "figures": 2, "figure_method": "exact", "corpus_rows": 4, "method": "level", "times": 2,
         "grid": None, "segments": None, "segmentation": "time", "output": "logit", "image_baselines": ["zero", "blur"],
         "speech_baselines": ["silence", "mean"], "percentile": 30.0, "max_evals": None, "permutations": 2,
-        "deletion_steps": 3, "bootstrap_samples": 100, "batch_size": 8,
+        "deletion_steps": 3, "batch_size": 8,
     },
 }  # fmt: skip
 

@@ -48,7 +48,6 @@ TINY: Mapping[str, Any] = {
     "explain.corpus_rows": 2,
     "explain.times": 1,
     "explain.deletion_steps": 2,
-    "explain.bootstrap_samples": 100,
     "report.rows": 6,
     "models": {"parallelnet": dict(TINY_MODEL), "parallelnet_sentiment": {**TINY_MODEL, "rows": "clean"}},
 }

@@ -27,14 +27,20 @@ def validation_results(network: trained.Trained) -> dict[str, Any]:
 
 def test_results(params: EvaluateParams, unseen: Unseen, predicted: NDArray[np.int64], seed: int) -> dict[str, Any]:
     """Metrics of the test rows; where the labels are two teachers', also by confidence, agreement and decider."""
-    results = metrics.measure(unseen.truth, predicted, unseen.labels, samples=params.bootstrap_samples, seed=seed)
+    groups = unseen.frame["group_id"].to_numpy()
+    results = metrics.measure(
+        unseen.truth, predicted, unseen.labels, groups, samples=params.bootstrap_samples, seed=seed
+    )
     if "confidence" in unseen.frame:
         correct = predicted == unseen.truth
         agree, decided_by = unseen.frame["agreement"].to_numpy(dtype=bool), unseen.frame["decided_by"].to_numpy()
         confidence = unseen.frame["confidence"].to_numpy()
-        results["by_confidence"] = metrics.by_bin(confidence, correct, params.confidence_bins)
-        results["by_agreement"] = {"true": metrics.share(correct[agree]), "false": metrics.share(correct[~agree])}
-        results["by_decided_by"] = {name: metrics.share(correct[decided_by == name]) for name in tables.MODALITIES}
+        results["by_confidence"] = metrics.by_bin(confidence, correct, groups, params.confidence_bins)
+        for kind, chosen in (
+            ("by_agreement", {"true": agree, "false": ~agree}),
+            ("by_decided_by", {name: decided_by == name for name in tables.MODALITIES}),
+        ):
+            results[kind] = {name: metrics.share(correct[rows], groups[rows]) for name, rows in chosen.items()}
     return results
 
 

@@ -1,9 +1,9 @@
 """How good are predictions? The paper's three metrics (section 4.2), their intervals, and accuracy by kind of row.
 
-In   class ids, int64 [rows]: true and predicted; the classes' names in the order of their ids
+In   class ids, int64 [rows]: true and predicted; the classes' names in the order of their ids; the group of each row
 Out  plain values for a metrics file: shares in [0, 1], kappa in [-1, 1]; None where a metric is not defined
 
-Intervals hold 95 %. Rows count as independent, though some share a tweet or a picture: that makes them a little narrow.
+Intervals hold 95 %, and are by group (see `pipeline.evaluation.intervals`).
 """
 
 import math
@@ -12,13 +12,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binomtest
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sklearn_metrics
 
+from pipeline.evaluation import intervals
+
 METRICS = ("accuracy", "macro_f1", "cohen_kappa")
-LEVEL = 0.95
-PERCENTILES = (2.5, 97.5)
 
 Ids = NDArray[np.int64]
 
@@ -42,11 +42,13 @@ def overall_metrics(truth: Ids, predicted: Ids, classes: int) -> dict[str, float
     }
 
 
-def measure(truth: Ids, predicted: Ids, names: Sequence[str], *, samples: int, seed: int) -> dict[str, Any]:
+def measure(
+    truth: Ids, predicted: Ids, names: Sequence[str], groups: ArrayLike, *, samples: int, seed: int
+) -> dict[str, Any]:
     """All that is said about one model's predictions of one set of rows. Raises ValueError: no rows.
 
-    rows, the `METRICS`; intervals: metric -> (low, high) or None; per_class: name -> recall, precision, f1, support;
-    confusion_matrix: [true][predicted].
+    rows, groups, the `METRICS`; intervals: metric -> (low, high) or None; per_class: name -> recall, precision, f1,
+    support; confusion_matrix: [true][predicted].
     """
     ids = range(len(names))
     values = overall_metrics(truth, predicted, len(names))
@@ -55,10 +57,13 @@ def measure(truth: Ids, predicted: Ids, names: Sequence[str], *, samples: int, s
         truth, predicted, labels=ids, zero_division=np.nan
     )
     scores = {"recall": recall, "precision": precision, "f1": f1}
+    of_groups = matrices_of_groups(truth, predicted, groups, len(names))
+    drawn = bootstrap(of_groups, samples=samples, seed=seed)
     return {
         "rows": len(truth),
+        "groups": len(of_groups),
         **values,
-        "intervals": bootstrap(counts, samples=samples, seed=seed),
+        "intervals": drawn | {"accuracy": intervals.of_share(truth == predicted, groups)},
         "per_class": {
             name: {**{score: _defined(of_class[index]) for score, of_class in scores.items()}, "support": int(rows)}
             for index, (name, rows) in enumerate(zip(names, support, strict=True))
@@ -72,25 +77,31 @@ def _defined(value: float) -> float | None:
 
 
 def bootstrap(counts: Ids, *, samples: int, seed: int) -> dict[str, tuple[float, float] | None]:
-    """Percentile intervals of the `METRICS` for a confusion matrix [true, predicted], from rows drawn with replacement.
+    """Percentile intervals of the `METRICS` for the confusion matrices of groups, [groups, true, predicted].
 
-    All three depend on the confusion matrix only, and drawing rows is drawing its cells from a multinomial. So time and
-    memory do not grow with the rows. Draws in which a metric is not defined do not count for it.
+    All three depend on the confusion matrix only, so that a draw of groups is a sum of theirs. Draws in which a metric
+    is not defined do not count for it; None of too few groups.
     """
-    total = int(counts.sum())
-    draws = np.random.default_rng(seed).multinomial(total, (counts / total).ravel(), size=samples)
-    intervals: dict[str, tuple[float, float] | None] = {}
-    for name, values in zip(METRICS, metrics_of_matrices(draws.reshape(samples, *counts.shape)).T, strict=True):
-        defined = values[~np.isnan(values)]
-        low, high = np.percentile(defined, PERCENTILES) if len(defined) else (math.nan, math.nan)
-        intervals[name] = (float(low), float(high)) if len(defined) else None
-    return intervals
+    if len(counts) < intervals.LEAST_GROUPS:
+        return dict.fromkeys(METRICS)
+    ends = intervals.of_sums(counts, metrics_of_matrices, samples, seed)
+    return {
+        name: None if np.isnan(low) else (float(low), float(high))
+        for name, low, high in zip(METRICS, *ends, strict=True)
+    }
 
 
-def metrics_of_matrices(matrices: Ids) -> NDArray[np.float64]:
+def matrices_of_groups(truth: Ids, predicted: Ids, groups: ArrayLike, classes: int) -> Ids:
+    """Confusion matrices, int64 [groups, true, predicted]."""
+    codes, names = pd.factorize(np.asarray(groups))
+    cells = np.ravel_multi_index((codes, truth, predicted), (len(names), classes, classes))
+    return np.bincount(cells, minlength=len(names) * classes**2).reshape(len(names), classes, classes)
+
+
+def metrics_of_matrices(matrices: NDArray[Any]) -> NDArray[np.float64]:
     """The `METRICS` of many confusion matrices at once, as `overall_metrics` defines them.
 
-    Takes int64 [draws, true, predicted], all of them with rows; returns [draws, 3], NaN where one is not defined.
+    Takes counts [draws, true, predicted], all of them with rows; returns [draws, 3], NaN where one is not defined.
     """
     rows = matrices.sum(axis=(1, 2))
     hits = np.diagonal(matrices, axis1=1, axis2=2)
@@ -120,30 +131,28 @@ def over_folds(per_fold: Sequence[dict[str, float | None]]) -> dict[str, dict[st
     return summary
 
 
-def share(correct: NDArray[np.bool_]) -> dict[str, Any]:
-    """Accuracy of a few rows: rows, accuracy, low, high; None without rows.
-
-    The interval is Wilson's: a bootstrap of three rows that are all right would have no width.
-    """
+def share(correct: NDArray[np.bool_], groups: ArrayLike) -> dict[str, Any]:
+    """Accuracy of a few rows: rows, groups, accuracy, low, high; None without rows."""
     if not len(correct):
-        return {"rows": 0, "accuracy": None, "low": None, "high": None}
-    low, high = binomtest(int(correct.sum()), len(correct)).proportion_ci(LEVEL, method="wilson")
-    return {"rows": len(correct), "accuracy": float(correct.mean()), "low": float(low), "high": float(high)}
+        return {"rows": 0, "groups": 0, "accuracy": None, "low": None, "high": None}
+    low, high = intervals.of_share(correct, groups)
+    number = len(np.unique(np.asarray(groups)))
+    return {"rows": len(correct), "groups": number, "accuracy": float(correct.mean()), "low": low, "high": high}
 
 
 def by_bin(
-    values: NDArray[np.floating[Any]], correct: NDArray[np.bool_], edges: Sequence[float]
+    values: NDArray[np.floating[Any]], correct: NDArray[np.bool_], groups: ArrayLike, edges: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Accuracy of rows by bins of a value in [0, 1]: lower, upper, mean (of the values, None without rows), `share`.
 
     Bins meet at `edges`, to which 0 and 1 are added. A bin holds its lower edge, the last one also 1.
     """
-    bounds = sorted({0.0, *edges, 1.0})
+    bounds, names = sorted({0.0, *edges, 1.0}), np.asarray(groups)
     # In float32 like the stored values, so that a confidence of 0.7 lies in the bin that starts at 0.7.
     bin_of = np.clip(np.digitize(values, np.array(bounds, dtype=values.dtype)) - 1, 0, len(bounds) - 2)
     bins = []
     for index, (lower, upper) in enumerate(pairwise(bounds)):
         inside = bin_of == index
         mean = float(values[inside].mean()) if inside.any() else None
-        bins.append({"lower": lower, "upper": upper, "mean": mean, **share(correct[inside])})
+        bins.append({"lower": lower, "upper": upper, "mean": mean, **share(correct[inside], names[inside])})
     return bins

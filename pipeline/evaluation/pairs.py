@@ -16,12 +16,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from pipeline.evaluation.metrics import PERCENTILES
+from pipeline.evaluation import intervals
 from pipeline.frame import tables
 from pipeline.networks.params import ModelParams
 
 ALL = "all"
-DRAWS_AT_ONCE = 100  # which bounds memory
 
 Right = NDArray[np.bool_]
 
@@ -50,28 +49,28 @@ def compare(
 def paired(right: Right, other: Right, groups: ArrayLike, *, samples: int, seed: int) -> dict[str, Any]:
     """rows, groups; accuracy, other_accuracy, difference: value, low, high; only_right, only_other_right, p_value.
 
-    Without rows only their number; of one group no intervals.
+    Without rows only their number; of too few groups no intervals.
     """
     if not len(right):
         return {"rows": 0}
     codes = pd.factorize(np.asarray(groups))[0]
     # Sums per group: rows, and those in which either network is right.
     sums = np.stack([np.bincount(codes, weights=values) for values in (np.ones(len(right)), right, other)], axis=1)
-    rng, drawn = np.random.default_rng(seed), []
-    for start in range(0, samples, DRAWS_AT_ONCE):
-        size = min(DRAWS_AT_ONCE, samples - start)
-        drawn.append(rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=size) @ sums)
-    totals = np.concatenate(drawn)
-    shares = totals[:, 1:] / totals[:, :1]
-    draws = {"accuracy": shares[:, 0], "other_accuracy": shares[:, 1], "difference": shares[:, 0] - shares[:, 1]}
     values = {"accuracy": right.mean(), "other_accuracy": other.mean(), "difference": right.mean() - other.mean()}
+    ends: Any = [(None, None)] * len(values)
+    if len(sums) >= intervals.LEAST_GROUPS:
+        ends = intervals.of_sums(sums, _shares_and_difference, samples, seed).T.tolist()
     result: dict[str, Any] = {"rows": len(right), "groups": len(sums)}
-    for name, value in values.items():
-        low, high = np.percentile(draws[name], PERCENTILES).tolist() if len(sums) > 1 else (None, None)
+    for (name, value), (low, high) in zip(values.items(), ends, strict=True):
         result[name] = {"value": float(value), "low": low, "high": high}
     one, two = int((right & ~other).sum()), int((other & ~right).sum())
     p_value = float(binomtest(one, one + two).pvalue) if one + two else 1.0
     return {**result, "only_right": one, "only_other_right": two, "p_value": p_value}
+
+
+def _shares_and_difference(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    one, two = totals[:, 1] / totals[:, 0], totals[:, 2] / totals[:, 0]
+    return np.stack([one, two, one - two], axis=1)
 
 
 def sentence(pair: Mapping[str, Any]) -> str:

@@ -107,7 +107,8 @@ def _scale(findings: Mapping[str, Any], scale: Mapping[str, Any] | None, theirs:
     caution = "; that shows that everything runs, not how good a network is" if sample else ""
     return (
         f"Run on {where}: {scale['train']:,} rows in train and {scale['test']:,} in test, where {theirs}{caution}. "
-        "Brackets hold 95 % bootstrap intervals over test rows; ± is the sample standard deviation over folds."
+        "Brackets hold 95 % intervals by groups of test rows (rows of a group share a tweet or a picture); ± is the "
+        "sample standard deviation over folds."
     )
 
 

@@ -32,7 +32,7 @@ class Unseen:
     """The test rows of the dataset (`sier`) or of B-T4SA's own split (`clean`)."""
 
     labels: tuple[str, ...]  # in the order of class ids
-    frame: pd.DataFrame  # id, label (class id); of the dataset also confidence, agreement, decided_by
+    frame: pd.DataFrame  # id, label (class id), group_id; of the dataset also confidence, agreement, decided_by
     inputs: InputRows  # the same rows as a network takes them
     train: NDArray[np.int64]  # class ids of the rows of train
 
@@ -60,7 +60,20 @@ def open_unseen(kind: str, params: InputParams, context: Context, *, words: bool
     if not len(chosen) or train.empty:
         raise UserError(f"{data / kind}: {len(train)} rows in train and {len(chosen)} in test; expected some in both")
     frame = inputs.rows.iloc[chosen].reset_index(drop=True)
+    groups = _groups(data, kind)
+    frame["group_id"] = groups.loc[frame["id"]].to_numpy()
     return Unseen(inputs.labels, frame, inputs.select(chosen), train.to_numpy(dtype=np.int64))
+
+
+def _groups(data: Path, kind: str) -> pd.Series:
+    """`group_id` by id, of the test rows at least."""
+    if kind == "sier":
+        frame = read_sier(data / "sier", "test", teachers=False, more=["group_id"])
+    else:
+        markers = shards.read_manifest(data / "clean", "clean")
+        frame = shards.read_parts(data / "clean", markers, columns=["id", "group_id"]).to_pandas()
+    by_id: pd.Series = frame.set_index("id")["group_id"]
+    return by_id
 
 
 def read_sier(folder: Path, split: str, *, teachers: bool, more: Sequence[str] = ()) -> pd.DataFrame:

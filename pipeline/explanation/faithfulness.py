@@ -1,7 +1,7 @@
 """Does a map point at what the network uses? Deletion and insertion curves (Petsiuk et al. 2018), against controls.
 
 In   a game (see `models.shapley`), the players of one modality and scores by which to order them
-Out  curves: the game's value while the players of a modality go, or come, best first; their areas; bootstrap intervals
+Out  curves: the game's value while the players of a modality go, or come, best first; their areas
 
 While the players of one modality go or come, those of the other are present. Areas are differences from the curve's
 begin, in the unit of the output: a good map makes the output fall fast (deletion: low) and rise fast (insertion:
@@ -12,18 +12,16 @@ orders are controls that know nothing of the network: a random one, and edges of
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage, stats
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.shapley import Game
 from pipeline.explanation.maps import Floats
 
 KINDS = ("deletion", "insertion")
-LEVEL = 0.95
 
 Ints = NDArray[np.int64]
 
@@ -88,25 +86,6 @@ def random_scores(generator: Generator, n: int) -> Floats:
 def generator_of(seed: int, identity: str) -> Generator:
     """Random numbers of a row's own, whichever rows are explained beside it."""
     return np.random.default_rng([seed, int(hashlib.sha256(identity.encode()).hexdigest()[:16], 16)])
-
-
-def mean_with_interval(values: ArrayLike, samples: int, seed: int) -> dict[str, Any]:
-    """Mean of rows, without NaN, with its bootstrap percentile interval of 95 %: rows, mean, low, high.
-
-    None where there are no rows, and for the interval of a single one. Rows count as independent.
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[~np.isnan(numbers)]
-    if not len(numbers):
-        return {"rows": 0, "mean": None, "low": None, "high": None}
-    low = high = None
-    if len(numbers) > 1:
-        interval = stats.bootstrap(
-            (numbers,), np.mean, n_resamples=samples, batch=100, confidence_level=LEVEL, method="percentile",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval  # fmt: skip
-        low, high = float(interval.low), float(interval.high)
-    return {"rows": len(numbers), "mean": float(numbers.mean()), "low": low, "high": high}
 
 
 def _means(values: Floats, players: Ints) -> Floats:

@@ -31,7 +31,6 @@ class ExplainParams:
     max_evals: Annotated[int, Field(ge=2)] | None  # of methods level and best; null for all
     permutations: Count  # pairs of orders of method sample
     deletion_steps: Count  # in which parts go and come for the curves, at most one part each
-    bootstrap_samples: Annotated[int, Field(ge=100)]  # draws for each interval
     batch_size: Count  # inputs given to the network at once
 
     @property

@@ -8,7 +8,7 @@ their id. So a larger sample holds a smaller one, and no row is chosen for its l
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,19 @@ def choose(predictions: pd.DataFrame, labels: Sequence[str], count: int | None) 
                 chosen.append(ids.pop())
         turn += 1
     return chosen[:wanted]
+
+
+def stand_for(predictions: pd.DataFrame, explained: Collection[str]) -> pd.Series:
+    """How many test rows each explained row stands for, by id: those of its label and correctness, over the explained.
+
+    The inverse of its probability to be drawn (D. Horvitz and D. Thompson, J. Am. Stat. Assoc. 47, 1952). Of a kind of
+    which none is explained, nothing is said.
+    """
+    by_id = predictions.set_index("id")
+    kinds = by_id["label"].astype(str) + by_id["correct"].map({True: " right", False: " wrong"})
+    of_explained = kinds.loc[sorted(explained)]
+    weights: pd.Series = of_explained.map(kinds.value_counts() / of_explained.value_counts())
+    return weights
 
 
 def tasks(folder: Path, predictions: pd.DataFrame, chosen: Sequence[str], figures: int) -> list[shards.Task]:

@@ -1,23 +1,24 @@
 """What explanations say of a network as a whole: which modality counts, what the two add only together, whether maps
 point at what the network uses.
 
-In   explanations of the rows of the report, a data frame of `REPORTED` columns
+In   explanations of the rows of the report, a data frame of `REPORTED` columns, and `WEIGHTING` of the same rows
 Out  reports/explain.json; reports/plots/modality_share.csv and {deletion,insertion}_{image,speech}.csv
      one sentence per finding
 
-Rows of a sample come label by label, so that means over all of them weigh labels alike, whatever their numbers in the
-test split. Intervals hold 95 %; rows count as independent.
+Labels take turns in the draw of rows, and right and wrong answers too, so each row counts as often as the test split
+has rows of its kind (see `pipeline.explanation.selection.stand_for`). Intervals hold 95 % and are by group.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from pipeline.explanation.faithfulness import KINDS, Curve, mean_with_interval
+from pipeline.evaluation.intervals import of_mean
+from pipeline.explanation.faithfulness import KINDS, Curve
 from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.table import ORDERS
 from pipeline.frame.metrics_files import write_metrics, write_plot
@@ -28,12 +29,12 @@ REPORTED = [
     "image_value", "speech_value", "image_share", "speech_share", "synergy", "image_values", "speech_values",
     "interactions", "curves",
 ]  # fmt: skip
+WEIGHTING = ["weight", "group_id"]  # how many test rows a row stands for, and its group
 ALL = "all"
-Statistics = Callable[..., dict[str, Any]]  # means with intervals, all by the same draws
 MEANING = {
     "sample": (
-        "Labels take turns, and with them right and wrong answers: means over all rows weigh these alike, whatever "
-        "their numbers in the test split."
+        "Rows are drawn by label and by whether the answer is right; each counts as often as the test split has rows "
+        "of its kind, so that means are of the test split. Intervals are by group."
     ),
     "modality_share": (
         "|sum of a modality's values| / (|sum of image values| + |sum of speech values|) per row, by the label that "
@@ -57,9 +58,7 @@ MEANING = {
 }
 
 
-def report_on(
-    explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[str, Any], seed: int, reports: Path
-) -> list[str]:
+def report_on(explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[str, Any], reports: Path) -> list[str]:
     """Write the report, which begins with `scale`, and its plots; returns a sentence per finding."""
     by_baselines = {
         f"{image} + {speech}": explanations[
@@ -69,12 +68,11 @@ def report_on(
     }
     # Figures have explanations by another method, perhaps.
     reported = {name: rows[rows["method"] == params.method] for name, rows in by_baselines.items()}
-    statistics = partial(mean_with_interval, samples=params.bootstrap_samples, seed=seed)
     results = {
         name: {
-            "modality_share": _shares(reported[name], statistics),
-            **_together(reported[name], rows, statistics),
-            "faithfulness": _faithfulness(reported[name], statistics),
+            "modality_share": _shares(reported[name]),
+            **_together(reported[name], rows),
+            "faithfulness": _faithfulness(reported[name]),
         }
         for name, rows in by_baselines.items()
     }
@@ -87,7 +85,9 @@ def report_on(
     }
     write_metrics(reports / "explain.json", findings)
     plots = reports / "plots"
-    write_plot(plots / "modality_share.csv", ("series", "label", "image_share", "low", "high", "rows"), _bars(results))
+    write_plot(
+        plots / "modality_share.csv", ("series", "predicted", "image_share", "low", "high", "rows"), _bars(results)
+    )
     for kind in KINDS:
         for modality in MODALITIES:
             lines = _lines(reported, params.deletion_steps, kind, modality)
@@ -95,13 +95,28 @@ def report_on(
     return list(_notes(results))
 
 
-def _shares(rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
-    """Share of each modality over all rows and by predicted label, with its spread."""
+def mean_of(values: ArrayLike, rows: pd.DataFrame) -> dict[str, Any]:
+    """Weighted mean of a value of `rows`, which have `WEIGHTING`, without NaN: rows, groups, mean, low, high.
+
+    None where there are no rows, and for the interval of a single group.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(numbers)
+    weights, groups = rows["weight"].to_numpy()[known], rows["group_id"].to_numpy()[known]
+    if not known.any():
+        return {"rows": 0, "groups": 0, "mean": None, "low": None, "high": None}
+    low, high = of_mean(numbers[known], weights, groups) or (None, None)
+    mean = float(np.average(numbers[known], weights=weights))
+    return {"rows": int(known.sum()), "groups": len(set(groups)), "mean": mean, "low": low, "high": high}
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, Any]:
+    """Share of each modality over all rows and by predicted label, with its spread among the explained rows."""
     groups = {ALL: rows, **{str(label): group for label, group in rows.groupby("predicted")}}
     return {
         name: {
             modality: {
-                **statistics(shares),
+                **mean_of(group[f"{modality}_share"], group),
                 "standard_deviation": float(shares.std(ddof=1)) if len(shares) > 1 else None,
                 "quartiles": np.percentile(shares, [25, 50, 75]).tolist(),
             }
@@ -112,44 +127,48 @@ def _shares(rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
     }
 
 
-def _together(reported: pd.DataFrame, rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
+def _together(reported: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
     """Synergy, and interactions of all rows with exact values; nothing for a network of one modality."""
     both = reported[reported["synergy"].notna()]
     if both.empty:
         return {}
     total = both["image_value"].abs() + both["speech_value"].abs()
     results = {
-        "synergy": statistics(both["synergy"]),
-        "synergy_ratio": statistics((both["synergy"].abs() / total).where(total > 0, np.nan)),
+        "synergy": mean_of(both["synergy"], both),
+        "synergy_ratio": mean_of((both["synergy"].abs() / total).where(total > 0, np.nan), both),
     }
-    strength = [float(np.abs(values).sum()) for values in rows["interactions"].dropna()]
-    if strength:
-        results["interaction_strength"] = statistics(strength)
+    exact = rows[rows["interactions"].notna()]
+    if len(exact):
+        strength = [float(np.abs(values).sum()) for values in exact["interactions"]]
+        results["interaction_strength"] = mean_of(strength, exact)
     return results
 
 
-def _faithfulness(rows: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
+def _faithfulness(rows: pd.DataFrame) -> dict[str, Any]:
     """Areas by modality and kind: of each order, and what the map has over the controls row by row."""
     first, *controls = ORDERS
     results: dict[str, Any] = {}
     for modality in MODALITIES:
         for kind in KINDS:
-            areas = {
-                order: np.array([curve.area for curve in _curves(rows, modality, kind, order)]) for order in ORDERS
-            }
-            if len(areas[first]):
+            by_order = {order: _curves(rows, modality, kind, order) for order in ORDERS}
+            those = rows.iloc[[place for place, _ in by_order[first]]]
+            areas = {order: np.array([curve.area for _, curve in found]) for order, found in by_order.items()}
+            if len(those):
                 results.setdefault(modality, {})[kind] = {
-                    **{order: statistics(values) for order, values in areas.items()},
-                    **{f"{first}_minus_{other}": statistics(areas[first] - areas[other]) for other in controls},
+                    **{order: mean_of(values, those) for order, values in areas.items()},
+                    **{f"{first}_minus_{other}": mean_of(areas[first] - areas[other], those) for other in controls},
                 }
     return results
 
 
-def _curves(rows: pd.DataFrame, modality: str, kind: str, order: str) -> Iterator[Curve]:
-    for curves in rows["curves"]:
-        for curve in curves:
-            if (curve["modality"], curve["kind"], curve["order"]) == (modality, kind, order):
-                yield Curve(np.asarray(curve["shares"]), np.asarray(curve["values"]))
+def _curves(rows: pd.DataFrame, modality: str, kind: str, order: str) -> list[tuple[int, Curve]]:
+    """Place among the rows, and curve, of those that have one."""
+    return [
+        (place, Curve(np.asarray(curve["shares"]), np.asarray(curve["values"])))
+        for place, curves in enumerate(rows["curves"])
+        for curve in curves
+        if (curve["modality"], curve["kind"], curve["order"]) == (modality, kind, order)
+    ]
 
 
 def _bars(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -165,9 +184,10 @@ def _lines(reported: Mapping[str, pd.DataFrame], steps: int, kind: str, modality
     for baselines, rows in reported.items():
         for order in ORDERS:
             curves = _curves(rows, modality, kind, order)
-            changes = [np.interp(shares, curve.shares, curve.values - curve.values[0]) for curve in curves]
+            changes = [np.interp(shares, curve.shares, curve.values - curve.values[0]) for _, curve in curves]
             if changes:
-                for share, change in zip(shares, np.mean(changes, axis=0), strict=True):
+                weights = rows["weight"].to_numpy()[[place for place, _ in curves]]
+                for share, change in zip(shares, np.average(changes, axis=0, weights=weights), strict=True):
                     yield f"{order}, {baselines}", share, change, len(changes)
 
 
@@ -178,7 +198,8 @@ def _notes(results: Mapping[str, Any]) -> Iterator[str]:
         if share is not None:
             yield f"{baselines}: pictures make up {_percent(share)} of what moves the answer, speech the rest"
         if "synergy_ratio" in result:
-            yield f"{baselines}: what the two add only together is {_percent(result['synergy_ratio'])} of that"
+            ratio = _percent(result["synergy_ratio"])
+            yield f"{baselines}: what neither gives without the other is {ratio} of what they give one by one"
         for modality, kinds in result["faithfulness"].items():
             lower, higher = kinds["deletion"], kinds["insertion"]
             yield (

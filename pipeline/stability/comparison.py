@@ -1,20 +1,14 @@
-"""Two labellings of the same rows side by side.
-
-Rows of a group are like each other, so intervals count a share's variance between groups: Wilson's, with as many rows
-as, drawn one by one, would have that variance (L. Kish, Survey Sampling, 1965: the design effect).
-"""
+"""Two labellings of the same rows side by side."""
 
 from dataclasses import asdict
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.evaluation.intervals import of_share
 from pipeline.labels.validity import Measure, numbers
-
-Z = NormalDist().inv_cdf(0.975)
 
 
 def compare(before: pd.DataFrame, after: pd.DataFrame, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -46,14 +40,8 @@ def share(flags: NDArray[np.bool_], groups: ArrayLike) -> dict[str, Any]:
     rows, flagged = len(flags), int(flags.sum())
     if not rows:
         return {"rows": 0, "share": None, "low": None, "high": None}
-    table = pd.DataFrame({"group": groups, "flag": flags}).groupby("group")["flag"].agg(["sum", "size"])
-    p = flagged / rows
-    variance = float(((table["sum"] - p * table["size"]) ** 2).sum()) / rows**2
-    # Where no row, or each, is flagged, groups may still be of one mind.
-    n = len(table) if p in {0.0, 1.0} else min(rows, p * (1 - p) / variance) if variance else rows
-    middle, half = p + Z**2 / (2 * n), Z * (p * (1 - p) / n + Z**2 / (4 * n**2)) ** 0.5
-    low, high = ((middle + sign * half) / (1 + Z**2 / n) for sign in (-1, 1))
-    return {"rows": flagged, "share": p, "low": max(low, 0.0), "high": min(high, 1.0)}
+    low, high = of_share(flags, groups)
+    return {"rows": flagged, "share": flagged / rows, "low": low, "high": high}
 
 
 def _kappa(old: NDArray[np.object_], new: NDArray[np.object_]) -> float | None:

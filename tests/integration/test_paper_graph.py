@@ -35,7 +35,6 @@ AMOUNTS: Mapping[str, Any] = {
     "explain.figure_method": "level",  # exact values cost 512 passes through the network
     "explain.corpus_rows": 2,
     "explain.times": 1,
-    "explain.bootstrap_samples": 100,
 }
 # One network of each kind of stage; all others are made and run by the tests of networks.
 TRAINED = ("parallelnet", "ser_only", "parallelnet_sentiment")

@@ -25,6 +25,7 @@ from pipeline.errors import UserError
 from pipeline.explanation import explainer
 from pipeline.explanation.faithfulness import KINDS
 from pipeline.explanation.preparation import sample_of
+from pipeline.explanation.selection import read_predictions, stand_for
 from pipeline.frame.stage import Report
 from pipeline.media import audio
 from pipeline.networks.decoding import read_image
@@ -164,9 +165,12 @@ def test_the_report_counts_rows_and_its_plots_have_both_baselines(
     assert (found["rows"], found["test_rows"], found["rejected"], found["figures"]) == (4, 6, 0, 2)
     assert list(found["baselines"]) == ["zero + silence", "blur + mean"]
     frame = stored(root)
-    shares = frame[(frame["method"] == "level") & (frame["image_baseline"] == "zero")]["image_share"]
+    chosen = frame[(frame["method"] == "level") & (frame["image_baseline"] == "zero")].set_index("id")
+    predictions = read_predictions(root / "data/predictions", "parallelnet", LABELS)
+    weights = stand_for(predictions, set(chosen.index)).loc[chosen.index]
+    assert found["test_rows_stood_for"] == round(weights.sum()) <= 6
     assert found["baselines"]["zero + silence"]["modality_share"]["all"]["image"]["mean"] == pytest.approx(
-        shares.mean(), abs=1e-6
+        np.average(chosen["image_share"], weights=weights), abs=1e-6
     )
     assert found["baselines"]["zero + silence"]["interaction_strength"]["rows"] == 2
     assert "interaction_strength" not in found["baselines"]["blur + mean"]
@@ -208,9 +212,6 @@ def test_finished_rows_are_not_explained_again(fresh: Path, monkeypatch: pytest.
     explain.run(params(figures=0), context(fresh))
     assert len(asked) == len(set(asked)) == 4
     assert asked[:2] == done
-    # Bars of intervals need no row again.
-    explain.run(params(figures=0, bootstrap_samples=200), context(fresh))
-    assert len(asked) == 4
     explain.run(params(figures=0, times=1), context(fresh))
     assert len(asked) == 8
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.explanation.summary import MEANING, REPORTED, report_on
+from pipeline.explanation.summary import MEANING, REPORTED, WEIGHTING, report_on
 from tests.builders_explain import params
 
 
@@ -36,8 +36,9 @@ def explanation(image: float, speech: float, predicted: str = "sad", **changes: 
 
 def report(rows: list[dict[str, Any]], tmp_path: Path, **changes: Any) -> tuple[dict[str, Any], list[str]]:
     one = {"image_baselines": ["zero"], "speech_baselines": ["silence"], **changes}
-    frame = pd.DataFrame(rows, columns=REPORTED)
-    notes = report_on(frame, params(**one), {"model": "parallelnet"}, 7, tmp_path)
+    frame = pd.DataFrame(rows, columns=[*REPORTED, *WEIGHTING])
+    frame["weight"], frame["group_id"] = frame["weight"].fillna(1.0), frame["group_id"].fillna(frame.index.to_series())
+    notes = report_on(frame, params(**one), {"model": "parallelnet"}, tmp_path)
     found: dict[str, Any] = json.loads((tmp_path / "explain.json").read_text())
     return found, notes
 
@@ -51,8 +52,26 @@ def test_shares_are_means_over_rows_by_predicted_label(tmp_path: Path) -> None:
     assert shares["sad"]["image"]["standard_deviation"] == pytest.approx(0.125 * np.sqrt(2), abs=1e-6)
     assert shares["sad"]["image"]["quartiles"] == pytest.approx([0.5625, 0.625, 0.6875])
     assert shares["happy"]["speech"] == {
-        "rows": 1, "mean": 0.75, "low": None, "high": None, "standard_deviation": None, "quartiles": [0.75] * 3,
+        "rows": 1, "groups": 1, "mean": 0.75, "low": None, "high": None, "standard_deviation": None,
+        "quartiles": [0.75] * 3,
     }  # fmt: skip
+
+
+def test_a_row_counts_as_often_as_the_test_split_has_its_kind(tmp_path: Path) -> None:
+    rows = [explanation(3, -1, weight=30.0), explanation(1, 1, weight=10.0)]
+    found, _ = report(rows, tmp_path)
+    share = found["baselines"]["zero + silence"]["modality_share"]["all"]["image"]
+    assert share["mean"] == pytest.approx((30 * 0.75 + 10 * 0.5) / 40)
+    line = (tmp_path / "plots/deletion_image.csv").read_text().splitlines()[2]
+    assert line.endswith(",2")
+
+
+def test_rows_of_a_group_are_one_observation(tmp_path: Path) -> None:
+    rows = [explanation(3, 1, group_id="a"), explanation(1, 1, group_id="b")]
+    apart = report(rows, tmp_path)[0]["baselines"]["zero + silence"]["modality_share"]["all"]["image"]
+    twice = report(rows * 2, tmp_path)[0]["baselines"]["zero + silence"]["modality_share"]["all"]["image"]
+    assert (apart["rows"], twice["rows"], twice["groups"]) == (2, 4, 2)
+    assert (twice["low"], twice["high"]) == pytest.approx((apart["low"], apart["high"]))
 
 
 def test_synergy_is_set_against_what_the_modalities_are_worth(tmp_path: Path) -> None:
@@ -99,7 +118,7 @@ def test_plots_have_a_line_per_order_and_a_bar_per_label(tmp_path: Path) -> None
     ]
     assert len(lines) == 1 + 3 * 5
     bars = (tmp_path / "plots/modality_share.csv").read_text().splitlines()
-    assert bars[0] == "series,label,image_share,low,high,rows"
+    assert bars[0] == "series,predicted,image_share,low,high,rows"
     assert [bar.split(",")[1] for bar in bars[1:]] == ["all", "happy", "sad"]
     assert bars[3].startswith("zero + silence,sad,0.75,")
 

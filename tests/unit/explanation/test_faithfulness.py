@@ -14,7 +14,6 @@ from pipeline.explanation.faithfulness import (
     edge_scores,
     generator_of,
     loudness_scores,
-    mean_with_interval,
     random_scores,
 )
 
@@ -89,23 +88,3 @@ def test_a_rows_random_order_is_its_own() -> None:
     assert sorted(first) == sorted(other) == list(range(50))
     assert first != other
     assert first != seed
-
-
-def test_means_come_with_intervals_that_narrow_as_rows_are_added() -> None:
-    def interval(rows: int) -> tuple[float, float, float]:
-        found = mean_with_interval(np.random.default_rng(1).normal(5, 1, rows), 500, seed=1)
-        low, mean, high = (found[key] for key in ("low", "mean", "high"))
-        assert low is not None and mean is not None and high is not None
-        return low, mean, high
-
-    few, many = interval(10), interval(1000)
-    assert few[0] < few[1] < few[2]
-    assert many[2] - many[0] == pytest.approx(2 * 1.96 / np.sqrt(1000), rel=0.15)
-    assert few[2] - few[0] > 3 * (many[2] - many[0])
-    assert interval(10) == few
-
-
-def test_without_rows_there_is_no_mean_and_with_one_no_interval() -> None:
-    assert mean_with_interval(np.zeros(0), 100, 1) == {"rows": 0, "mean": None, "low": None, "high": None}
-    assert mean_with_interval(np.array([2.0]), 100, 1) == {"rows": 1, "mean": 2.0, "low": None, "high": None}
-    assert mean_with_interval(np.full(3, 2.0), 100, 1) == {"rows": 3, "mean": 2.0, "low": 2.0, "high": 2.0}

@@ -1,0 +1,89 @@
+"""Intervals of 95 % for figures of rows that come in groups.
+
+In   of each row a value, or whether it is flagged, and its group: rows of a group share a tweet or a picture
+Out  the low and the high end; None where there are too few groups to tell
+
+Rows of a group are like each other, so that groups vary and not rows: drawn row by row, intervals of tweets with four
+pictures hold the truth in 78 % of cases instead of 95 %.
+"""
+
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.95
+PERCENTILES = (2.5, 97.5)
+LEAST_GROUPS = 10  # of resamples: percentiles of fewer hold the truth in 50 to 90 % of cases
+_DRAWS_AT_ONCE = 100  # which bounds memory
+_Z = NormalDist().inv_cdf(0.975)
+
+Interval = tuple[float, float]
+Values = NDArray[np.float64]
+
+
+def of_share(flags: NDArray[np.bool_], groups: ArrayLike) -> Interval:
+    """Of the share of rows that are flagged, [rows] each, at least one.
+
+    Wilson's, with as many rows as, drawn one by one, would have the share's variance between groups (L. Kish, Survey
+    Sampling, 1965: the design effect).
+    """
+    rows, p = len(flags), float(flags.mean())
+    sums, sizes = _per_group(flags.astype(np.float64), groups), _per_group(np.ones(rows), groups)
+    count = len(sizes)
+    variance = float(((sums - p * sizes) ** 2).sum()) / rows**2
+    # Where no row, or each, is flagged, groups may still be of one mind.
+    n = count if p in {0.0, 1.0} else min(rows, p * (1 - p) / variance) if variance else rows
+    middle, half = p + _Z**2 / (2 * n), _Z * (p * (1 - p) / n + _Z**2 / (4 * n**2)) ** 0.5
+    low, high = ((middle + sign * half) / (1 + _Z**2 / n) for sign in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
+
+
+def of_mean(values: ArrayLike, weights: ArrayLike, groups: ArrayLike) -> Interval | None:
+    """Of the weighted mean of `values`, [rows] each: Student's t with a degree of freedom less than there are groups.
+
+    Its variance is that of the groups' weighted distances from the mean (linearisation, as for a ratio).
+    """
+    numbers, weight = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    mean = float(np.average(numbers, weights=weight))
+    distances = _per_group(weight * (numbers - mean), groups)
+    count = len(distances)
+    if count < 2:
+        return None
+    error = float(np.sqrt(count / (count - 1) * (distances**2).sum())) / float(weight.sum())
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * error
+    return mean - half, mean + half
+
+
+def of_sums(sums: NDArray[np.generic], statistic: Callable[[Values], Values], samples: int, seed: int) -> Values:
+    """Percentiles of what `statistic` makes of totals over resampled groups, [2, figures]; NaN where it defines none.
+
+    Args:
+        sums: of each group, [groups, ...], at least `LEAST_GROUPS` (ValueError).
+        statistic: from totals [draws, ...] to figures [draws, figures].
+    """
+    if len(sums) < LEAST_GROUPS:
+        raise ValueError(f"expected {LEAST_GROUPS} groups or more to resample, found {len(sums)}")
+    figures = np.concatenate([statistic(totals) for totals in _resampled(sums, samples, seed)])
+    ends = np.full((2, figures.shape[1]), np.nan)
+    for column, drawn in enumerate(figures.T):
+        defined = drawn[~np.isnan(drawn)]
+        if len(defined):
+            ends[:, column] = np.percentile(defined, PERCENTILES)
+    return ends
+
+
+def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[Values]:
+    """Totals [draws, ...] over as many groups as there are, drawn with replacement."""
+    rng, flat = np.random.default_rng(seed), sums.reshape(len(sums), -1).astype(np.float64)
+    for start in range(0, samples, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, samples - start)
+        times = rng.multinomial(len(flat), np.full(len(flat), 1 / len(flat)), size=size)
+        yield (times @ flat).reshape(size, *sums.shape[1:])
+
+
+def _per_group(values: Values, groups: ArrayLike) -> Values:
+    return np.bincount(pd.factorize(np.asarray(groups))[0], weights=values)
