@@ -89,7 +89,7 @@ def main() -> None:
         inputs = random_rows(folder, options.rows, train.inputs, base.labels)
         rows = inputs.select(np.arange(options.rows))
         net = build(model, train, base.labels)
-        loss = CombinedLoss(train.focal_weight, train.focal_gamma)
+        loss = CombinedLoss(train.focal_weight, train.focal_gamma, alpha=train.focal_alpha)
         job = Job("benchmark", model, train, base, 0, "cpu", folder)
         settings = arguments(job).to_dict() | {
             "num_train_epochs": 1, "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False,

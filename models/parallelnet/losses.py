@@ -32,15 +32,15 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tens
 
 @dataclass(frozen=True)
 class CombinedLoss:
-    """Cross-entropy + focal_weight * focal loss; the paper has weights 1 and 0.5, and gamma 2."""
+    """Cross-entropy + focal_weight * alpha * focal loss; the paper has weights 1 and 0.5, and gamma 2."""
 
     focal_weight: float
     gamma: float
     class_weights: Tensor | None = None
+    alpha: float = 1.0
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of logits [n, classes] for labels [n]."""
         weights = None if self.class_weights is None else self.class_weights.to(logits.device, torch.float32)
-        return cross_entropy(logits.float(), labels, weight=weights) + self.focal_weight * focal_loss(
-            logits, labels, self.gamma, weights
-        )
+        focal = self.alpha * focal_loss(logits, labels, self.gamma, weights)
+        return cross_entropy(logits.float(), labels, weight=weights) + self.focal_weight * focal

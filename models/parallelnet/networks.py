@@ -4,7 +4,7 @@ Shapes: n rows; pictures [n, 3, h, w] in [0, 1]; codes [n, code_size], from 0 up
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,30 @@ from torch.nn.functional import interpolate, relu
 from .backbone_architectures import bare_backbone, feature_shape
 
 
+class BatchNorm(TypedDict):
+    """`momentum`, the share of a batch in the running statistics, and `eps`, added to the variance."""
+
+    momentum: float
+    eps: float
+
+
+TORCH: BatchNorm = {"momentum": 0.1, "eps": 1e-5}
+
+
 class N1(nn.Module):
     """Blocks of two 3 x 3 convolutions and a max-pool, then batch-norm, flatten and, with a code_size, a dense layer.
 
     Inputs have `in_channels` (3 for a picture, 1 for a spectrogram) and `size`; `channels` are those of the blocks.
     """
 
-    def __init__(self, in_channels: int, size: tuple[int, int], channels: Sequence[int], code_size: int | None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        size: tuple[int, int],
+        channels: Sequence[int],
+        code_size: int | None,
+        norm: BatchNorm = TORCH,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = in_channels
@@ -28,7 +45,7 @@ class N1(nn.Module):
             layers += [nn.Conv2d(block, block, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
             width = block
         self.blocks = nn.Sequential(*layers)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = nn.BatchNorm2d(width, **norm)
         height, length = (side >> len(channels) for side in size)
         self.dense = None if code_size is None else nn.Linear(width * height * length, code_size)
 
@@ -54,11 +71,13 @@ class N2(nn.Module):
     batch-norm statistics and drops nothing out.
     """
 
-    def __init__(self, backbone: str, size: tuple[int, int], code_size: int, *, freeze: bool) -> None:
+    def __init__(
+        self, backbone: str, size: tuple[int, int], code_size: int, *, freeze: bool, norm: BatchNorm = TORCH
+    ) -> None:
         super().__init__()
         channels, height, width = feature_shape(backbone, *size)
         self.backbone: nn.Module = bare_backbone(backbone)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm2d(channels, **norm)
         self.dense = nn.Linear(channels * height * width, code_size)
         pretrained_cfg: Any = self.backbone.pretrained_cfg
         self._mean: tuple[float, ...] = tuple(pretrained_cfg["mean"])
@@ -84,9 +103,9 @@ class N2(nn.Module):
 class N2Words(nn.Module):
     """Frames of a frozen encoder outside (see `word_frames`), then batch-norm, flatten and a dense layer."""
 
-    def __init__(self, frames: int, channels: int, code_size: int) -> None:
+    def __init__(self, frames: int, channels: int, code_size: int, norm: BatchNorm = TORCH) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = nn.BatchNorm1d(channels, **norm)
         self.dense = nn.Linear(channels * frames, code_size)
 
     def forward(self, word_frames: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ Where the paper contradicts itself or is silent:
 - Eq. 1 prints F_s = N1_s + N1_i; its text, followed here, says N1_s + N2_i.
 - How the modalities cross in configurations 1 and 2, and what joins F there, is left open.
 - Its activation is ReLU, without saying where: here after every layer but a head's last.
+- Values of its optimiser, batch-norm and focal loss that it does not print. What it does points to Keras, whose own are
+  parameters: Adam's epsilon 1e-7, batch-norm's momentum 0.99 (to torch 0.01) and epsilon 0.001, focal alpha 0.25.
 - Initial weights: here Xavier with biases 0, as in Keras, and a normal vector of deviation 0.05 for the fusion weights;
   the 1 x 1 convolution of speech begins by making a grey picture.
 - ImageNet normalisation happens inside N2, so that a black picture and silence are 0.
@@ -26,6 +28,7 @@ speech down made of the recording. They are computed outside (`word_frames`), an
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,7 +37,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .losses import CombinedLoss
-from .networks import N1, N2, Crossing, GreyToColour, Head, N2Words, WeightedAddition
+from .networks import N1, N2, BatchNorm, Crossing, GreyToColour, Head, N2Words, WeightedAddition
 from .parallelnet_config import WORD_CHANNELS, ParallelNetConfig
 from .spectrogram import Waveform, log_mel
 
@@ -56,22 +59,25 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
             "pixel_values": (3, *image_size), "spectrogram": (1, *speech_size),
             "word_frames": (config.n_word_frames, WORD_CHANNELS),
         }  # fmt: skip
+        self._loss = CombinedLoss(config.focal_weight, config.focal_gamma, alpha=config.focal_alpha)
         both = config.modalities == "both"
+        norm: BatchNorm = {"momentum": config.batch_norm_momentum, "eps": config.batch_norm_epsilon}
+        n2 = partial(N2, code_size=config.code_size, freeze=config.freeze_backbone, norm=norm)
 
         if config.modalities != "speech":
-            self.n2_image = N2(config.image_backbone, image_size, config.code_size, freeze=config.freeze_backbone)
+            self.n2_image = n2(config.image_backbone, image_size)
             self.head_image = Head(config.code_size, config.head_size, config.num_labels)
         if config.hears_words:
-            self.n2_speech: nn.Module = N2Words(config.n_word_frames, WORD_CHANNELS, config.code_size)
+            self.n2_speech: nn.Module = N2Words(config.n_word_frames, WORD_CHANNELS, config.code_size, norm)
         elif config.modalities != "image":
             self.grey_to_colour = GreyToColour()
-            self.n2_speech = N2(config.speech_backbone, speech_size, config.code_size, freeze=config.freeze_backbone)
+            self.n2_speech = n2(config.speech_backbone, speech_size)
         if config.modalities != "image":
             self.head_speech = Head(config.code_size, config.head_size, config.num_labels)
         if both:
             n1_code_size = None if config.fusion == 2 else config.code_size
-            self.n1_image = N1(3, image_size, config.n1_channels, n1_code_size)
-            self.n1_speech = N1(1, speech_size, config.n1_channels, n1_code_size)
+            self.n1_image = N1(3, image_size, config.n1_channels, n1_code_size, norm)
+            self.n1_speech = N1(1, speech_size, config.n1_channels, n1_code_size, norm)
             self.head_mul = Head(config.code_size, config.head_size, config.num_labels)
             self.late_fusion = WeightedAddition(3)
         if both and config.fusion != 3:
@@ -137,7 +143,7 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
                 logits = self._crossed_before(pixel_values, spectrogram)
         loss = None
         if labels is not None:
-            loss = CombinedLoss(self.config.focal_weight, self.config.focal_gamma)(logits, labels)
+            loss = self._loss(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def encode_image(self, pixel_values: Tensor) -> Codes:

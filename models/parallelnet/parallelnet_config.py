@@ -39,6 +39,9 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
     sampling_rate_hz: int = 16_000  # of that speech
     focal_weight: float = 0.5  # of the focal loss, beside 1 for the cross-entropy (section 4.2)
     focal_gamma: float = 2.0  # exponent of the focal loss
+    focal_alpha: float = 1.0  # its factor
+    batch_norm_momentum: float = 0.1  # of N1 and after N2: share of a batch in the running statistics
+    batch_norm_epsilon: float = 1e-5  # added to the variance
     id2label: dict[int, str] | None = None  # 0 and up; the paper's four emotions without it and without num_labels
     label2id: dict[str, int] | None = None
 
@@ -101,5 +104,9 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("code_size", "head_size", "image_size_px", "n_mels", "n_frames"), _SIZE),
     **dict.fromkeys(("n_word_frames", "sampling_rate_hz"), _SIZE),
     "duration_seconds": ("a number above 0", lambda value: _is_number(value, 1e-9)),
-    **dict.fromkeys(("focal_weight", "focal_gamma"), ("a number from 0", lambda value: _is_number(value, 0))),
+    **dict.fromkeys(
+        ("focal_weight", "focal_gamma", "focal_alpha", "batch_norm_epsilon"),
+        ("a number from 0", lambda value: _is_number(value, 0)),
+    ),
+    "batch_norm_momentum": ("a number from 0 to 1", lambda value: _is_number(value, 0) and value <= 1),
 }

@@ -47,7 +47,8 @@ def _with_random_weights(model: ModelParams, train: TrainParams, labels: Sequenc
         image_backbone=model.image_backbone.name, speech_backbone=model.speech_backbone.name,
         freeze_backbone=model.freeze_backbone, n1_channels=list(model.n1_channels), code_size=model.code_size,
         head_size=model.head_size, **asdict(train.inputs), focal_weight=train.focal_weight,
-        focal_gamma=train.focal_gamma, id2label=dict(enumerate(labels)),
+        focal_gamma=train.focal_gamma, focal_alpha=train.focal_alpha, batch_norm_momentum=train.batch_norm_momentum,
+        batch_norm_epsilon=train.batch_norm_epsilon, id2label=dict(enumerate(labels)),
         label2id={name: label for label, name in enumerate(labels)},
     )  # fmt: skip
 

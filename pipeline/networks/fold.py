@@ -10,6 +10,7 @@ epoch is kept, so their figures flatter. After a stop the same job goes on from 
 
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,10 @@ from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback
 from pipeline.networks.inputs import Inputs, collate
 from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
+from pipeline.networks.params import TrainParams
 from pipeline.networks.trainers import BalancedSampler, LossTrainer, best_epoch, class_weights, training_arguments
+
+KERAS_MIN_DELTA = 1e-4
 
 
 def train_fold(job: Job, inputs: Inputs) -> None:
@@ -57,13 +61,13 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
     return LossTrainer(
         model=net,
         args=arguments(job),
-        loss=CombinedLoss(job.train.focal_weight, job.train.focal_gamma, weights),
+        loss=CombinedLoss(job.train.focal_weight, job.train.focal_gamma, weights, job.train.focal_alpha),
         sampler=BalancedSampler(labels, job.seed) if job.train.balance == "sampler" else None,
         train_dataset=inputs.select(train_rows),
         eval_dataset=inputs.select(held_out),
         data_collator=collate,
         compute_metrics=_figures,
-        optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": job.train.learning_rate}),
+        optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": job.train.learning_rate, "eps": job.train.adam_epsilon}),
         callbacks=[
             EarlyStoppingCallback(job.train.early_stopping_patience),
             CurvesCallback(job.folder / CURVES_FOLDER),
@@ -81,10 +85,22 @@ def arguments(job: Job) -> TrainingArguments:
         job.folder, "train", seed=job.seed, device=job.device, mixed_precision=train.mixed_precision,
         batch_size=train.batch_size // processes, num_train_epochs=train.epochs, learning_rate=train.learning_rate,
         lr_scheduler_type="reduce_lr_on_plateau",
-        lr_scheduler_kwargs={"factor": train.plateau_factor, "patience": train.plateau_patience},
+        lr_scheduler_kwargs=plateau(train),
         max_grad_norm=0.0,  # the paper clips nothing
         ddp_backend="gloo" if job.device == "cpu" and processes > 1 else None,
     )  # fmt: skip
+
+
+def plateau(train: TrainParams) -> dict[str, Any]:
+    """What torch must be told so that the learning rate falls when it does in Keras, the paper's library by all signs.
+
+    There it falls after as many epochs as its patience without a loss that is lower by 0.0001; torch waits for one
+    more, and by default compares relatively.
+    """
+    return {
+        "factor": train.plateau_factor, "patience": train.plateau_patience - 1, "threshold": KERAS_MIN_DELTA,
+        "threshold_mode": "abs",
+    }  # fmt: skip
 
 
 def fold_masks(rows: pd.DataFrame, fold: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ Each network has one stage `train@<name>`, so that a further ablation is a furth
 """
 
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -103,8 +104,12 @@ class TrainParams:
     learning_rate: Annotated[float, Field(gt=0, lt=1)]  # of Adam
     focal_weight: Annotated[float, Field(ge=0)]  # of the focal loss, beside 1 for the cross-entropy
     focal_gamma: Annotated[float, Field(ge=0)]
+    focal_alpha: Annotated[float, Field(gt=0)] = field(default=1.0, kw_only=True)
+    batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] = field(default=0.1, kw_only=True)  # as torch means it
+    batch_norm_epsilon: Annotated[float, Field(gt=0)] = field(default=1e-5, kw_only=True)
+    adam_epsilon: Annotated[float, Field(gt=0)] = field(default=1e-8, kw_only=True)
     early_stopping_patience: Size  # before training stops
-    plateau_patience: Annotated[int, Field(ge=0)]  # before the learning rate falls
+    plateau_patience: Size  # before the learning rate falls
     plateau_factor: Annotated[float, Field(gt=0, lt=1)]  # by which it falls
     balance: Literal["none", "class_weights", "sampler"]
     mixed_precision: Literal["bf16", "fp16"] | None  # null for float32

@@ -33,7 +33,7 @@ from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from pipeline.networks import launch, trained
 from pipeline.networks.build import build
-from pipeline.networks.fold import fold_masks, make_trainer, train_fold
+from pipeline.networks.fold import fold_masks, make_trainer, plateau, train_fold
 from pipeline.networks.inputs import Inputs, collate, open_inputs
 from pipeline.networks.job import Job
 from pipeline.networks.loading import expect_checkpoint
@@ -224,6 +224,28 @@ def test_a_net_reads_each_of_its_modalities(five_folds: Path, inputs: Inputs) ->
     assert accuracy(spectrogram=batch["spectrogram"][order]) < whole - 0.05
 
 
+@pytest.mark.parametrize(
+    ("losses", "rates"),
+    [
+        # By hand after Keras' ReduceLROnPlateau with patience 2, min_delta 0.0001, cooldown 0: after the second epoch
+        # that is no better by that the rate falls, and the waiting begins anew.
+        ([1.0, 1.1, 1.2, 1.3, 1.4], [1, 1, 0.1, 0.1, 0.01]),
+        ([1.0, 1.1, 0.9, 1.0, 0.95, 0.8], [1, 1, 1, 1, 0.1, 0.1]),
+        ([1.0, 0.99995, 0.99992, 0.5], [1, 1, 0.1, 0.1]),
+        ([1000.0, 999.99, 999.98, 999.97], [1, 1, 1, 1]),  # lower by more than that, though relatively by less
+    ],
+)
+def test_the_learning_rate_falls_when_keras_lets_it_fall(losses: list[float], rates: list[float]) -> None:
+    found = sections({"plateau_patience": 2, "plateau_factor": 0.1, "inputs": TINY_TRAIN["inputs"]})
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = ReduceLROnPlateau(optimizer, **plateau(section(found, "train", TrainParams)))
+    seen = []
+    for loss in losses:
+        scheduler.step(loss)
+        seen.append(optimizer.param_groups[0]["lr"])
+    assert seen == pytest.approx(rates)
+
+
 def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: Path) -> None:
     paper = yaml.safe_load((PROJECT / "params.paper.yaml").read_text(encoding="utf-8"))
     found = sections({**paper["train"], "inputs": TINY_TRAIN["inputs"]})
@@ -233,7 +255,10 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
     assert type(trainer.optimizer) is torch.optim.Adam
     assert {(group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups} == {(8e-6, 0.0)}
     assert isinstance(trainer.lr_scheduler, ReduceLROnPlateau)
-    assert (trainer.lr_scheduler.patience, trainer.lr_scheduler.factor) == (2, 0.1)
+    assert trainer.lr_scheduler.factor == 0.1
+    assert {group["eps"] for group in trainer.optimizer.param_groups} == {1e-7}
+    norms = [trainer.model.n1_image.norm, trainer.model.n2_image.norm, trainer.model.n2_speech.norm]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 0.001)}
     (stopping,) = [
         callback for callback in trainer.callback_handler.callbacks if isinstance(callback, EarlyStoppingCallback)
     ]
@@ -241,7 +266,7 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
     assert (trainer.args.num_train_epochs, trainer.args.per_device_train_batch_size) == (30, 64)
     assert trainer.args.max_grad_norm == 0
     assert trainer.args.metric_for_best_model == "loss"
-    assert trainer.loss == CombinedLoss(focal_weight=0.5, gamma=2.0, class_weights=None)
+    assert trainer.loss == CombinedLoss(focal_weight=0.5, gamma=2.0, class_weights=None, alpha=0.25)
     assert paper["train"]["folds"] == [0, 1, 2, 3, 4]
 
 
