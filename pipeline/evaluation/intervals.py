@@ -86,4 +86,5 @@ def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[V
 
 
 def _per_group(values: Values, groups: ArrayLike) -> Values:
-    return np.bincount(pd.factorize(np.asarray(groups))[0], weights=values)
+    sums: Values = np.bincount(pd.factorize(np.asarray(groups))[0], weights=values).astype(np.float64)
+    return sums

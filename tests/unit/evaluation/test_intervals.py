@@ -62,7 +62,8 @@ def coverage(holds: list[bool]) -> float:
 
 @pytest.mark.parametrize("groups", [25, 150])
 def test_shares_hold_the_truth_in_95_of_100_cases(groups: int) -> None:
-    by_group, by_row = [], []
+    by_group: list[bool] = []
+    by_row: list[bool] = []
     for seed in range(TRIES):
         of_row, values = tweets(np.random.default_rng([seed, groups]), groups)
         flags = values > -0.5  # 69.1 %

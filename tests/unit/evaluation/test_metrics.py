@@ -96,8 +96,8 @@ def test_rows_that_are_repeated_in_their_group_tell_no_more() -> None:
     truth, predicted = np.array([0, 1, 0, 1] * 10), np.array([0, 1, 1, 0] * 10)
     groups = np.arange(40)
     once = metrics.measure(truth, predicted, ["a", "b"], groups, samples=300, seed=1)
-    four = metrics.measure(*(np.repeat(each, 4) for each in (truth, predicted)), ["a", "b"], np.repeat(groups, 4),
-                           samples=300, seed=1)  # fmt: skip
+    truth, predicted = np.repeat(truth, 4), np.repeat(predicted, 4)
+    four = metrics.measure(truth, predicted, ["a", "b"], np.repeat(groups, 4), samples=300, seed=1)
     assert (once["rows"], four["rows"], once["groups"], four["groups"]) == (40, 160, 40, 40)
     assert once["intervals"] == {name: pytest.approx(ends) for name, ends in four["intervals"].items()}
 

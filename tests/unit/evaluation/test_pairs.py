@@ -61,7 +61,7 @@ def test_kinds_of_rows_and_none_of_a_kind() -> None:
     assert found["image"] == {"rows": 0}
     pair = {"model": "one", "against": "two", **found}
     assert sentence(pair).startswith("one on 4 rows (3 groups) that speech decided: 75.0%, two 25.0%; exact")
-    many = compare(*(np.tile(mask, 3) for mask in (right, other)), range(12), ["speech"] * 12, samples=200, seed=1)
+    many = compare(np.tile(right, 3), np.tile(other, 3), range(12), ["speech"] * 12, samples=200, seed=1)
     assert sentence({**pair, **many}).startswith("one on 12 rows (12 groups) that speech decided: 75.0% [")
     assert sentence({**pair, "speech": {"rows": 0}}) == "one: speech decided no row of test"
 
