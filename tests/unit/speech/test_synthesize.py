@@ -226,6 +226,6 @@ def test_short_texts_that_are_said_rightly_are_kept_and_a_short_wrong_one_is_not
     assert len(rows_of(tmp_path)) == len(SHORT), rejects_of(tmp_path)
     wrong = intelligibility.compare("Goodnight", "Thank you for watching.")
     limits = PARAMS.recognition
-    assert limits.max_word_error_rate and limits.max_character_error_rate
+    assert wrong.word_error_rate is not None and wrong.character_error_rate is not None
     assert wrong.word_error_rate > limits.max_word_error_rate
     assert wrong.character_error_rate > limits.max_character_error_rate
