@@ -14,11 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.teachers.calibration import reliability_bins
 from models.teachers.teacher import Teacher
 from pipeline.corpora.checks import expect_named
 from pipeline.engine import files
 from pipeline.errors import UserError
+from pipeline.evaluation.intervals import accuracy_in_words, of_share
 from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
@@ -61,18 +64,47 @@ def run(params: TeacherParams, context: Context) -> Report:
         "support": {name: support[name] for name in classes},
         "too_few_to_learn": few,
         "held_out": trained.held_out,
+        "shown": shown(trained),
         **trained.further,
         "corpus_warnings": corpus.warnings,
         "digest": trained.teacher.digest,
     }
     _write_reports(metrics, trained, classes, modality, context.paths.reports)
-    accuracy, recall = trained.held_out["accuracy"], trained.held_out["unweighted_average_recall"]
+    recall = trained.held_out["unweighted_average_recall"]
     seen = ", which the checkpoint may have been trained on" if params.kind == "checkpoint" else ""
     what = "accuracy" if seen else "held-out accuracy"
-    notes = [f"{what} {accuracy:.1%}, unweighted recall {recall:.1%} on {len(trained.truth)} rows{seen}"]
+    measured = shown(trained, steadiest=False)
+    notes = [f"{what} {accuracy_in_words(measured)}, unweighted recall {recall:.1%}{seen}"]
+    if metrics["shown"] != measured:
+        notes.append(f"steadier, of all pictures: {accuracy_in_words(metrics['shown'])}")
     notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))
+
+
+def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any]:
+    """Accuracy as it is to be read: protocol, rows, accuracy, low, high, commonest_class (its share of the rows).
+
+    Of a probe of pictures that over folds of all of them, where `steadiest`: its test split is a handful. The interval
+    is by speakers, where those are known.
+    """
+    classes, truth = trained.teacher.classes, np.asarray(trained.truth)
+    folds = trained.further.get("cross_validation")
+    if steadiest and folds and folds["accuracy"] is not None:
+        rows, hits = folds["rows"], round(folds["accuracy"] * folds["rows"])
+        protocol, correct, groups = f"{folds['folds']} folds", np.arange(rows) < hits, np.arange(rows)
+        truth = np.array([item.label for item in trained.items])
+    else:
+        protocol = trained.held_out["protocol"]
+        correct = np.array(classes)[trained.probabilities.argmax(axis=1)] == truth
+        alike = len(trained.items) == len(truth) and all(item.speaker for item in trained.items)
+        groups = np.array([item.speaker for item in trained.items]) if alike else np.arange(len(truth))
+    low, high = of_share(correct, groups)
+    most = Counter(truth.tolist()).most_common(1)[0][1] / len(truth)
+    return {
+        "protocol": protocol, "rows": len(correct), "accuracy": float(correct.mean()), "low": low, "high": high,
+        "commonest_class": most,
+    }  # fmt: skip
 
 
 def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.evaluation.intervals import accuracy_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words
@@ -49,8 +50,7 @@ def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]
     shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
     lines.append(f"decided by   {shares}")
     for name, metrics in teachers.items():
-        held_out = metrics["held_out"]
-        lines.append(f"teacher      {name}: accuracy {held_out['accuracy']:.1%} ({held_out['protocol']})")
+        lines.append(f"teacher      {name}: accuracy {accuracy_in_words(metrics['shown'])}")
     lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")
     lines.append("validity     with the texts' sentiment")
     lines += [f"  {one['of']:<30}{words.figures(one)}, {one['rows']} rows: {one['over']}"

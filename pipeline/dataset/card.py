@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 
 from pipeline.engine.shards import Marker
+from pipeline.evaluation.intervals import accuracy_in_words
 from pipeline.frame import acquired, tables
 from pipeline.labels import rules
 
@@ -132,6 +133,7 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
         loader=jinja2.FileSystemLoader([folder, FOLDER]),
     )  # fmt: skip
     environment.filters["percent"] = lambda share, digits=0: f"{100 * share:.{digits}f} %"
+    environment.filters["teacher_accuracy"] = accuracy_in_words
     environment.filters["figure"] = lambda value, digits=3: "none" if value is None else f"{float(value):.{digits}f}"
     return environment.get_template(template).render(**values)
 

@@ -7,8 +7,9 @@ Rows of a group are like each other, so that groups vary and not rows: drawn row
 pictures hold the truth in 78 % of cases instead of 95 %.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,12 @@ def of_sums(sums: NDArray[np.generic], statistic: Callable[[Values], Values], sa
         if len(defined):
             ends[:, column] = np.percentile(defined, PERCENTILES)
     return ends
+
+
+def accuracy_in_words(shown: Mapping[str, Any]) -> str:
+    """A teacher's accuracy, never without its interval, its rows and what the commonest class gives."""
+    interval = f"{shown['low']:.0%} to {shown['high']:.0%}, {shown['rows']:,} rows"
+    return f"{shown['accuracy']:.1%} ({interval}; commonest class {shown['commonest_class']:.0%}; {shown['protocol']})"
 
 
 def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[Values]:

@@ -11,6 +11,7 @@ import mlcroissant as mlc
 
 from pipeline.dataset.card import named
 from pipeline.errors import UserError
+from pipeline.evaluation.intervals import accuracy_in_words
 from pipeline.frame.acquired import PAIRS
 from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
@@ -106,8 +107,8 @@ def _responsible(facts: Facts) -> dict[str, Any]:
     personal = "Numbers of tweets, by which their authors can be found."
     if facts.formats["b_t4sa"] == PAIRS:
         personal = "Ids and texts, by which their authors may be found."
-    held_out = {name: reports[f"train_teacher_{name}"]["held_out"] for name in ("speech", "image")}
-    teachers = " and ".join(f"{name} {value['accuracy']:.3f} ({value['protocol']})" for name, value in held_out.items())
+    shown = {name: reports[f"train_teacher_{name}"]["shown"] for name in ("speech", "image")}
+    teachers = " and ".join(f"{name} {accuracy_in_words(value)}" for name, value in shown.items())
     protocol = (
         f"Pseudo-labels by rule {facts.rule.rule} of two teachers' probabilities, rows below {facts.rule.threshold} "
         f"left out; {reports['label']['verdict']['words']}. Accuracy of the teachers on their corpora: {teachers}."
