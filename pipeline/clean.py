@@ -80,8 +80,11 @@ def run(params: CleanParams, context: Context) -> Report:
     if origin != acquired.SAMPLE:
         _require_few_losses(counts, source.rows_in, params.image.max_lost_share)
     out = context.paths.data / "clean"
-    grouping = {duplicates.GROUPING_FILE: duplicates.grouping_file(params.duplicates)}
-    shards.publish(stored / "kept", markers, out, grouping)
+    beside = {
+        duplicates.GROUPING_FILE: duplicates.grouping_file(params.duplicates),
+        acquired.SOURCE_FILE: acquired.source_file(corpus),
+    }
+    shards.publish(stored / "kept", markers, out, beside)
     finish(work, stored)
     store.remove_tree(first.folder)  # its pictures are in the kept shards now
     return _report(source, counts, out, markers, context)

@@ -1,5 +1,6 @@
 """How an acquired corpus lies in `data/corpora/<corpus>`; see `pipeline.acquire`, which puts it there."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ TAR_INDEX = "tar_index.parquet"  # of b_t4sa
 REJECTS = "rejects.parquet"  # of fi, where its pictures were downloaded
 SAMPLE = "sample"
 LOCAL_COPY = "local copy"
+SOURCE_FILE = "source.json"  # in data/clean, of whose corpus it keeps the format for those who have no corpus
 PAIRS = "pairs"  # the format of anybody's pairs of text and picture
 CORPORA = ("b_t4sa", "iemocap", "fi")  # that a dataset derives from
 
@@ -49,6 +51,20 @@ def read_manifest(corpus_folder: Path) -> dict[str, Any]:
 def read_format(corpus_folder: Path) -> str:
     """Which reader reads a corpus that has been acquired; its own name where it is in its published format."""
     return str(read_manifest(corpus_folder).get("format", corpus_folder.name))
+
+
+def source_file(corpus_folder: Path) -> bytes:
+    """Content of `SOURCE_FILE`."""
+    return (json.dumps({"format": read_format(corpus_folder)}) + "\n").encode()
+
+
+def is_of_pairs(clean: Path) -> bool:
+    """Whether the rows of data/clean are anybody's pairs; where nothing says so they are not."""
+    try:
+        found = json.loads((clean / SOURCE_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("format") == PAIRS
 
 
 def read_formats(corpora: Path) -> dict[str, str]:

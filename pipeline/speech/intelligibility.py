@@ -33,7 +33,7 @@ DOUBTFUL_MISSING_END_WORDS = 2
 # A word alone gives a recogniser no context, and it writes "fax" for "facts": a shorter text counts as one of so many
 # letters. So 2 of 157 texts of a word or a few are rejected, and 53 by words alone.
 SHORT_LETTERS = 10
-MARGIN_WORDS = 3  # heard again before the missing ones
+MARGINS_WORDS = (3, 0)  # heard again before the missing ones; the second where the recogniser stopped there again
 HEARD_CHARACTERS = 120  # of a transcript, in a reason
 MOST_JOINED = 4  # words that the other text may write as one
 
@@ -97,9 +97,12 @@ def compare(spoken_text: str, heard: str, language: str = ENGLISH) -> Hearing:
     return Hearing(float(aligned.wer), wrong / max(SHORT_LETTERS, len("".join(reference))), missing, heard)
 
 
-def end_seconds(hearing: Hearing, spoken_text: str, duration_seconds: float) -> float:
-    """How much of a recording's end must hold the words that are missing, if they were said."""
-    return duration_seconds * (hearing.missing_end_words + MARGIN_WORDS) / max(1, len(spoken_text.split()))
+def end_seconds(
+    hearing: Hearing, spoken_text: str, duration_seconds: float, margin_words: int, language: str = ENGLISH
+) -> float:
+    """How much of a recording's end must hold the words that are missing, and some before them, if they were said."""
+    words = max(1, len(_normalised(spoken_text, language)))
+    return duration_seconds * min(1.0, (hearing.missing_end_words + margin_words) / words)
 
 
 def with_end(spoken_text: str, hearing: Hearing, heard_end: str, language: str = ENGLISH) -> Hearing:

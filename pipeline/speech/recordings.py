@@ -132,17 +132,18 @@ class Recorder:
         again = hear([waveforms[number] for number in doubtful], thorough=True)
         for number, heard in zip(doubtful, again, strict=True):
             hearings[number] = intelligibility.better(hearings[number], compare(texts[number], heard))
-        # Did the voice stop, or the recogniser?
-        lacking = [number for number in doubtful if intelligibility.lacks_end(hearings[number])]
-        ends = hear([_end(waveforms[number], texts[number], hearings[number]) for number in lacking], thorough=True)
-        for number, heard in zip(lacking, ends, strict=True):
-            hearings[number] = intelligibility.with_end(texts[number], hearings[number], heard, self.language)
+        # Did the voice stop, or the recogniser? It may do so again at the same pause.
+        for margin_words in intelligibility.MARGINS_WORDS:
+            lacking = [number for number in doubtful if intelligibility.lacks_end(hearings[number])]
+            ends = [self._end(waveforms[number], texts[number], hearings[number], margin_words) for number in lacking]
+            for number, heard in zip(lacking, hear(ends, thorough=True), strict=True):
+                hearings[number] = intelligibility.with_end(texts[number], hearings[number], heard, self.language)
         return hearings
 
-
-def _end(waveform: audio.Waveform, text: str, hearing: Hearing) -> audio.Waveform:
-    seconds = intelligibility.end_seconds(hearing, text, len(waveform) / audio.SAMPLING_RATE_HZ)
-    return waveform[-round(seconds * audio.SAMPLING_RATE_HZ) :]
+    def _end(self, waveform: audio.Waveform, text: str, hearing: Hearing, margin_words: int) -> audio.Waveform:
+        whole = len(waveform) / audio.SAMPLING_RATE_HZ
+        seconds = intelligibility.end_seconds(hearing, text, whole, margin_words, self.language)
+        return waveform[-round(seconds * audio.SAMPLING_RATE_HZ) :]
 
 
 def at_level(waveform: NDArray[np.float32], energy_db: float) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """First pass of clean: each row by itself, its text prepared for the voice and its picture decoded."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,9 +18,12 @@ from pipeline.tweets.params import CleanParams
 EXAMINED = pa.schema([field for field in tables.CLEAN if field.name != "group_id"])
 
 
+_said_text = lru_cache(maxsize=64)(said_text)  # pictures of a tweet stand together and have one text
+
+
 def examine_row(row: dict[str, object], data: bytes, params: CleanParams) -> dict[str, object]:
     """A row of `EXAMINED` from a source row and its image file; `RowError` if the text or the image is unusable."""
-    spoken, rules = said_text(str(row["text"]), params.text, params.text.languages)
+    spoken, rules = _said_text(str(row["text"]), params.text, params.text.languages)
     image = images.decode_image(data, min_side_px=params.image.min_side_px, max_pixels=params.image.max_pixels)
     jpeg = images.encode_jpeg(image, max_side_px=params.image.stored_max_side_px, quality=params.image.jpeg_quality)
     return {

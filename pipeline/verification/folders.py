@@ -126,18 +126,13 @@ class Verification:
             self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
         yield from check_ids(checked.folder, rows)
         if name == "clean":
-            yield from check_clean(checked.folder, rows, of_pairs=self._may_be_pairs())
+            yield from check_clean(checked.folder, rows, of_pairs=acquired.is_of_pairs(checked.folder))
         if name == "sier":
             yield from check_splits(checked.folder, rows)
         if name.startswith("scores/"):
             checkpoint = self.checkpoints / tables.CHECKPOINTS[name.removeprefix("scores/")]
             yield from check_scores(checked.folder, rows, checkpoint)
         self._frames[name] = rows[JOINED.get(name, list(rows.columns))].copy()
-
-    def _may_be_pairs(self) -> bool:
-        """Whether the rows are anybody's pairs; after `dvc pull`, which brings no corpus, they may be."""
-        corpus = self.data / "corpora" / "b_t4sa"
-        return not (corpus / acquired.MANIFEST).is_file() or acquired.read_format(corpus) == acquired.PAIRS
 
     def _joins(self) -> Iterator[Fault]:
         known = self._frames

@@ -16,10 +16,13 @@ from pipeline.engine import files, shards
 from pipeline.engine.rejects import REJECTS, conform
 from pipeline.errors import UserError, first_line
 from pipeline.frame import tables
+from pipeline.frame.acquired import SOURCE_FILE
 from pipeline.tweets.duplicates import GROUPING_FILE
 
 # Files that stages put beside their shards.
-BESIDE = {shards.MANIFEST, GROUPING_FILE, tables.RULE_FILE, tables.VOICE_STATISTICS_FILE, "README.md"}
+BESIDE = {
+    shards.MANIFEST, GROUPING_FILE, SOURCE_FILE, tables.RULE_FILE, tables.VOICE_STATISTICS_FILE, "README.md",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

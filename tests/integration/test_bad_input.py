@@ -83,7 +83,6 @@ def acquire_unknown_code(project: Project, folder: Path) -> None:
     turns = plain_turns()
     build_iemocap(folder / "speech", [*turns[:-1], replace(turns[-1], emotion="joy")])
     project.set_params({"acquire.iemocap.path": str(folder / "speech")})
-    assert project.stage("acquire@iemocap").returncode == 0
 
 
 def acquire_only_empty_texts(project: Project, folder: Path) -> None:
@@ -161,7 +160,7 @@ FAULTS = [
         "missing_class_folder", "acquire@fi", pictures_at(lambda root: shutil.rmtree(root / "awe")),
         ("pictures", "no folder for awe"),
     ),
-    Fault("unknown_emotion_code", "train_teacher@speech", acquire_unknown_code, ("Ses05M_impro01.txt:", "joy", "ang")),
+    Fault("unknown_emotion_code", "acquire@iemocap", acquire_unknown_code, ("Ses05M_impro01.txt:", "joy", "ang")),
     Fault("no_usable_row", "clean", acquire_only_empty_texts, ("data/corpora/b_t4sa", "text_empty")),
     # Parameters
     Fault("unknown_key", "clean", set_param("clean.image.min_side", 32), ("clean.image.min_side", "min_side_px")),

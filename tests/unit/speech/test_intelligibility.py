@@ -145,7 +145,9 @@ def test_the_end_is_listened_to_again() -> None:
     stopped = compare(text, "We had tea with rain on the roof")
     assert stopped.missing_end_words == 6
     assert lacks_end(stopped)
-    assert end_seconds(stopped, text, 7.0) == pytest.approx(7.0 * 9 / 14)
+    assert end_seconds(stopped, text, 7.0, 3) == pytest.approx(7.0 * 9 / 14)
+    assert end_seconds(stopped, text, 7.0, 0) == pytest.approx(7.0 * 6 / 14)
+    assert end_seconds(stopped, text, 7.0, 20) == 7.0
     whole = with_end(text, stopped, "on the roof, and a quiet lamp in Cardiff.")
     assert (whole.word_error_rate, whole.character_error_rate, whole.missing_end_words) == (0, 0, 0)
     silent = with_end(text, stopped, "")

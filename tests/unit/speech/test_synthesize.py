@@ -229,3 +229,15 @@ def test_short_texts_that_are_said_rightly_are_kept_and_a_short_wrong_one_is_not
     assert wrong.word_error_rate is not None and wrong.character_error_rate is not None
     assert wrong.word_error_rate > limits.max_word_error_rate
     assert wrong.character_error_rate > limits.max_character_error_rate
+
+
+def test_speech_whose_end_the_recogniser_leaves_out_is_kept(tmp_path: Path) -> None:
+    """It stops at the pause after the first sentence, also where it hears that sentence's end again."""
+    texts = (
+        "This ride makes me sick. TDF 2016 7 K2 ready for someone Spirit Of Giants",
+        "This made us dizzy. TDF 2014 9 F1 set for someone Power Of Courage",
+    )
+    write_clean(tmp_path, texts, ("neutral",) * 2)
+    synthesize.run(PARAMS, context_at(tmp_path))
+    endings = [row["heard"].split()[-1].strip(".") for row in rows_of(tmp_path)]
+    assert endings == ["giants", "courage"], rejects_of(tmp_path)
