@@ -39,6 +39,12 @@ WORDS = (
 )
 
 
+MAJORITY = (
+    f"In the paper's dataset {LABELLED_ROWS['happy']:,} of {LABELLED_ROWS['kept']:,} rows are happy: who always says so is "
+    f"right in {LABELLED_ROWS['happy'] / LABELLED_ROWS['kept']:.1%}, beside which its accuracies are to be read."
+)
+
+
 @dataclass(frozen=True)
 class ResultTable:
     """What a table is made of."""
@@ -63,7 +69,7 @@ class ResultTable:
 def table_2(findings: Mapping[str, Any]) -> ResultTable:
     """Emotion recognition: the networks of the dataset's rows."""
     scale = findings["rows"].get("sier")
-    notes = [_scale(findings, scale, f"the paper's dataset has {LABELLED_ROWS['kept']:,}"), VALIDATION]
+    notes = [_scale(findings, scale, f"the paper's dataset has {LABELLED_ROWS['kept']:,}"), VALIDATION, MAJORITY]
     if scale:
         notes.append(TEACHERS)
     notes += [f"{WORDS} {pairs.sentence(pair)}." for pair in findings.get("paired", ())]
