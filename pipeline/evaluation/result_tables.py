@@ -40,8 +40,8 @@ WORDS = (
 
 
 MAJORITY = (
-    f"In the paper's dataset {LABELLED_ROWS['happy']:,} of {LABELLED_ROWS['kept']:,} rows are happy: who always says so is "
-    f"right in {LABELLED_ROWS['happy'] / LABELLED_ROWS['kept']:.1%}, beside which its accuracies are to be read."
+    f"In the paper's dataset {LABELLED_ROWS['happy']:,} of {LABELLED_ROWS['kept']:,} rows are happy: who always says so "
+    f"is right in {LABELLED_ROWS['happy'] / LABELLED_ROWS['kept']:.1%}, beside which its accuracies are to be read."
 )
 
 
