@@ -40,7 +40,7 @@ WORDS = (
 
 
 MAJORITY = (
-    f"In the paper's dataset {LABELLED_ROWS['happy']:,} of {LABELLED_ROWS['kept']:,} rows are happy: who always says so "
+    f"In the paper's dataset {LABELLED_ROWS['happy']:,} of {LABELLED_ROWS['kept']:,} rows are happy: always saying so "
     f"is right in {LABELLED_ROWS['happy'] / LABELLED_ROWS['kept']:.1%}, beside which its accuracies are to be read."
 )
 
