@@ -17,6 +17,7 @@ from pipeline.labels import words
 from pipeline.stability import report as stability
 
 REPORTS = Path("reports")
+RARELY = 0.01  # of the texts: rules that change fewer are only counted
 SHOWN = ("kept rows", "all rows")  # of the table of validity; the page has all of it
 PLACES = (
     "dataset      data/sier",
@@ -40,8 +41,11 @@ def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]
         lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
     dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
     lines.append(f"  dropped    {dropped:>6}  by the label rule, {dropped / scored:.0%} of {scored} scored")
-    touched = ", ".join(f"{name} {share:.0%}" for name, share in clean["text_rules"].items())
-    lines.append(f"texts        changed for the voice by {touched or 'nothing'}")
+    often = {name: share for name, share in clean["text_rules"].items() if share >= RARELY}
+    touched = ", ".join(f"{name} {share:.0%}" for name, share in often.items())
+    rest = len(clean["text_rules"]) - len(often)
+    more = f"; by {rest} other rules in less than {RARELY:.0%} each" if rest else ""
+    lines.append(f"texts        changed for the voice by {touched or 'nothing'}{more}")
     lines.append(f"kept         {assemble['rows']}")
     for name, count in assemble["labels"].items():
         train, test = (assemble["splits"][split][name] for split in ("train", "test"))

@@ -6,7 +6,7 @@ Every error is a `UserError` with the path and a hint. Read-only media and symli
 import difflib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -113,6 +113,18 @@ def visible_names(folder: Path) -> list[str]:
     """Sorted names in `folder`, without what macOS leaves on other disks and in archives."""
     with reading(folder):
         return sorted(path.name for path in folder.iterdir() if _is_visible(path.name))
+
+
+def files_below(root: Path, wanted: Callable[[Path], bool], depth: int = 4) -> Iterator[Path]:
+    """Visible files in `root` and its folders, sorted by name within each."""
+    for name in visible_names(root):
+        path = root / name
+        with reading(path):
+            is_folder = path.is_dir()
+        if is_folder and depth:
+            yield from files_below(path, wanted, depth - 1)
+        elif not is_folder and wanted(path):
+            yield path
 
 
 def visible_files(folder: Path) -> Iterator[str]:

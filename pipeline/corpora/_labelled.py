@@ -4,12 +4,12 @@ A row that cannot be used costs itself and is listed with its reason.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.corpora import _files, _tables
-from pipeline.corpora._files import Reject, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import Reject, require_folder, shown
 from pipeline.corpora._tables import Row, field, file_beside
 from pipeline.errors import RowError, UserError
 
@@ -17,7 +17,6 @@ RECORDINGS = (".wav", ".flac")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 LABELS_MAX = 200  # more are no labels
 SESSIONS = 5  # into which speakers are dealt, one of which is held out in turn; IEMOCAP has as many
-_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,6 @@ def _listed(root: Path, table: Path, row: Row, optional: Sequence[str]) -> Label
         if not text.isprintable():
             raise RowError(f"bad_{what}", f"expected a line of text, found {shown(text)}")
     return LabelledFile(path.relative_to(root).as_posix(), path, label, **more)
-
-
-def files_below(root: Path, wanted: Callable[[Path], bool], depth: int = _DEPTH) -> Iterator[Path]:
-    """Visible files in `root` and its folders, sorted by name within each."""
-    for name in visible_names(root):
-        path = root / name
-        with reading(path):
-            is_folder = path.is_dir()
-        if is_folder and depth:
-            yield from files_below(path, wanted, depth - 1)
-        elif not is_folder and wanted(path):
-            yield path
 
 
 def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.corpora import _files, _text_parquet
-from pipeline.corpora._files import bounded_lines, open_text, reading, shown, visible_names
+from pipeline.corpora._files import bounded_lines, files_below, open_text, reading, shown
 from pipeline.corpora._text_files import csv_rows
 from pipeline.errors import RowError, UserError
 
@@ -35,7 +35,8 @@ _BATCH_ROWS = 1
 
 def tables_in(root: Path, expected: str) -> list[Path]:
     """The tables in `root` and its folders, sorted by name; `UserError` if there is none."""
-    found = [path for path in _below(root, _DEPTH) if path.suffix.lower() in SUFFIXES and _files.is_file(path)]
+    below = files_below(root, lambda path: path.suffix.lower() in SUFFIXES, _DEPTH)
+    found = [path for path in below if _files.is_file(path)]
     if not found:
         kinds = ", ".join(SUFFIXES)
         raise UserError(f"{root}: expected {expected} in a file with one of {kinds}, found none; check the path")
@@ -43,17 +44,6 @@ def tables_in(root: Path, expected: str) -> list[Path]:
         if not _files.is_utf8(str(path)):
             raise UserError(f"{root}: the file name {path.name!a} is not UTF-8; rename it")
     return found
-
-
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    for name in visible_names(folder):
-        path = folder / name
-        with reading(path):
-            is_folder = path.is_dir()
-        if not is_folder:
-            yield path
-        elif depth:
-            yield from _below(path, depth - 1)
 
 
 def choose(path: Path, wanted: Mapping[str, Sequence[str]], optional: Sequence[str] = ()) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.corpora import _labelled
-from pipeline.corpora._files import Reject, is_file, require_folder, shown
+from pipeline.corpora._files import Reject, files_below, is_file, require_folder, shown
 from pipeline.corpora._labelled import RECORDINGS, LabelledFile, LabelledFiles
 from pipeline.errors import UserError
 
@@ -79,7 +79,7 @@ def _expected(naming: Naming) -> str:
 
 def _files(naming: Naming, root: Path) -> Iterator[Path]:
     require_folder(root, _expected(naming))
-    return _labelled.files_below(root, lambda path: path.suffix.lower() in RECORDINGS)
+    return files_below(root, lambda path: path.suffix.lower() in RECORDINGS)
 
 
 def _recording(naming: Naming, path: Path) -> LabelledFile | Reject:

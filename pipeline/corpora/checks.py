@@ -16,6 +16,7 @@ from pipeline.corpora import (
     meld,
     pairs,
 )
+from pipeline.corpora._files import files_below
 from pipeline.errors import UserError
 
 # Of each corpus, the published format first: it has the corpus's name, and is the default.
@@ -57,7 +58,7 @@ def files_read(name: str, root: Path) -> list[Path]:
     if name in FILES:
         return sorted({path for path in FILES[name](root) if path.is_file()})
     suffixes = SUFFIXES[name]
-    wanted = _labelled.files_below(root, lambda path: suffixes is None or path.suffix.lower() in suffixes)
+    wanted = files_below(root, lambda path: suffixes is None or path.suffix.lower() in suffixes)
     return sorted(path for path in wanted if path.is_file())
 
 

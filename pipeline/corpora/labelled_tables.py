@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.corpora import _labelled
-from pipeline.corpora._files import Reject, is_file, reading, require_folder, visible_names
+from pipeline.corpora._files import Reject, files_below, is_file, reading, require_folder, visible_names
 from pipeline.corpora._labelled import PICTURES, LabelledFile, LabelledFiles
 from pipeline.errors import UserError
 
@@ -55,7 +55,7 @@ def _pictures(root: Path) -> Iterator[Path]:
         with reading(root / name):
             is_folder = (root / name).is_dir()
         if is_folder:
-            yield from _labelled.files_below(root / name, lambda _: True, depth=1)
+            yield from files_below(root / name, lambda _: True, depth=1)
 
 
 def _picture(root: Path, path: Path) -> LabelledFile | Reject:

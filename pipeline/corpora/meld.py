@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.corpora import _labelled, _tables
-from pipeline.corpora._files import Reject, require_folder, shown
+from pipeline.corpora._files import Reject, files_below, require_folder, shown
 from pipeline.corpora._labelled import RECORDINGS, LabelledFile, LabelledFiles
 from pipeline.errors import RowError, UserError
 
@@ -46,7 +46,7 @@ def read(root: Path) -> LabelledFiles:
 
 def _lists(root: Path) -> list[Path]:
     require_folder(root, EXPECTED)
-    lists = list(_labelled.files_below(root, lambda path: path.name in LISTS, depth=3))
+    lists = list(files_below(root, lambda path: path.name in LISTS, depth=3))
     if not lists:
         raise UserError(f"{root}: expected {EXPECTED}; found none of the lists")
     return lists
@@ -55,7 +55,7 @@ def _lists(root: Path) -> list[Path]:
 def _recordings(root: Path) -> dict[tuple[str, str], Path]:
     """By split and name, in the form that is preferred."""
     found: dict[tuple[str, str], Path] = {}
-    for path in _labelled.files_below(root, lambda path: _NAME.fullmatch(path.stem) is not None):
+    for path in files_below(root, lambda path: _NAME.fullmatch(path.stem) is not None):
         split = next((name for name in LISTS.values() if name in path.parent.name.lower()), None)
         if split is None or path.suffix.lower() not in SUFFIXES:
             continue

@@ -40,12 +40,6 @@ _LETTERS = regex.compile(r"\p{L}[\p{L}\p{M}ー]*(?:['’]\p{L}+)*")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]")
 _SYMBOL = regex.compile(r"\p{Greek}")  # pi, alpha
 _SENTENCE_END = regex.compile(r"(?<=[.!?…])\s+|\s*\n\s*|\s+[|/~–—-]\s+")
-_TIDY = (
-    (regex.compile(r"\s+"), " "),
-    (regex.compile(r"\s(?=[.,!?;:](?:\s|$))"), ""),
-    (regex.compile(r"[,;:](?=\s?[.,!?;:])"), ""),
-    (regex.compile(r"([.!?])(?:\s?[.,!?;:])+"), r"\1"),
-)
 
 
 def said_text(text: str, options: TextOptions, languages: Collection[str] | None) -> tuple[str, list[str]]:
@@ -77,7 +71,7 @@ def _in_language(text: str, spoken: str, options: TextOptions, languages: Collec
         left = " ".join(_own_part(word, foreign) for word in words).split()
         if not _enough(left, words):
             raise _reject(text, _found(" ".join(words), ()) or "an unknown script", languages)
-        spoken = _tidied(_LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", spoken))
+        spoken = spoken_text(_LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", spoken), options)
         published = _LETTERS.sub(lambda match: _own_part(match[0], foreign) or " ", published)
     judged = _judged(published)
     if _is_short(judged):
@@ -127,12 +121,6 @@ def _enough(left: Collection[str], of: Collection[str]) -> bool:
         return sum(len(word) + len(_UNSPACED.findall(word)) for word in words)
 
     return len(left) >= ENOUGH_WORDS and 2 * weight(left) >= weight(of)
-
-
-def _tidied(text: str) -> str:
-    for pattern, replacement in _TIDY:
-        text = pattern.sub(replacement, text)
-    return text.strip(" ,;:-'/").lstrip(".!?").strip()
 
 
 def _found(text: str, languages: Collection[str]) -> str | None:

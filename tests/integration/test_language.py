@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.commands.command import run_command
 from tests.builders_b_t4sa import build_b_t4sa, plain_tweets
-from tests.project import Project, new_project, one_error_line
+from tests.project import Project, new_project
 from tests.vits import write_transformers_vits
 
 GERMAN = (
@@ -61,11 +61,18 @@ def test_german_tweets_are_cleaned_and_spoken(project: Project) -> None:
     ],
 )
 def test_what_knows_english_only_says_so_before_any_work(
-    project: Project, changes: dict[str, object], line: str
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, object],
+    line: str,
 ) -> None:
     before = (project.root / "params.yaml").read_text(encoding="utf-8")
+    monkeypatch.chdir(project.root)
     try:
         project.set_params(changes)
-        assert re.search(line, one_error_line(project.run("python", "-m", "pipeline", "check")))
+        assert run_command("check", []) == 1
     finally:
         (project.root / "params.yaml").write_text(before, encoding="utf-8")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert line in said

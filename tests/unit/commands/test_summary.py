@@ -17,7 +17,7 @@ METRICS: dict[str, Any] = {
     "clean": {
         "rows_in": 300,
         "rejected": {"image_truncated": 12, "text_empty": 8},
-        "text_rules": {"links": 0.61, "emoji": 0.08},
+        "text_rules": {"links": 0.61, "emoji": 0.08, "money": 0.004, "cut": 0.002},
     },
     "synthesize": {"rejected": {"speech_too_long": 2}},
     "train_teacher_speech": {
@@ -110,7 +110,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  rejected        8  text_empty (clean)",
         "  rejected        2  speech_too_long (synthesize)",
         "  dropped        50  by the label rule, 25% of 200 scored",
-        "texts        changed for the voice by links 61%, emoji 8%",
+        "texts        changed for the voice by links 61%, emoji 8%; by 2 other rules in less than 1% each",
         "kept         150",
         "  anger          30  train 21, test 9",
         "  happy          60  train 42, test 18",

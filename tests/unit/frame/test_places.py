@@ -51,6 +51,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run will load has tests of its own, and takes seconds each time."""
+    monkeypatch.setattr("pipeline.planning.ready.expect_ready", lambda _sections, _root: None)
+
+
 def checked(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of `sier check` without its prefix; empty where all is well."""
     code = run_command("check", [])

@@ -3,17 +3,20 @@
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.teachers.encoders import create_encoder
 from pipeline.corpora import b_t4sa
 from pipeline.downloads.sources import DEFAULT
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.planning import ready
+from pipeline.voices import load_voice
 
 Change = Callable[[dict[str, Any]], None]
 Usage = namedtuple("Usage", "total used free")
@@ -25,8 +28,14 @@ def sections() -> dict[str, Any]:
     return read_params(PROJECT / PARAMS_FILE)
 
 
+# As they are, but loaded once for all tests.
+VOICE, ENCODER = cache(load_voice), cache(create_encoder)
+
+
 @pytest.fixture(autouse=True)
 def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "load_voice", VOICE)
+    monkeypatch.setattr(ready, "create_encoder", ENCODER)
     for name in ("SIER_DEVICE", "SIER_DOWNLOADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
