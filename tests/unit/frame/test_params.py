@@ -202,7 +202,7 @@ def test_check_reads_params_yaml_of_the_current_folder(
             [1, 2],
             (
                 "train.folds = [1, 2]: expected different folds in rising order, 0 among them, whose network is the "
-                "one that is kept"
+                "one that is published"
             ),
         ),
         ("train/learning_rate", 1, "train.learning_rate = 1: expected less than 1"),
