@@ -58,7 +58,9 @@ def test_labels_that_go_with_the_sentiment_are_said_to_before_anything_else(tmp_
     assert parts == [metrics["decided_by"]["speech"], metrics["decided_by"]["image"]]
     surest = found["speech teacher", "as many of the surest rows"]["rows"]
     assert surest == metrics["kept"] == found["rule log_pool", "as many of the surest rows"]["rows"]
-    assert found["rule agreement", "rows that it keeps"]["rows"] < metrics["kept"]
+    split = [found[f"rule {name}", "rows that it keeps"]["rows"] for name in ("agreement", "disagreement")]
+    assert all(0 < rows < metrics["kept"] for rows in split)
+    assert sum(split) == metrics["kept"]
     assert len(metrics["confounds"]) == 15
 
 
@@ -113,7 +115,7 @@ def test_a_run_of_neutral_rows_only_is_refused_in_one_line(tmp_path: Path) -> No
     assert str(caught.value) == "label.threshold = 0.5: no row of 12 is kept; 12 are neutral: see label.neutral"
 
 
-@pytest.mark.parametrize("rule", ["max_probability", "agreement", "log_pool"])
+@pytest.mark.parametrize("rule", ["max_probability", "agreement", "disagreement", "log_pool"])
 @pytest.mark.parametrize("weight", [0.3, 0.5, 1.0])
 def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     tmp_path: Path, rule: str, weight: float
