@@ -95,8 +95,9 @@ def _explained(report: dict[str, Any]) -> list[str]:
     first, baseline = next(iter(report["baselines"].items()))
     share = baseline["modality_share"]["all"]["image"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}"
+    moved = "an answer" if report["target"] == "predicted" else "the output of a row's label"
     return [
-        f"explained    {report['model']}, {report['rows']} rows: of what moves an answer, pictures make up",
+        f"explained    {report['model']}, {report['rows']} rows: of what moves {moved}, pictures make up",
         f"             {share['mean']:.1%} ({interval}), speech the rest; for what is absent: {first}",
     ]
 

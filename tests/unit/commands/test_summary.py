@@ -73,6 +73,7 @@ METRICS: dict[str, Any] = {
     },
     "explain": {
         "model": "parallelnet",
+        "target": "predicted",
         "rows": 20,
         "baselines": {
             "zero + silence": {"modality_share": {"all": {"image": {"mean": 0.7, "low": 0.6, "high": 0.8}}}},
