@@ -53,6 +53,7 @@ def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]
     decided = assemble["decided_by"]
     shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
     lines.append(f"decided by   {shares}")
+    lines += [f"             {line}" for line in label["decided_alone"]]
     for name, metrics in teachers.items():
         lines.append(f"teacher      {name}: accuracy {accuracy_in_words(metrics['shown'])}")
     lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")

@@ -64,6 +64,20 @@ def test_labels_that_go_with_the_sentiment_are_said_to_before_anything_else(tmp_
     assert len(metrics["confounds"]) == 15
 
 
+def test_a_label_that_the_speech_teacher_has_no_class_for_is_said_to_be_the_pictures(tmp_path: Path) -> None:
+    three = [name for name in CLASSES if name != "disgust"]
+    seen = [say("disgust", 0.9)] * 5 + [say("anger", 0.4)] * 7
+    heard = [say(three[row % 3], 0.6, three) for row in range(12)]
+    made = scene(12, speech=heard, speech_classes=three, image=seen)
+    notes, metrics = labelled(tmp_path, made)
+    assert metrics["decided_by_label"]["hate"] == {"speech": 0, "image": 5}
+    said = "hate: decided by pictures alone, all 5 rows; the speech teacher names it in 0 of 12"
+    assert said in metrics["decided_alone"] and said in notes
+    for name, rows in metrics["decided_by_label"].items():
+        assert sum(rows.values()) == metrics["labels"][name]
+    assert all(line.startswith(("hate:", "anger:", "happy:", "sad:")) for line in metrics["decided_alone"])
+
+
 def test_the_sample_says_that_its_validity_is_by_construction(tmp_path: Path) -> None:
     notes, _ = labelled(tmp_path, scene(origin="sample"))
     assert "(by construction)" in notes[0]

@@ -113,7 +113,8 @@ def test_a_row_has_all_that_is_known_of_it(project: Path) -> None:
 def test_cells_of_a_spectrogram_are_drawn_as_their_sum_along_the_recording() -> None:
     numbers = builder.explanation("1-0", words=False)
     numbers |= {
-        "image_map": [], "speech_players": numbers["speech_players"].tolist(), "speech_bands": 2, "speech_values": [1.0, 0.0, -2.0, 0.5, 0.25, 0.5, 1.0, -0.5],
+        "image_map": [], "speech_players": numbers["speech_players"].tolist(), "speech_bands": 2,
+        "speech_values": [1.0, 0.0, -2.0, 0.5, 0.25, 0.5, 1.0, -0.5],
     }  # fmt: skip
     seconds = 0.25
     recording = audio.encode_flac(np.full(16_000, 0.5, dtype=np.float32), audio.SAMPLING_RATE_HZ)
