@@ -41,6 +41,7 @@ REPORTS: dict[str, Any] = {
     "train_teacher_image": TEACHER,
     "label": {
         "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "speech_features": "linguistic",
+        "decided_alone": ["anger: decided by pictures alone, all 1 rows"],
         "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
         "verdict": {"holds": True, "words": "labels go with something"},
         "validity": {"note": "Text against text", "table": [
