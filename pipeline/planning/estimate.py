@@ -149,13 +149,14 @@ class _Planner:
         return StagePlan(stage, size, None, seconds, at_most, round(runs[1].out_bytes / runs[1].units * size))
 
     def _train(self, runs: Sequence[Run]) -> list[StagePlan]:
-        """A line per network; networks of the same rows share their inputs in `.work`."""
+        """A line per network; networks of the same rows share their inputs in `.work`, and features of the same N2."""
         train, assemble = self.sections["train"], self.sections["assemble"]
         side, frames = train["inputs"]["image_size_px"], train["inputs"]["n_mels"] * train["inputs"]["n_frames"]
         plans: list[StagePlan] = []
-        shared: set[str] = set()
+        shared: set[Any] = set()
         for name, cost in self.costs.items():
-            kind = self.sections["models"][name]["rows"]
+            model = self.sections["models"][name]
+            kind = model["rows"]
             if kind == "sier":
                 rows = self.rows["sier_rows"] * (1 - assemble["test_share"])
                 folds, held_out = len(train["folds"]), 1 / assemble["folds"]
@@ -167,9 +168,12 @@ class _Planner:
             by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
             # What a stage costs to start: the smaller pilot's, less its rows.
             start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
-            seconds = start + runs_of_it * int(train["epochs"]) * rows * by_row + cost.hear_seconds_per_row * rows
+            once = cost.hear_seconds_per_row + cost.feature_seconds_per_row
+            seconds = start + runs_of_it * int(train["epochs"]) * rows * by_row + once * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
-            shared.add(kind)
+            n2 = (kind, str(model["image_backbone"]), str(model["speech_backbone"]), cost.feature_bytes_per_row)
+            inputs += 0 if n2 in shared else round(rows * cost.feature_bytes_per_row)
+            shared |= {kind, n2}
             peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
             kept = cost.weight_bytes * (runs_of_it if train["keep_networks"] == "all" else 1)
             peak += kept

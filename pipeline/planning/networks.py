@@ -31,6 +31,9 @@ class Cost:
     predict_seconds_per_row: float
     weight_bytes: int
     hear_seconds_per_row: float = 0.0  # to make the word frames of a network that hears words, once for all networks
+    # Of features of frozen backbones, made once for all epochs, folds and networks that have them.
+    feature_seconds_per_row: float = 0.0
+    feature_bytes_per_row: int = 0
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
@@ -38,7 +41,7 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     models = params.read_models(dict(sections))
     train = section(sections, "train", params.TrainParams)
     base = section(sections, "base", BaseParams)
-    known: dict[params.ModelParams, Cost] = {}
+    known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
         shape = replace(
@@ -47,13 +50,16 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
             speech_backbone=model.speech_backbone if model.hears_words
             else replace(model.speech_backbone, pretrained=False, weights=None),
         )  # fmt: skip
-        if shape not in known:
-            known[shape] = _measure(shape, train, base)
-        costs[name] = known[shape]
+        kept = tuple(model.kept_features) if train.cache_features else ()
+        if (shape, kept) not in known:
+            known[shape, kept] = _measure(shape, kept, train, base)
+        costs[name] = known[shape, kept]
     return costs
 
 
-def _measure(model: params.ModelParams, train: params.TrainParams, base: BaseParams) -> Cost:
+def _measure(
+    model: params.ModelParams, kept: tuple[params.Modality, ...], train: params.TrainParams, base: BaseParams
+) -> Cost:
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
 
     device = device_from_environment()
@@ -75,6 +81,8 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
         begin = time.perf_counter()
         words.word_frame_array(noise, size.duration_seconds)
         hear = time.perf_counter() - begin
+    features = {name: torch.rand(rows, *getattr(net, f"n2_{name}").feature_shape, device=device) for name in kept}
+    in_training = given | {f"{name}_features": made for name, made in features.items()}
     truth = torch.arange(rows, device=device) % len(base.labels)
     optimizer = torch.optim.Adam((weight for weight in net.parameters() if weight.requires_grad), train.learning_rate)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16, None: None}[train.mixed_precision]
@@ -82,13 +90,18 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     def step() -> None:
         optimizer.zero_grad()
         with torch.autocast(device, dtype=kind) if kind else nullcontext():
-            loss = net(**given, labels=truth).loss
+            loss = net(**in_training, labels=truth).loss
         torch.autograd.backward(loss)
         optimizer.step()
 
     def predict() -> None:
         with torch.inference_mode():
             net(**given)
+
+    def extract() -> None:
+        with torch.inference_mode():
+            for name in kept:
+                getattr(net, f"n2_{name}").features(pixels if name == "image" else mels.expand(-1, 3, -1, -1))
 
     def now() -> float:
         if device == "cuda":
@@ -106,4 +119,5 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
     trained = seconds(step)
     net.eval()
     weights = sum(weight.numel() for weight in net.parameters())
-    return Cost(trained, seconds(predict), 4 * weights, hear)
+    size_bytes = sum(4 * made[0].numel() for made in features.values())
+    return Cost(trained, seconds(predict), 4 * weights, hear, seconds(extract) if kept else 0.0, size_bytes)

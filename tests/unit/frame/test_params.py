@@ -217,7 +217,8 @@ def test_check_reads_params_yaml_of_the_current_folder(
             4,
             (
                 "models.ser_only.width = 4: not a known key; expected rows, modalities, fusion, fusion_op, "
-                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size, targets"
+                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size, targets, "
+                "learn_colours"
             ),
         ),
         ("models/ser_only/image_backbone/name", MISSING, "models.ser_only.image_backbone.name is missing"),
