@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,10 +55,11 @@ class Built:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def table(self, folder: str, columns: Sequence[str] | None = None, pattern: str = "*.parquet") -> pd.DataFrame:
+    def table(self, folder: str, columns: list[str] | None = None, pattern: str = "*.parquet") -> pd.DataFrame:
         """All rows of the files of a folder of data/ that fit the pattern."""
         paths = sorted((self.root / "data" / folder).glob(pattern))
-        return pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
+        parts: list[pd.DataFrame] = [pd.read_parquet(path, columns=columns) for path in paths]
+        return pd.concat(parts, ignore_index=True)
 
     def report(self, name: str) -> Any:
         """A JSON file of reports/."""
@@ -108,9 +109,16 @@ class Built:
         return spoken[spoken["source_split"] == "test"], spoken.loc[spoken["source_split"] == "train", "label"]
 
 
+def largest(frame: pd.DataFrame, prefix: str) -> np.ndarray:
+    """Of each row the column with the largest number, of those with this prefix, without it."""
+    columns = [str(name) for name in frame.columns if str(name).startswith(prefix)]
+    names = np.array([name.removeprefix(prefix) for name in columns])
+    return np.asarray(names[frame[columns].to_numpy().argmax(axis=1)])
+
+
 def said(frame: pd.DataFrame) -> np.ndarray:
     """Name of each row's largest probability."""
-    return frame.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_").to_numpy()
+    return largest(frame, "p_")
 
 
 def scores(truth: Any, answer: Any) -> dict[str, float]:
@@ -153,7 +161,7 @@ def result_tables(built: Built) -> Iterator[Figure]:
     for table, kind in (("table_2", "sier"), ("table_3", "clean")):
         test, train = built.unseen(kind)
         for row in built.csv(table).to_dict("records"):
-            told = {key: None if pd.isna(value) else value for key, value in row.items()}
+            told: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
             if told["kind"] == "published" or told["test_rows"] is None:
                 continue
             name = told["name"].removesuffix(" (beyond the paper)")
@@ -197,7 +205,7 @@ def _of_training(built: Built, where: str, told: dict[str, Any], model: str, tes
     yield Figure(f"{where}: networks", told["networks"], len(of_networks))
     yield Figure(f"{where}: networks' accuracy", told["networks_test_accuracy"], of_networks.mean())
     yield Figure(f"{where}: networks' sd", told["networks_test_accuracy_sd"], _sd(of_networks))
-    mean = runs.groupby("id")[[name for name in runs if name.startswith("p_")]].mean().loc[test["id"]]
+    mean = runs.groupby("id")[[name for name in runs.columns if str(name).startswith("p_")]].mean().loc[test["id"]]
     together = said(mean) == test["label"].to_numpy()
     yield Figure(f"{where}: ensemble", told["ensemble_test_accuracy"], together.mean())
     for part, end in zip(("low", "high"), wilson(together, test["group_id"]), strict=True):
@@ -214,11 +222,10 @@ def _without_training(built: Built, name: str, test: pd.DataFrame, train: pd.Ser
         order = built.labels if set(counts.index) <= set(built.labels) else list(SENTIMENTS)
         return np.full(len(test), max(order, key=lambda label: counts.get(label, 0)))
     rows = built.sier.set_index("id").loc[test["id"]]
-    by = {"speech": "speech", "image": "image"}
-    for modality in by:
-        columns = [column for column in rows if column.startswith(f"p_{modality}_")]
-        classes = rows[columns].idxmax(axis=1).str.removeprefix(f"p_{modality}_")
-        by[modality] = classes.map(built.rule["remap"]).to_numpy()
+    by = {
+        modality: np.array([built.rule["remap"][name] for name in largest(rows, f"p_{modality}_")])
+        for modality in ("speech", "image")
+    }
     modality = next((word for word in by if word in name), None)
     return by[modality] if modality else np.where(rows["decided_by"] == "speech", by["speech"], by["image"])
 
@@ -232,9 +239,9 @@ def comparisons(built: Built) -> Iterator[Figure]:
 
         def right(name: str, test: pd.DataFrame = test, train: pd.Series = train, truth: Any = truth) -> np.ndarray:
             if name == "majority_class":
-                return _without_training(built, "Majority", test, train) == truth
+                return np.asarray(_without_training(built, "Majority", test, train) == truth)
             frame = pd.read_parquet(built.root / "data" / "predictions" / f"{name}.parquet").set_index("id")
-            return said(frame.loc[test["id"]]) == truth
+            return np.asarray(said(frame.loc[test["id"]]) == truth)
 
         for row in rows.to_dict("records"):
             one, other, where = right(row["model"]), right(row["against"]), f"comparisons: {row['model']}"
@@ -247,9 +254,9 @@ def comparisons(built: Built) -> Iterator[Figure]:
         for test_name in ("p_mcnemar", "p_groups"):
             order = rows[test_name].sort_values(kind="stable")
             steps = (order * np.arange(len(order), 0, -1)).clip(upper=1).cummax()
-            for place, value in steps.items():
-                where = f"comparisons: {rows.loc[place, 'model']}: {test_name} by Holm"
-                yield Figure(where, rows.loc[place, f"{test_name}_holm"], value)
+            told = rows.loc[steps.index]
+            for model, holm, value in zip(told["model"], told[f"{test_name}_holm"], steps, strict=True):
+                yield Figure(f"comparisons: {model}: {test_name} by Holm", holm, float(value))
 
 
 def validity(built: Built) -> Iterator[Figure]:
@@ -339,12 +346,12 @@ def _pool(built: Built, rows: pd.DataFrame) -> tuple[np.ndarray, pd.Series]:
         hot = scored.astype(float) ** (1 / built.rule["temperatures"][modality])
         shares[modality] = hot.div(hot.sum(axis=1), axis=0)
     both = [name for name in shares["speech"] if name in shares["image"]]
-    power = 1.0
+    power = pd.DataFrame(1.0, index=shares["speech"].index, columns=both)
     for modality, weight in weights.items():
         of_both = shares[modality][both]
         power = power * of_both.div(of_both.sum(axis=1), axis=0) ** weight
     pooled = power.div(power.sum(axis=1), axis=0).reset_index(drop=True)
-    return pooled.idxmax(axis=1).str.removeprefix("p_").to_numpy(), pooled.max(axis=1).astype(np.float32)
+    return said(pooled), pooled.max(axis=1).astype(np.float32)
 
 
 def figures(root: Path) -> list[Figure]:

@@ -92,7 +92,7 @@ def read_predictions(folder: Path, model: str, labels: Sequence[str]) -> pd.Data
     Raises UserError: the file is missing, damaged or of other labels.
     """
     path = folder / f"{model}.parquet"
-    schema = trained.predictions_schema(labels, fold=False)
+    schema = trained.predictions_schema(labels, runs=False)
     try:
         table = pq.read_table(path, columns=schema.names, partitioning=None).cast(schema)
     except (OSError, ValueError, pa.ArrowException):

@@ -99,7 +99,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def trained(root: Path, name: str) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Weights of fold 0, and the curve of every fold."""
     folder = root / "data" / "checkpoints" / name
-    folds = json.loads((folder / "training.json").read_text())["folds"]
+    folds = json.loads((folder / "training.json").read_text())["runs"]
     return load_file(folder / "model.safetensors"), [epoch for fold in folds for epoch in fold["history"]]
 
 
