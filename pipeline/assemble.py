@@ -3,11 +3,11 @@
 In   data/clean (picture, text, group), data/speech (recording, voice), data/scores/{speech,image}, data/labels;
      reports/label.json (what the labels go with, for the card)
 Out  data/sier/data/{train,test}-*.parquet with the columns of `features`, data/sier/README.md (the dataset card)
-     reports/assemble.json, reports/plots/splits.csv
+     reports/assemble.json, reports/closest_pairs.csv, reports/plots/splits.csv
 
 Groups of near-duplicate rows are never torn apart by the split or by the folds (see `pipeline.dataset.splits`); a check
 that shares no code with the grouping looks at every pair of a train and a test row, and stops the stage if one was torn
-apart all the same.
+apart all the same. The pairs that are closest by other measures are listed for people to look at.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.dataset import card, splits
+from pipeline.dataset import card, closest, splits
 from pipeline.dataset.assembler import Assembler
 from pipeline.dataset.features import features
 from pipeline.dataset.params import AssembleParams
@@ -81,7 +81,9 @@ def run(params: AssembleParams, context: Context) -> Report:
     )
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work, stored.parent)
-    write_metrics(context.paths.reports / "assemble.json", metrics)
+    near = closest.closest_pairs(data / "sier", context.engine.workers)
+    closest.write(near, context.paths.reports)
+    write_metrics(context.paths.reports / "assemble.json", {**metrics, "closest": near.compared})
     table = rows.groupby(["split", "label"], sort=True).size().reset_index().itertuples(index=False)
     write_plot(context.paths.reports / "plots" / "splits.csv", ("series", "label", "rows"), table)
     notes = tuple(f"{name}: {metrics['splits'][name]}" for name in SPLITS)
