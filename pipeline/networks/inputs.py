@@ -51,7 +51,8 @@ class Inputs:
     """Decoded rows, in the order of the dataset; of clean, every row that has speech.
 
     `rows` has the columns id (str), label (int64, class id), fold (int8, -1 where there is none), split (train, val or
-    test); of sier also confidence, agreement and decided_by. The index is that of the arrays.
+    test), duration_seconds (float32, of the whole recording); of sier also confidence, agreement and decided_by. The
+    index is that of the arrays.
     """
 
     folder: Path
@@ -172,6 +173,8 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, decode
     for column, (dtype, shape) in decoder.shapes.items():
         write = partial(_write_array, parts, markers, column, dtype, (len(rows), *shape))
         files.write_atomically(folder / MEDIA[column], write)
+    durations = pa.concat_tables(shards.read_part(parts, marker, columns=["duration_seconds"]) for marker in markers)
+    rows = rows.assign(duration_seconds=durations["duration_seconds"].to_numpy())
     table = pa.Table.from_pandas(rows, preserve_index=False)
     files.write_atomically(folder / ROWS, partial(pq.write_table, table))
     sealed.seal(folder, without=PARTS)

@@ -1,7 +1,7 @@
 """launch: train on several devices or machines by `accelerate launch`. Not a stage.
 
 `SIER_ACCELERATE` holds the launcher's arguments, such as "--num_processes 4" or "--config_file cluster.yaml"; the stage
-`train` then starts this module through it once per fold, and goes on when all processes are done. Without it the stage
+`train` then starts this module through it once per run, and goes on when all processes are done. Without it the stage
 trains in its own process. It is no parameter: the protocol's batch is divided among the processes.
 """
 
