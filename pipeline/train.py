@@ -1,6 +1,7 @@
 """train: ParallelNet, a baseline or an ablation, on one fold or several, with one seed or several.
 
-In   data/sier (train split only), or data/clean and data/speech for the texts' own sentiment
+In   data/sier (train split only) and, for soft targets, data/labels/rule.json; or data/clean and data/speech for the
+     texts' own sentiment
 Out  data/checkpoints/<model>: the network of the first seed and fold 0 (config, safetensors, code), those of the
      other runs in runs/seed-<n>-fold-<n>, out_of_fold.parquet (id, seed, fold, label, p_<label>), training.json
      (rows and the curve of each run, sha256 of the other files);
@@ -32,6 +33,7 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.labels.rules import read_rule
 from pipeline.networks import launch
 from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job, run_folder
 from pipeline.networks.params import WORD_LIBRARIES, ModelParams, TrainParams, read_models
@@ -60,6 +62,7 @@ def run(params: TrainParams, context: Context) -> Report:
         libraries=library_versions(LIBRARIES + (WORD_LIBRARIES if model.hears_words else ())),
         inputs=[files.sha256_of(context.paths.data / source / shards.MANIFEST) for source in makers],
         weights=_weights_digests(model),
+        rule=read_rule(context.paths.data / "labels") if model.targets == "soft" else None,
     )  # fmt: skip
     work = work_folder(context.paths.work, f"train.{name}", mark)
     jobs = [
@@ -105,10 +108,10 @@ def _expect_few_cut(durations: NDArray[np.float32], train: TrainParams) -> None:
 def _train(job: Job, context: Context) -> dict[str, Any]:
     """The run's result, of an earlier call if there is one."""
     from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, wrong names should not
-    from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
+    from pipeline.networks.soft_targets import open_rows  # noqa: PLC0415
 
     if not sealed.is_whole(job.folder, without=CHECKPOINTS_FOLDER):
-        inputs = open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words)
+        inputs = open_rows(job, context)
         _expect_few_cut(inputs.rows["duration_seconds"].to_numpy(), job.train)
         if launch.wanted():
             launch.launch(job)

@@ -59,6 +59,7 @@ class Inputs:
     rows: pd.DataFrame
     labels: tuple[str, ...]  # in the order of class ids
     words: Path | None = None  # folder of the word frames, where they were asked for
+    targets: NDArray[np.float32] | None = None  # [n, classes], where a network learns these in place of labels
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
@@ -78,7 +79,8 @@ class Inputs:
                 raise ValueError(f"expected a mask of {len(self.rows)} rows, found one of shape {chosen.shape}")
             chosen = np.flatnonzero(chosen)
         indices = chosen.astype(np.int64)
-        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices], self.words)
+        targets = None if self.targets is None else self.targets[indices]
+        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices], self.words, targets)
 
 
 @dataclass(eq=False)
@@ -89,6 +91,7 @@ class InputRows(Dataset[Item]):
     indices: NDArray[np.int64]  # [n]
     labels: NDArray[np.int64]  # [n], class ids
     words: Path | None = None  # as of `Inputs`
+    targets: NDArray[np.float32] | None = None  # [n, classes]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -96,10 +99,11 @@ class InputRows(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int.
 
-        With words also word_frames float16 [n_word_frames, 384].
+        With words also word_frames float16 [n_word_frames, 384], with targets float32 [classes].
         """
         row = self.indices[index]
-        return {**{name: array[row] for name, array in self._arrays.items()}, "labels": int(self.labels[index])}
+        soft = {} if self.targets is None else {"targets": self.targets[index]}
+        return {**{name: array[row] for name, array in self._arrays.items()}, "labels": int(self.labels[index]), **soft}
 
     @cached_property
     def _arrays(self) -> dict[str, NDArray[Any]]:

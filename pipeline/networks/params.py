@@ -75,11 +75,18 @@ class ModelParams:
     n1_channels: Annotated[tuple[Size, ...], Field(min_length=1, max_length=6)]  # of N1's pairs of convolutions
     code_size: Size  # of the dense layer that ends N1 and N2
     head_size: Size  # of both dense layers of each head
+    targets: Literal["hard", "soft"] = field(default="hard", kw_only=True)  # labels, or what the teachers leave open
 
     @property
     def hears_words(self) -> bool:
         """Whether N2 of speech reads the frames of an encoder of words, which goes beyond the paper."""
         return self.speech_backbone.name == WHISPER and self.modalities != "image"
+
+    @model_validator(mode="after")
+    def _soft_targets_are_teachers(self) -> Self:
+        if self.targets == "soft" and self.rows != "sier":
+            raise ValueError("targets: hard where rows are clean, whose sentiment has no probabilities")
+        return self
 
     @model_validator(mode="after")
     def _words_are_of_speech_and_come_late(self) -> Self:

@@ -29,6 +29,8 @@ from pipeline.errors import UserError
 from pipeline.networks.curves import history
 from pipeline.networks.job import CHECKPOINTS_FOLDER
 
+WANTED = ("labels", "targets")  # of the items: what the network should say
+
 
 class LossTrainer(Trainer):  # type: ignore[misc]
     """Trainer with a loss of logits and labels, a mean over the batch, and with rows drawn by `sampler` if given."""
@@ -45,8 +47,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         """Mean loss of a batch; a scalar, and the outputs where asked for."""
-        logits = model(**{name: value for name, value in inputs.items() if name != "labels"}).logits.float()
-        loss = self.loss(logits, inputs["labels"])
+        logits = model(**{name: value for name, value in inputs.items() if name not in WANTED}).logits.float()
+        loss = self.loss(logits, inputs.get("targets", inputs["labels"]))
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

@@ -25,10 +25,10 @@ from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
 SEVERAL = {"seeds": [0, 3], "folds": [0, 1], "epochs": 1}
 
 
-def run(root: Path, changes: Mapping[str, Any]) -> Report:
+def run(root: Path, changes: Mapping[str, Any], **model: Any) -> Report:
     sections = {
         "base": {"seed": 7, "labels": list(LABELS)}, "train": {**TINY_TRAIN, **changes},
-        "models": {"net": TINY_MODEL, "other": TINY_MODEL},
+        "models": {"net": {**TINY_MODEL, **model}, "other": TINY_MODEL},
     }  # fmt: skip
     base = section(sections, "base", BaseParams)
     context = Context(base, Paths(root), LocalEngine(workers=1), "net", sections)
@@ -139,6 +139,25 @@ def test_recordings_that_are_cut_are_counted_and_too_many_are_refused(tmp_path: 
     report = run(tmp_path, {"inputs": short, "max_cut_share": 1.0, "epochs": 1})
     assert "40 of 40 recordings are longer than what the network hears, and are cut" in report.notes
     run(tmp_path, {"epochs": 1, "max_cut_share": 0.0})  # not longer, just as long
+
+
+def test_soft_targets_are_learnt_and_the_same_rule_gives_the_same_network(tmp_path: Path) -> None:
+    write_planted(tmp_path)  # .6 of the label and .2 of each other class
+    run(tmp_path, {"epochs": 12, "learning_rate": 0.01, "best_by": "loss"}, targets="soft")
+    (found,) = trained.read(tmp_path / "data/checkpoints", "net", "sier", LABELS).held_out
+    assert (found.predicted == found.truth).mean() > 0.6
+    history = json.loads((tmp_path / "data/checkpoints/net/training.json").read_bytes())["runs"][0]["history"]
+    # No answer is better than the target itself, whose divergence is 0 and whose focal loss is
+    # -.6 ln .6 * .4^2 - 2 * .2 ln .2 * .8^2 = .461, half of which counts; .2 more is a network that is sure.
+    assert min(epoch["validation_loss"] for epoch in history) > 0.14
+    rule = tmp_path / "data/labels/rule.json"
+    before = len(list((tmp_path / ".work/train.net").iterdir()))
+    rule.write_text(rule.read_text().replace("0.5", "0.55"))
+    run(tmp_path, {"epochs": 1}, targets="soft")
+    assert before == len(list((tmp_path / ".work/train.net").iterdir())) == 1  # of the other rule nothing is left
+    rule.unlink()
+    with pytest.raises(UserError, match=r"rule\.json: missing or damaged; run: dvc repro label"):
+        run(tmp_path, {"epochs": 1}, targets="soft")
 
 
 def test_a_first_best_epoch_and_a_class_that_is_never_named_are_told(tmp_path: Path) -> None:
