@@ -2,13 +2,15 @@
 
 Texts are drawn from a vocabulary by Zipf's law; one in ten repeats another tweet (a retweet, a link more, a word
 changed). Tweets have up to four pictures. Bits of the hashes are correlated, as those of photographs are; some pictures
-are copies of others, up to 60 bits away, and a few are placeholders under many tweets. Pictures and recordings are
-64 bytes that nothing can decode. Everything follows from the seed.
+are copies of others, up to 60 bits away, and a few are placeholders under many tweets. Pictures are
+8 x 8 pixels of noise, recordings 100 samples. Everything follows from the seed.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,11 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
 from pipeline.frame import acquired, tables
 from pipeline.frame.params import PARAMS_FILE
+from pipeline.media import audio
 from pipeline.tweets.duplicates import GROUPING_FILE, DuplicateParams, grouping_file
 
 VOCABULARY = 60_000
@@ -33,7 +37,7 @@ COPIED_PICTURES = 0.08
 PLACEHOLDER_ROWS = 0.002
 HASH_BITS = 256
 HIDDEN_FACTORS = 24  # that hashes share: the distance of two pictures deviates by some 11 bits instead of 8
-MEDIA_BYTES = 64
+DIFFERENT_MEDIA = 512
 SHARD_ROWS = 1000
 CLASSES = ("anger", "disgust", "excitement", "sadness")
 
@@ -110,13 +114,16 @@ def make_project(root: Path, params: Path, examined: pa.Table, decisions: pa.Tab
     values["assemble"]["shard_rows"] = SHARD_ROWS
     root.mkdir(parents=True, exist_ok=True)
     (root / PARAMS_FILE).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    corpus = root / "data" / "corpora" / "b_t4sa"
-    corpus.mkdir(parents=True)
-    (corpus / acquired.MANIFEST).write_text(json.dumps({"origin": acquired.LOCAL_COPY, "files": []}))
+    for name in acquired.CORPORA:
+        corpus = root / "data" / "corpora" / name
+        corpus.mkdir(parents=True)
+        (corpus / acquired.MANIFEST).write_text(json.dumps({"origin": acquired.LOCAL_COPY, "files": []}))
     for modality, folder in tables.CHECKPOINTS.items():
         (root / "data" / "checkpoints" / folder).mkdir(parents=True)
         card = {"classes": CLASSES, "normalise": "none", "digest": _digest(modality)}
         (root / "data" / "checkpoints" / folder / TEACHER_FILE).write_text(json.dumps(card))
+    (root / "reports").mkdir()
+    (root / "reports" / "score_speech.json").write_text(json.dumps({"features": "linguistic"}))
     rng = np.random.default_rng(1)
     markers: dict[str, list[shards.Marker]] = {}
     for index, start in enumerate(range(0, len(examined), SHARD_ROWS)):
@@ -143,9 +150,24 @@ def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def _media(n: int, rng: np.random.Generator) -> pa.Array:
-    data = rng.bytes(n * MEDIA_BYTES)
-    return pa.array([data[start : start + MEDIA_BYTES] for start in range(0, len(data), MEDIA_BYTES)], pa.binary())
+def _drawn(made: list[bytes], n: int, rng: np.random.Generator) -> pa.Array:
+    return pa.array([made[number] for number in rng.integers(0, len(made), n)], pa.binary())
+
+
+@functools.cache
+def _pictures_of_noise() -> list[bytes]:
+    made = []
+    for pixels in np.random.default_rng(2).integers(0, 256, (DIFFERENT_MEDIA, 8, 8, 3), dtype=np.uint8):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG")
+        made.append(buffer.getvalue())
+    return made
+
+
+@functools.cache
+def _recordings_of_noise() -> list[bytes]:
+    made = np.random.default_rng(3).uniform(-0.5, 0.5, (DIFFERENT_MEDIA, 100)).astype(np.float32)
+    return [audio.encode_flac(waveform, audio.SAMPLING_RATE_HZ) for waveform in made]
 
 
 def _clean(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
@@ -154,7 +176,7 @@ def _clean(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
         "image_index": pa.array([int(identity.rpartition("-")[2]) for identity in kept["id"].to_pylist()], pa.int32()),
         "spoken_text": pc.utf8_trim(pc.replace_substring_regex(kept["text"], r"https?:\S+", ""), " "),
         "text_rules": pa.array([""] * n),
-        "image": _media(n, rng),
+        "image": _drawn(_pictures_of_noise(), n, rng),
         "width_px": pa.array(np.full(n, 512, np.int32)),
         "height_px": pa.array(np.full(n, 384, np.int32)),
         "sentiment": pa.array(rng.choice(tables.SENTIMENTS, n)),
@@ -169,7 +191,7 @@ def _speech(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
     return pa.table(
         {
             "id": kept["id"],
-            "audio": _media(n, rng),
+            "audio": _drawn(_recordings_of_noise(), n, rng),
             "sampling_rate_hz": np.full(n, 16_000, np.int32),
             "duration_seconds": rng.uniform(1, 8, n).astype(np.float32),
             "word_error_rate": pa.array(rate, from_pandas=True),
@@ -177,6 +199,9 @@ def _speech(kept: pa.Table, rng: np.random.Generator) -> pa.Table:
             "voice_digest": [_digest("voice")] * n,
             "rate": np.ones(n, np.float32),
             "energy_db": np.zeros(n, np.float32),
+            "pitch": np.ones(n, np.float32),
+            "pitch_range": np.ones(n, np.float32),
+            "heard": pa.array([None] * n, pa.string()),
         },
         schema=tables.SPEECH,
     )

@@ -17,7 +17,7 @@ from pipeline.engine import files, usage
 from pipeline.frame.params import STRICT, expect_network_of_sier
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules
-from pipeline.reporting import figures, left_out, page, provenance, rows, stage_reports
+from pipeline.reporting import closest, figures, left_out, page, provenance, rows, stage_reports
 from pipeline.reporting.stage_reports import Reports
 
 PAGE = "index.html"
@@ -65,6 +65,7 @@ def run(params: ReportParams, context: Context) -> Report:
         "matrices": figures.matrices(reports, labels, params.model),
         "rows": shown,
         "total": total,
+        "closest": closest.read(data, reports.tables["closest_pairs"]),
         "reasons": reasons,
         "most_examples": params.rejects,
         "parameters": provenance.parameters(context.sections),

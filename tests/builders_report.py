@@ -17,6 +17,7 @@ from pipeline.engine.local import LocalEngine
 from pipeline.engine.rejects import rejects_table
 from pipeline.frame import tables
 from pipeline.frame.audit_table import AUDIT, AUDIT_FILE
+from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams, Context, Paths
 from tests.builders_sier import LABELS, SIER, sier_row, write_folder
@@ -66,6 +67,7 @@ def explanation(identity: str, *, words: bool) -> dict[str, Any]:
 def write_project(root: Path) -> None:
     """All that the stage reads, below `root`."""
     shutil.copytree(ROOT / "reports", root / "reports", ignore=shutil.ignore_patterns("index.html"))
+    _write_splits(root / "reports")
     data = root / "data"
     train = [row(number, number % 5) for number in range(TRAIN_ROWS)]
     test = [row(number, None) for number in range(TRAIN_ROWS, TRAIN_ROWS + TEST_ROWS)]
@@ -90,6 +92,25 @@ def write_project(root: Path) -> None:
         (data / "checkpoints" / checkpoint).mkdir(parents=True)
         text = "id,status,reason\n" + ("a/b.jpg,image_truncated,torn\n" if checkpoint == "ier" else "")
         (data / "checkpoints" / checkpoint / "rejects.csv").write_text(text)
+
+
+def _write_splits(reports: Path) -> None:
+    """What stage assemble says of the splits of the rows here: a text and a picture are alike."""
+    said = json.loads((reports / "assemble.json").read_bytes())
+    compared = {
+        "rows": {"train": TRAIN_ROWS, "test": TEST_ROWS},
+        "tweets": {"pairs": 48, "found": 0},
+        "images": {"pairs": 48, "at_most_bits": 46, "nearest_bits": 71, "found": 0},
+        "texts": {"pairs": 42, "candidates": 5, "at_least_jaccard": 0.8, "found": 0},
+    }
+    near = {
+        kind: {"measure": f"cosine of {kind}s", "compared": compared["rows"], "highest": 0.9, "median_of_nearest": 0.25}
+        for kind in ("text", "image")
+    }
+    said |= {"leaks": {"found": 0, "compared": compared}, "closest": near}
+    (reports / "assemble.json").write_text(json.dumps(said), encoding="utf-8")
+    rows = [("text", "900-0", "892-0", 0.9876), ("image", "893-0", "887-0", 0.8765)]
+    write_plot(reports / "closest_pairs.csv", ("kind", "train_id", "test_id", "similarity"), rows)
 
 
 def _write_rejects(root: Path) -> None:

@@ -1,20 +1,26 @@
 """The leakage check: does anything in the test split also stand in the training split?
 
 The groups that a split respects are made in `pipeline.tweets.groups`. A check that used that code would share its
-mistakes, so this one shares nothing with it: plain bit counts and sparse products, every pair, no index, no sketches.
+mistakes, so this one shares nothing with it: plain bit counts of every pair of pictures; of texts every pair whose
+rarest words meet, which leaves out none that is similar enough (prefix filter: Chaudhuri et al., A primitive operator
+for similarity joins in data cleaning, ICDE 2006; Bayardo et al., Scaling up all pairs similarity search, WWW 2007).
 """
 
+import math
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-_PAIRS_AT_A_TIME = 1_000_000  # bounds the memory: about 50 MB
+_PAIRS_AT_A_TIME = 300_000  # bounds the memory, and keeps it near the processor
+_ROUNDING = 1e-9  # 0.7 * 10 is a little more than 7
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,6 @@ class Side:
         if len(lengths) != 1 or self.phashes.shape[1:] != (32,):
             raise ValueError(f"columns differ in length or hashes are not [n, 32]: {lengths}, {self.phashes.shape}")
 
-    def rows(self, numbers: npt.NDArray[np.int64]) -> "Side":
-        """The rows of these numbers."""
-        return Side(
-            [self.ids[number] for number in numbers],
-            self.phashes[numbers],
-            [self.texts[number] for number in numbers],
-            [self.tweet_ids[number] for number in numbers],
-        )
-
 
 @dataclass(frozen=True, order=True)
 class Leak:
@@ -51,32 +48,34 @@ class Leak:
     measure: float
 
 
-def find_leaks(
-    train: Side,
-    test: Side,
-    *,
-    max_distance_bits: int,
-    min_jaccard: float,
-    seed: int,
-    all_pairs_below_rows: int = 20_000,
-    sample_rows: int = 2_000,
-) -> list[Leak]:
-    """Pairs of a training and a test row of one tweet, with near images or with similar texts, sorted.
+@dataclass(frozen=True)
+class Check:
+    """What was found, sorted, and what was compared: plain values for a metrics file."""
 
-    All pairs are compared if both splits have less than `all_pairs_below_rows` rows together; otherwise
-    `sample_rows` random test rows are compared with all training rows. Tweet ids are always compared in full.
+    leaks: list[Leak]
+    compared: dict[str, Any]
+
+
+def find_leaks(train: Side, test: Side, *, max_distance_bits: int, min_jaccard: float) -> Check:
+    """Pairs of a training and a test row of one tweet, with near images or with similar texts; every pair is covered.
 
     Args:
         max_distance_bits: images up to this Hamming distance are the same picture, 0 to 256.
-        min_jaccard: texts from this Jaccard index of their sets of words on are the same text.
+        min_jaccard: texts from this Jaccard index of their sets of words on are the same text, in (0, 1].
     """
-    leaks = list(_same_tweets(train, test))
-    if len(train.ids) + len(test.ids) >= all_pairs_below_rows and len(test.ids) > sample_rows:
-        drawn = np.random.default_rng(seed).choice(len(test.ids), size=sample_rows, replace=False)
-        test = test.rows(np.sort(drawn))
-    leaks += _similar_images(train, test, max_distance_bits)
-    leaks += _similar_texts(train, test, min_jaccard)
-    return sorted(leaks)
+    pairs = len(train.ids) * len(test.ids)
+    tweets = list(_same_tweets(train, test))
+    images, nearest_bits = _similar_images(train, test, max_distance_bits)
+    texts, counted = _similar_texts(train, test, min_jaccard)
+    compared = {
+        "rows": {"train": len(train.ids), "test": len(test.ids)},
+        "tweets": {"pairs": pairs, "found": len(tweets)},
+        "images": {
+            "pairs": pairs, "at_most_bits": max_distance_bits, "nearest_bits": nearest_bits, "found": len(images),
+        },
+        "texts": {**counted, "at_least_jaccard": min_jaccard, "found": len(texts)},
+    }  # fmt: skip
+    return Check(sorted([*tweets, *images, *texts]), compared)
 
 
 def _same_tweets(train: Side, test: Side) -> Iterator[Leak]:
@@ -88,40 +87,74 @@ def _same_tweets(train: Side, test: Side) -> Iterator[Leak]:
             yield Leak("same_tweet", train_id, sample_id, 0.0)
 
 
-def _similar_images(train: Side, test: Side, max_distance_bits: int) -> Iterator[Leak]:
-    train_words = np.ascontiguousarray(train.phashes).view(np.uint64)  # [n_train, 4]
+def _similar_images(train: Side, test: Side, max_distance_bits: int) -> tuple[list[Leak], int | None]:
+    """Leaks, and the smallest distance of all pairs; None without pairs."""
+    found: list[Leak] = []
+    nearest: int | None = None
+    if not train.ids:
+        return found, nearest
+    train_words = np.ascontiguousarray(np.ascontiguousarray(train.phashes).view(np.uint64).T)  # [4, n_train]
     test_words = np.ascontiguousarray(test.phashes).view(np.uint64)
     for block in _blocks(len(test.ids), len(train.ids)):
-        distances = np.zeros((len(test_words[block]), len(train_words)), dtype=np.uint16)
-        for word in range(train_words.shape[1]):
-            distances += np.bitwise_count(test_words[block, word, None] ^ train_words[None, :, word])
-        for row, column in np.argwhere(distances <= max_distance_bits):
-            yield Leak("similar_image", train.ids[column], test.ids[block.start + row], float(distances[row, column]))
+        distances = np.zeros((len(test_words[block]), len(train.ids)), dtype=np.uint16)
+        for word, of_train in enumerate(train_words):
+            distances += np.bitwise_count(test_words[block, word, None] ^ of_train)
+        smallest = int(distances.min())
+        nearest = smallest if nearest is None else min(nearest, smallest)
+        if smallest <= max_distance_bits:
+            for row, column in np.argwhere(distances <= max_distance_bits):
+                ids = (train.ids[column], test.ids[block.start + row])
+                found.append(Leak("similar_image", *ids, float(distances[row, column])))
+    return found, nearest
 
 
-def _similar_texts(train: Side, test: Side, min_jaccard: float) -> Iterator[Leak]:
-    vocabulary: dict[str, int] = {}
-    train_words = _word_matrix(train.texts, vocabulary)
-    test_words = _word_matrix(test.texts, vocabulary)
-    train_words.resize((len(train.texts), len(vocabulary)))
-    by_word = train_words.T.tocsr()
-    train_sizes, test_sizes = train_words.sum(axis=1), test_words.sum(axis=1)
+def _similar_texts(train: Side, test: Side, min_jaccard: float) -> tuple[list[Leak], dict[str, int]]:
+    """Leaks, and how many pairs of texts with words there are and how many of those were compared word by word."""
+    sides = [[set(text.split()) for text in side.texts] for side in (train, test)]
+    frequency = Counter(word for side in sides for words in side for word in words)
+    number = {word: place for place, word in enumerate(sorted(frequency, key=lambda word: (frequency[word], word)))}
+    # Of each text the numbers of its words, the rarest first.
+    train_rows, test_rows = ([sorted(number[word] for word in words) for words in side] for side in sides)
+    train_words, test_words = (_matrix(rows, len(number)) for rows in (train_rows, test_rows))
+    train_first, test_first = (
+        _matrix([row[: _prefix(len(row), min_jaccard)] for row in rows], len(number))
+        for rows in (train_rows, test_rows)
+    )
+    by_word = train_first.T.tocsr()
+    found: list[Leak] = []
+    candidates = 0
     for block in _blocks(len(test.ids), len(train.ids)):
-        shared = (test_words[block] @ by_word).tocoo()
-        rows = shared.row + block.start
-        jaccard = shared.data / (test_sizes[rows] + train_sizes[shared.col] - shared.data)
+        meeting = (test_first[block] @ by_word).tocoo()
+        rows, columns = meeting.row.astype(np.int64) + block.start, meeting.col.astype(np.int64)
+        candidates += len(rows)
+        jaccard = _jaccard(test_words, rows, train_words, columns)
         for pair in np.flatnonzero(jaccard >= min_jaccard):
-            yield Leak("similar_text", train.ids[shared.col[pair]], test.ids[rows[pair]], float(jaccard[pair]))
+            ids = (train.ids[columns[pair]], test.ids[rows[pair]])
+            found.append(Leak("similar_text", *ids, float(jaccard[pair])))
+    with_words = math.prod(sum(map(bool, rows)) for rows in (train_rows, test_rows))
+    return found, {"pairs": with_words, "candidates": candidates}
 
 
-def _word_matrix(texts: Sequence[str], vocabulary: dict[str, int]) -> csr_array:
-    """Which text has which word: 0 / 1, [texts, words]; new words are added to the vocabulary."""
+def _prefix(words: int, min_jaccard: float) -> int:
+    """How many of a text's rarest words suffice: without one of them, too few are left for a similar text to share."""
+    return words - math.ceil(min_jaccard * words - _ROUNDING) + 1 if words else 0
+
+
+def _jaccard(one: csr_array, rows: Numbers, other: csr_array, columns: Numbers) -> npt.NDArray[np.float64]:
+    """Jaccard index of the words of row `rows[i]` of `one` and row `columns[i]` of `other`, float64 [pairs]."""
+    shared = np.asarray(one[rows].multiply(other[columns]).sum(axis=1), dtype=np.float64)
+    jaccard: npt.NDArray[np.float64] = shared / (np.diff(one.indptr)[rows] + np.diff(other.indptr)[columns] - shared)
+    return jaccard
+
+
+def _matrix(rows: Sequence[Sequence[int]], n_words: int) -> csr_array:
+    """Which text has which word: 0 / 1, [texts, words]."""
     columns, ends = array("i"), array("q", [0])
-    for text in texts:
-        columns.extend(sorted(vocabulary.setdefault(word, len(vocabulary)) for word in set(text.split())))
+    for row in rows:
+        columns.extend(row)
         ends.append(len(columns))
     entries = (np.ones(len(columns), dtype=np.int32), np.array(columns), np.array(ends))
-    return csr_array(entries, shape=(len(texts), len(vocabulary)))
+    return csr_array(entries, shape=(len(rows), n_words))
 
 
 def _blocks(n_test: int, n_train: int) -> Iterator[slice]:

@@ -16,10 +16,8 @@ class AssembleParams:
         shard_rows: rows per Parquet file.
         test_share: of the rows of each label.
         folds: cross-validation folds within train.
-        leakage_sample_rows: test rows compared with all of train where both hold 20,000 rows or more together.
     """
 
     shard_rows: Annotated[int, Field(ge=1)]
     test_share: Annotated[float, Field(gt=0, lt=1)]
     folds: Annotated[int, Field(ge=2, le=100)]
-    leakage_sample_rows: Annotated[int, Field(ge=1)]

@@ -1,13 +1,13 @@
 """Rows of finished folders without their media, as tables in memory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from pipeline.dataset import leakage
-from pipeline.dataset.params import AssembleParams
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
@@ -64,8 +64,8 @@ def read_rows(
     return table
 
 
-def check_leakage(rows: pd.DataFrame, data: Path, params: AssembleParams, seed: int) -> None:
-    """Look for pairs that the grouping promised to keep together but that lie on two sides.
+def check_leakage(rows: pd.DataFrame, data: Path) -> dict[str, Any]:
+    """Look for pairs that the grouping promised to keep together but that lie on two sides; returns what was compared.
 
     Raises:
         UserError: there is one.
@@ -80,13 +80,13 @@ def check_leakage(rows: pd.DataFrame, data: Path, params: AssembleParams, seed: 
         )
         for name, side in rows.groupby("split")
     }
-    leaks = leakage.find_leaks(
-        sides["train"], sides["test"], max_distance_bits=grouping.group_max_bits,
-        min_jaccard=grouping.text_similarity, sample_rows=params.leakage_sample_rows, seed=seed,
-    )  # fmt: skip
-    if leaks:
-        first = leaks[0]
+    check = leakage.find_leaks(
+        sides["train"], sides["test"], max_distance_bits=grouping.group_max_bits, min_jaccard=grouping.text_similarity
+    )
+    if check.leaks:
+        first = check.leaks[0]
         raise UserError(
-            f"{len(leaks)} pairs leak between train and test, first: {first.train_id} and {first.test_id} "
+            f"{len(check.leaks)} pairs leak between train and test, first: {first.train_id} and {first.test_id} "
             f"({first.kind}); the grouping of stage clean is at fault, nothing was written"
         )
+    return {"found": len(check.leaks), "compared": check.compared}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation import baselines, comparisons, metrics, pairs
+from pipeline.evaluation import baselines, comparisons, crossing, metrics, pairs
 from pipeline.evaluation.answers import Answers, class_ids
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.unseen import Unseen, read_sier
@@ -60,8 +60,10 @@ def test_results(params: EvaluateParams, unseen: Unseen, predicted: NDArray[np.i
     results = metrics.measure(
         unseen.truth, predicted, unseen.labels, groups, samples=params.bootstrap_samples, seed=seed
     )
+    correct = predicted == unseen.truth
+    if unseen.crossing is not None:
+        results[crossing.KEY] = crossing.without_crossing_groups(correct, groups, unseen.crossing)
     if "confidence" in unseen.frame:
-        correct = predicted == unseen.truth
         agree, decided_by = unseen.frame["agreement"].to_numpy(dtype=bool), unseen.frame["decided_by"].to_numpy()
         confidence = unseen.frame["confidence"].to_numpy()
         results["by_confidence"] = metrics.by_bin(confidence, correct, groups, params.confidence_bins)

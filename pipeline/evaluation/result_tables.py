@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluation import baselines, comparisons, pairs
+from pipeline.evaluation import baselines, comparisons, crossing, pairs
 from pipeline.evaluation.metrics import METRICS
 from pipeline.frame import acquired
 from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS, TABLE_2, TABLE_3, PaperRow
@@ -90,7 +90,7 @@ def table_3(findings: Mapping[str, Any]) -> ResultTable:
     """Sentiment classification: the networks of all rows of B-T4SA that could be spoken."""
     scale = _scale(findings, findings["rows"].get("clean"), f"B-T4SA has {B_T4SA_ROWS:,} in all")
     notes = [scale, "The splits are the corpus's own; its validation split decided when training stopped."]
-    notes += _training_notes(findings, "clean")
+    notes += [*crossing.notes(findings), *_training_notes(findings, "clean")]
     return _table_of("Table 3: sentiment classification (section 5.3)", notes, TABLE_3, findings, "clean")
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
+from pipeline.evaluation.crossing import crossing_rows
 from pipeline.frame import tables
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Unseen:
     frame: pd.DataFrame  # id, label (class id), group_id; of the dataset also confidence, agreement, decided_by
     inputs: InputRows  # the same rows as a network takes them
     train: NDArray[np.int64]  # class ids of the rows of train
+    crossing: NDArray[np.bool_] | None  # see `crossing_rows`, [rows]; None of the dataset, whose splits part no group
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -62,7 +64,8 @@ def open_unseen(kind: str, params: InputParams, context: Context, *, words: bool
     frame = inputs.rows.iloc[chosen].reset_index(drop=True)
     groups = _groups(data, kind)
     frame["group_id"] = groups.loc[frame["id"]].to_numpy()
-    return Unseen(inputs.labels, frame, inputs.select(chosen), train.to_numpy(dtype=np.int64))
+    crossing = None if kind == "sier" else crossing_rows(inputs.rows, groups)[chosen]
+    return Unseen(inputs.labels, frame, inputs.select(chosen), train.to_numpy(dtype=np.int64), crossing)
 
 
 def _groups(data: Path, kind: str) -> pd.Series:

@@ -72,8 +72,8 @@ def _preprocessing(facts: Facts, mode: Mode, *, keep_personal: bool) -> list[str
         f"{spoken['rows_out']} of {spoken['rows_in']} could be spoken and understood.",
         f"The rule of the labels kept {label['kept']} of {label['rows_in']}.",
         (
-            f"{len(facts.reports['assemble']['splits'])} splits by groups of like rows; a check by other code found "
-            f"{facts.reports['assemble']['leaks']} pairs torn apart."
+            f"{len(facts.reports['assemble']['splits'])} splits by groups of like rows; a check by other code of "
+            f"every pair of a train and a test row found {facts.reports['assemble']['leaks']['found']} torn apart."
         ),
     ]
     if mode == "full":

@@ -7,7 +7,6 @@ Which rows: first those that stage explain drew a figure of, then those it expla
 by turns, in a random order that follows from the seed; until `rows` are found or their media fill `MEDIA_CHARACTERS`.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media.data_uri import data_uri
 from pipeline.reporting.explanations import Explanation, draw_explanation, explained_rows, read_explanations
+from pipeline.reporting.photos import photo
 
 MEDIA_CHARACTERS = 14_500_000  # of pictures, recordings and explanations as they stand in the page
 PHOTO_SIDE_PX = 384
@@ -91,7 +90,7 @@ def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
         numbers = explanations.get(key)
         rows[key] = Row(
             id=key, split=columns["split"], columns={**columns, "label": folders.labels[columns["label"]]},
-            photo=data_uri("image/jpeg", _smaller(picture)), recording=data_uri("audio/flac", recording), speech=speech,
+            photo=photo(picture, PHOTO_SIDE_PX), recording=data_uri("audio/flac", recording), speech=speech,
             image=image, prediction=_prediction(predictions.get(key), folders.labels), audit=audits.get(key),
             explanation=draw_explanation(numbers, recording, folders.seconds_per_frame) if numbers else None,
         )  # fmt: skip
@@ -161,15 +160,3 @@ def _by_id(path: Path, stage: str) -> dict[str, dict[str, Any]]:
         return {row["id"]: row for row in pq.read_table(path).to_pylist()}
     except (OSError, pa.ArrowException):
         raise UserError(f"{path}: missing or damaged; run: dvc repro {stage} --force") from None
-
-
-def _smaller(picture: bytes) -> bytes:
-    """At most `PHOTO_SIDE_PX` on its longer side."""
-    with Image.open(io.BytesIO(picture)) as opened:
-        if max(opened.size) <= PHOTO_SIDE_PX:
-            return picture
-        small = opened.convert("RGB")
-        small.thumbnail((PHOTO_SIDE_PX, PHOTO_SIDE_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()

@@ -1,6 +1,6 @@
 """What stages left in reports/: metrics and plots data, as they stand there.
 
-In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, reports/doubtful_rows.csv
+In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, reports/{doubtful_rows,closest_pairs}.csv
 Out  `Reports`: nested mappings, and lists of records with numbers where a column holds numbers
 """
 
@@ -24,7 +24,8 @@ PLOTS = (
     "speech_predictions", "splits", "teacher_image_reliability", "teacher_speech_reliability",
     "thresholds", "validity", "word_error_rate",
 )  # fmt: skip
-TABLES = ("table_2", "table_3", "doubtful_rows")
+TABLES = ("table_2", "table_3", "doubtful_rows", "closest_pairs")
+IDS = ("id", "train_id", "test_id")  # columns that hold ids
 
 Record = dict[str, Any]
 
@@ -50,7 +51,7 @@ def read(folder: Path) -> Reports:
 def _records(path: Path) -> list[Record]:
     try:  # ids are digits, but no numbers; whole numbers stay whole beside empty cells
         frame = pd.read_csv(
-            path, dtype={"id": str}, keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable"
+            path, dtype=dict.fromkeys(IDS, str), keep_default_na=False, na_values=[""], dtype_backend="numpy_nullable"
         )
     except (OSError, ValueError):
         raise UserError(f"{path}: missing or damaged; run: dvc repro") from None

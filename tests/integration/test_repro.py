@@ -128,7 +128,13 @@ def test_metrics_plots_and_graph_can_be_shown(tiny_copy: Project) -> None:
     with (tiny_copy.root / "dvc.yaml").open(encoding="utf-8") as file:
         declared = yaml.safe_load(file)
     assert sorted(metrics) == sorted(declared["metrics"])
-    assert metrics["reports/assemble.json"]["data"]["leaks"] == 0
+    told = metrics["reports/assemble.json"]["data"]
+    sizes = {name: split["rows"] for name, split in told["splits"].items()}
+    assert told["leaks"]["found"] == 0
+    assert told["leaks"]["compared"]["rows"] == sizes
+    assert {told["leaks"]["compared"][kind]["pairs"] for kind in ("tweets", "images", "texts")} == {
+        sizes["train"] * sizes["test"]
+    }
 
     tiny_copy.dvc("plots", "show")
     page = (tiny_copy.root / "dvc_plots" / "index.html").read_text(encoding="utf-8")

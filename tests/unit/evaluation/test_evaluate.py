@@ -269,6 +269,19 @@ def test_test_figures_follow_from_the_predictions(evaluated: Path, name: str) ->
     assert low <= found["accuracy"] <= high
 
 
+def test_a_test_row_whose_group_was_learnt_from_is_counted_and_left_out(evaluated: Path) -> None:
+    """Of the test rows 0 to 4 of data/clean, the last is of a group with row 5, which is of train."""
+    columns = pq.read_table(evaluated / "data" / "predictions" / "parallelnet_sentiment.parquet").to_pandas()
+    assert columns["id"].tolist() == [f"{place}-1" for place in range(5)]
+    best = columns[[f"p_{label}" for label in tables.SENTIMENTS]].to_numpy().argmax(axis=1)
+    right = [tables.SENTIMENTS[place] for place in best] == columns["label"]
+    found = findings(evaluated)["models"]["parallelnet_sentiment"]["test"]["without_crossing_groups"]
+    assert (found["rows"], found["groups"], found["crossing_rows"]) == (4, 2, 1)
+    assert found["accuracy"] == right[:4].mean()
+    assert "1 of 5 test rows are of a group" in (evaluated / "reports" / "table_3.md").read_text(encoding="utf-8")
+    assert "without_crossing_groups" not in findings(evaluated)["models"]["parallelnet"]["test"]
+
+
 def test_random_networks_do_not_call_all_rows_the_same(evaluated: Path) -> None:
     """Or the tests above would compare constants."""
     for result in findings(evaluated)["models"].values():

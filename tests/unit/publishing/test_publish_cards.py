@@ -52,7 +52,8 @@ REPORTS: dict[str, Any] = {
     },
     "assemble": {
         "rows": 4, "labels": COUNTS, "splits": {"train": {"rows": 3, **COUNTS}, "test": {"rows": 1, **COUNTS}},
-        "fold_rows": [1, 1, 1], "leaks": 0,
+        "fold_rows": [1, 1, 1],
+        "leaks": {"found": 0, "compared": {"images": {"at_most_bits": 46}, "texts": {"at_least_jaccard": 0.8}}},
     },
     "evaluate": {"without_training": {"sier": {"majority_class": {
         "rows": 67, "accuracy": 0.53, "macro_f1": 0.17, "cohen_kappa": 0.0, "intervals": {"accuracy": [0.4, 0.66]},

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.explanation.maps import AGAINST, FOR
 from pipeline.frame.params import section
 from pipeline.media import audio
-from pipeline.reporting import explanations, left_out, provenance, rows, stage_reports
+from pipeline.reporting import closest, explanations, left_out, provenance, rows, stage_reports
 from pipeline.reporting.charts import Axis, Style, chart
 from pipeline.reporting.figures import Matrix
 from tests import builders_report as builder
@@ -138,6 +138,36 @@ def test_what_counts_of_a_row_is_what_it_adds_to_the_page(project: Path) -> None
 
 def test_the_page_with_most_media_is_below_its_limit() -> None:
     assert rows.MEDIA_CHARACTERS < LIMIT_BYTES - 5_000_000
+
+
+def test_the_closest_pairs_across_splits_are_shown_with_both_texts_and_pictures(project: Path, page: str) -> None:
+    pairs = closest.read(project / "data", stage_reports.read(project / "reports").tables["closest_pairs"])
+    told = [(pair.kind, pair.similarity, pair.train.id, pair.test.id) for pair in pairs]
+    assert told == [("text", 0.9876, "900-0", "892-0"), ("image", 0.8765, "893-0", "887-0")]
+    assert pairs[0].train.text == builder.SCRIPT_TEXT
+    assert pairs[0].test.text == "text 8"
+    shown = page[page.index('<section id="splits"') : page.index('<section id="left-out"')]
+    for pair in pairs:
+        assert f"{pair.similarity:.3f}</th>" in shown
+        for one in (pair.train, pair.test):
+            assert f'src="{one.photo}" alt="Picture of row {one.id}"' in shown
+            assert f"<small>{one.id}</small>" in shown
+    assert len({one.photo for pair in pairs for one in (pair.train, pair.test)}) == 4
+
+
+def test_what_the_leakage_check_compared_is_told(page: str) -> None:
+    assert "all 6 test rows against all 8 of train" in page
+    assert "at most 46 of 256 bits of the perceptual hashes differ; the nearest pair differs in 71" in page
+    assert "Jaccard index of the words is at least 0.8; 5 pairs share" in page
+
+
+def test_a_closest_pair_of_another_dataset_is_refused(project: Path) -> None:
+    record = {"kind": "text", "train_id": "900-0", "test_id": "no-such", "similarity": 0.5}
+    with pytest.raises(
+        UserError, match=r"closest_pairs\.csv: row no-such is not in data/sier; run: dvc repro assemble"
+    ):
+        closest.read(project / "data", [record])
+    assert closest.read(project / "data", []) == []
 
 
 def test_rejects_of_all_stages_are_counted_and_the_first_are_named(project: Path) -> None:
@@ -289,6 +319,8 @@ def test_a_network_of_sentiments_is_refused(project: Path) -> None:
 
 
 def test_cells_are_numbers_but_ids_are_not(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("train_id,test_id\n12,013\n")
+    assert stage_reports._records(tmp_path / "b.csv") == [{"train_id": "12", "test_id": "013"}]
     (tmp_path / "a.csv").write_text("id,n,x,on,name\n12,3,0.5,True,b\n13,,,False,c\n")
     assert stage_reports._records(tmp_path / "a.csv") == [
         {"id": "12", "n": 3, "x": 0.5, "on": True, "name": "b"},
