@@ -13,9 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap, labelled, pairs
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import Reject, reading
 from pipeline.corpora._tar import IMAGES
+from pipeline.corpora.further import labelled, pairs
 from pipeline.errors import UserError
 from pipeline.frame.paper import B_T4SA_ROWS
 from pipeline.frame.tables import SENTIMENTS

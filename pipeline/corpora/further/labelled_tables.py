@@ -10,9 +10,9 @@ Tables are CSV, TSV, JSON lines or Parquet; paths are those beside the table. Se
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.corpora import _labelled
 from pipeline.corpora._files import Reject, files_below, is_file, reading, require_folder, visible_names
-from pipeline.corpora._labelled import PICTURES, LabelledFile, LabelledFiles
+from pipeline.corpora.further import _labelled
+from pipeline.corpora.further._labelled import PICTURES, LabelledFile, LabelledFiles
 from pipeline.errors import UserError
 
 LABEL = ("label", "emotion")

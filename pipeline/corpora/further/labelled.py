@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from pipeline.corpora import acted_speech, labelled_tables, meld
-from pipeline.corpora._labelled import LabelledFiles, compare_counts
+from pipeline.corpora.further import acted_speech, labelled_tables, meld
+from pipeline.corpora.further._labelled import LabelledFiles, compare_counts
 
 READERS: Mapping[str, Callable[[Path], LabelledFiles]] = {
     **{name: partial(acted_speech.read, name) for name in acted_speech.NAMINGS},

@@ -21,12 +21,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.corpora import _tables
 from pipeline.corpora._files import Reject, reading, require_folder, shown
-from pipeline.corpora._tables import Row, field, file_beside
 from pipeline.corpora._tar import ImageReader
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.corpora.b_t4sa import ROWS, SourceRows
+from pipeline.corpora.further import _tables
+from pipeline.corpora.further._tables import Row, field, file_beside
 from pipeline.errors import RowError, UserError
 from pipeline.frame import tables
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.corpora import _files, _tables
+from pipeline.corpora import _files
 from pipeline.corpora._files import Reject, require_folder, shown
-from pipeline.corpora._tables import Row, field, file_beside
+from pipeline.corpora.further import _tables
+from pipeline.corpora.further._tables import Row, field, file_beside
 from pipeline.errors import RowError, UserError
 
 RECORDINGS = (".wav", ".flac")
