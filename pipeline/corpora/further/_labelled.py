@@ -4,15 +4,13 @@ A row that cannot be used costs itself and is listed with its reason.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.corpora import _files
-from pipeline.corpora._files import Reject, require_folder, shown
-from pipeline.corpora.further import _tables
-from pipeline.corpora.further._tables import Row, field, file_beside
-from pipeline.errors import RowError, UserError
+from pipeline.corpora._files import Reject
+from pipeline.errors import UserError
 
 RECORDINGS = (".wav", ".flac")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif")
@@ -83,49 +81,6 @@ def _majority(identity: str, rows: list[LabelledFile]) -> tuple[list[LabelledFil
         if row is not kept
     ]
     return [kept], rejects
-
-
-def read_table(
-    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
-) -> Iterator[LabelledFile | Reject]:
-    """Rows of all tables below `root`: path and label, and what else `columns` has (speaker, group).
-
-    Statuses: `bad_row`, `path_missing`, `file_missing`, `file_empty`, `unsafe_path`, `label_missing`,
-    `speaker_missing`, `bad_<column>`; their id is `<file>:<number of the row>`.
-    """
-    for path, chosen in chosen_columns(root, columns, optional):
-        name = path.relative_to(root).as_posix()
-        for number, row in _tables.rows(path, list(chosen.values())):
-            where = f"{name}:{number}"
-            if not isinstance(row, dict):
-                yield where, *row
-                continue
-            try:
-                yield _listed(root, path, {what: row[column] for what, column in chosen.items()}, optional)
-            except RowError as error:
-                yield where, error.status, error.reason
-
-
-def chosen_columns(
-    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Each table below `root` and its columns; `UserError` if there is none, or one without a needed column."""
-    needed = " and ".join(what for what in columns if what not in optional)
-    expected = f"a table with columns {needed}"
-    for path in _tables.tables_in(require_folder(root, expected), expected):
-        yield path, _tables.choose(path, columns, optional)
-
-
-def _listed(root: Path, table: Path, row: Row, optional: Sequence[str]) -> LabelledFile:
-    path = file_beside(root, table, field(row, "path", "path"))
-    label = field(row, "label", "label")
-    more = {what: field(row, what, what) for what in ("speaker", "group") if what in row}
-    for what, text in (("label", label), *more.items()):
-        if not text and what not in optional:
-            raise RowError(f"{what}_missing", f"no {what}")
-        if not text.isprintable():
-            raise RowError(f"bad_{what}", f"expected a line of text, found {shown(text)}")
-    return LabelledFile(path.relative_to(root).as_posix(), path, label, **more)
 
 
 def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:
