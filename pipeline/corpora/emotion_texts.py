@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.corpora import _text_files
 from pipeline.corpora._files import Reject, is_utf8, reading, require_folder, shown, visible_names
+from pipeline.corpora._published import compare_counts
 from pipeline.corpora._text_files import SUFFIXES, Classes, Format, Row
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.errors import UserError
@@ -119,11 +120,8 @@ def files(root: Path) -> Iterator[Path]:
 
 def compare_rows(rows_of: Mapping[str, int]) -> list[str]:
     """One line per published corpus that is there with another number of rows."""
-    return [
-        f"emotion_texts {part}: {rows_of[part]:,} rows, the published files have {known:,}"
-        for part, known in KNOWN_ROWS.items()
-        if part in rows_of and rows_of[part] != known
-    ]
+    known = {part: number for part, number in KNOWN_ROWS.items() if part in rows_of}
+    return compare_counts("emotion_texts", rows_of, known, "rows")
 
 
 def _files_in(root: Path) -> dict[str, Format]:

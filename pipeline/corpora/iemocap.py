@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.corpora import _published
 from pipeline.corpora._files import (
     Reject,
     is_file,
@@ -123,12 +124,8 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def compare_counts(counts: Mapping[str, int]) -> list[str]:
-    """One line per emotion whose count differs from the full release; means something only for the full corpus."""
-    return [
-        f"IEMOCAP {emotion}: {counts.get(emotion, 0)} utterances, the full release has {KNOWN_COUNTS[emotion]}"
-        for emotion in EMOTIONS
-        if counts.get(emotion, 0) != KNOWN_COUNTS[emotion]
-    ]
+    """One line per emotion whose count differs from the full release."""
+    return _published.compare_counts("IEMOCAP", counts, KNOWN_COUNTS, "utterances")
 
 
 def _sessions(root: Path) -> list[Path]:

@@ -4,7 +4,7 @@ A row that cannot be used costs itself and is listed with its reason.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,16 +93,6 @@ def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:
         sizes[smallest] += rows
         session_of[speaker] = str(smallest + 1)
     return session_of
-
-
-def compare_counts(name: str, files: Sequence[LabelledFile], known: Mapping[str, int]) -> list[str]:
-    """One line per label whose count differs from that of the published corpus."""
-    counts = Counter(file.label for file in files)
-    return [
-        f"{name} {label}: {counts[label]:,} files, the published corpus has {number:,}"
-        for label, number in known.items()
-        if counts[label] != number
-    ]
 
 
 def is_readable_name(path: Path) -> bool:
