@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.corpora import _text_files
-from pipeline.corpora._files import Reject, is_utf8, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import Reject, is_utf8, none_usable, reading, require_folder, shown, visible_names
 from pipeline.corpora._published import compare_counts
 from pipeline.corpora._text_files import SUFFIXES, Classes, Format, Row
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
@@ -105,8 +105,7 @@ def read(root: Path, classes: Classes | None = None) -> EmotionTexts:
     _expect_few(root, rejects, rows_in)
     _expect_labels(root, kept)
     if not kept:
-        total = sum(rows_in.values())
-        raise UserError(f"{root}: none of {total} texts is usable; the first is rejected: {': '.join(rejects[0])}")
+        raise none_usable(root, f"{sum(rows_in.values())} texts", rejects, "the files are empty")
     return EmotionTexts(kept, rejects, dict(rows_of))
 
 

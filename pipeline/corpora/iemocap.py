@@ -16,6 +16,7 @@ from pipeline.corpora import _published
 from pipeline.corpora._files import (
     Reject,
     is_file,
+    none_usable,
     read_lines,
     reading,
     require_folder,
@@ -109,8 +110,8 @@ def read(root: Path) -> SpeechCorpus:
             rejects.append((row_id, "wav_missing", f"no file {path.relative_to(path.parents[4]).as_posix()}"))
             del utterances[row_id]
     if not utterances:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "no line starts with `[`"
-        raise UserError(f"{root}: none of {rows_in} annotated utterances is usable; {reason}; check the corpus")
+        rows = f"{rows_in} annotated utterances"
+        raise none_usable(root, rows, rejects, "no line starts with `[`", "check the corpus")
     return SpeechCorpus([utterances[row_id] for row_id in sorted(utterances)], rejects, rows_in)
 
 

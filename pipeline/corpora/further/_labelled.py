@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.corpora import _files
-from pipeline.corpora._files import Reject
+from pipeline.corpora._files import Reject, none_usable
 from pipeline.errors import UserError
 
 RECORDINGS = (".wav", ".flac")
@@ -59,8 +59,7 @@ def collect(root: Path, items: Iterable[LabelledFile | Reject], labels: Sequence
         rejects += more
     rows_in = len(rejects) + len(files)
     if not files:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "nothing is there"
-        raise UserError(f"{root}: none of {rows_in} rows is usable; {reason}")
+        raise none_usable(root, f"{rows_in} rows", rejects, "nothing is there")
     found = sorted({file.label for file in files})
     if len(found) > LABELS_MAX:
         raise UserError(f"{root}: {len(found):,} different labels, expected at most {LABELS_MAX}; are these labels?")

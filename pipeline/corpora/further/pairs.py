@@ -22,13 +22,13 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.corpora._files import Reject, reading, shown
+from pipeline.corpora._files import Reject, none_usable, reading, shown
 from pipeline.corpora._tar import ImageReader
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.corpora.b_t4sa import ROWS, SourceRows
 from pipeline.corpora.further import _tables
 from pipeline.corpora.further._tables import Row, field, file_beside
-from pipeline.errors import RowError, UserError
+from pipeline.errors import RowError
 from pipeline.frame import tables
 
 COLUMNS = {"text": ("text",), "picture": ("picture", "image", "file_name"), "sentiment": ("sentiment",), "id": ("id",),
@@ -120,8 +120,7 @@ def _read(root: Path, packer: _Packer) -> SourceRows:
         else:
             pairs[pair.id] = pair
     if not pairs:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "the tables are empty"
-        raise UserError(f"{root}: none of {rows_in} pairs is usable; {reason}")
+        raise none_usable(root, f"{rows_in} pairs", rejects, "the tables are empty")
     missing = sum(pair.sentiment is None for pair in pairs.values())
     return SourceRows(_table(pairs.values()), rejects, rows_in, {"pairs_without_sentiment": missing})
 
