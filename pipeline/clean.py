@@ -15,7 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.corpora import b_t4sa, pairs
+from pipeline.corpora import b_t4sa
+from pipeline.corpora.further import pairs
 from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.rejects import rejects_table

@@ -17,12 +17,11 @@ from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
 from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.speech import intelligibility, recogniser
+from pipeline.speech import intelligibility, loading
 from pipeline.speech.joining import HEARING, Joiner, hearing_of, speech_metrics
 from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.recordings import Recorder, divide
-from pipeline.speech.script import Script, cast_of, expect_language, expect_pitch, utterances_of
-from pipeline.voices import load_voice
+from pipeline.speech.script import utterances_of
 
 LIBRARIES = ("ctranslate2", "faster-whisper", "jiwer", "numpy", "pyarrow", "soundfile", "soxr")
 
@@ -31,15 +30,12 @@ def run(params: SynthesizeParams, context: Context) -> Report:
     """Raises UserError: the voice is not installed, clean is not there, or nothing could be spoken."""
     clean = context.paths.data / "clean"
     sources = shards.read_manifest(clean, "clean")
-    share, language = params.recognition.share, context.base.language
-    voice = load_voice(params.voice)
-    expect_pitch(params.prosody, voice)
-    expect_language(voice, language)
-    script = Script(cast_of(params.speakers, voice.speakers, voice.name, context.base.seed), params.prosody)
+    loaded = loading.load(params, context.base)
+    voice, script = loaded.voice, loaded.script
     # Without the limits of recognition: with others, only the second pass is done anew.
     mark = fingerprint(
-        params=(params.voice, params.limits, share), input=files.sha256_of(clean / shards.MANIFEST), script=script,
-        voice=voice.digest, recogniser=recogniser.digest_of(params.recognition.model, language) if share else None,
+        params=(params.voice, params.limits, params.recognition.share), input=files.sha256_of(clean / shards.MANIFEST),
+        script=script, voice=voice.digest, recogniser=loaded.recogniser,
         code=code_version(__file__, [f"pipeline.voices.{params.voice.engine}"]),
         libraries=library_versions([*LIBRARIES, *voice.libraries]),
     )  # fmt: skip

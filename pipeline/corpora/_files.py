@@ -6,7 +6,7 @@ Every error is a `UserError` with the path and a hint. Read-only media and symli
 import difflib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -147,6 +147,12 @@ def visible_files(folder: Path) -> Iterator[str]:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def none_usable(root: Path, rows: str, rejects: Sequence[Reject], otherwise: str, hint: str = "") -> UserError:
+    """That none of `rows` is usable: why the first of them is not or, where nothing is rejected, `otherwise`."""
+    reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else otherwise
+    return UserError("; ".join(filter(None, (f"{root}: none of {rows} is usable", reason, hint))))
 
 
 def shown(text: str) -> str:

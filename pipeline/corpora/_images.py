@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.corpora._files import Reject
-from pipeline.errors import UserError
+from pipeline.corpora._files import Reject, none_usable
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,5 @@ def collect(root: Path, form: str, items: list[LabelledImage | Reject]) -> Image
         else:
             images[item.id] = item
     if not images:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "nothing is listed"
-        raise UserError(f"{root}: none of {len(items)} pictures is usable; {reason}; check the corpus")
+        raise none_usable(root, f"{len(items)} pictures", rejects, "nothing is listed", "check the corpus")
     return ImageCorpus([images[key] for key in sorted(images)], rejects, len(items), form)

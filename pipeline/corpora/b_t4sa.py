@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.corpora import _files, _tar
-from pipeline.corpora._files import Reject, require_file, require_folder, shown
+from pipeline.corpora._files import Reject, none_usable, require_file, require_folder, shown
 from pipeline.corpora._tar import ImageReader, index_images, index_tar
 from pipeline.corpora._tweets import SENTIMENTS_HEADER, TEXTS_HEADER, open_table, read_sentiments, read_texts
 from pipeline.engine.rejects import required
@@ -133,8 +133,8 @@ def read_rows(root: Path, index: pa.Table) -> SourceRows:
         elif isinstance(item, ListedImage):
             kept.append(item)
     if not kept:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "the split files are empty"
-        raise UserError(f"{root}: none of {len(listed)} listed images is usable; {reason}; check that the files match")
+        rows, hint = f"{len(listed)} listed images", "check that the files match"
+        raise none_usable(root, rows, rejects, "the split files are empty", hint)
     facts = text_facts | sentiment_facts | _label_facts(first, best, tweets)
     facts["images_without_row"] = _images_without_row(index, first)
     metadata = index.schema.metadata or {}

@@ -4,19 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from pipeline.corpora import (
-    _labelled,
-    _tables,
-    acted_speech,
-    b_t4sa,
-    emotion_texts,
-    fi,
-    iemocap,
-    labelled_tables,
-    meld,
-    pairs,
-)
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import files_below
+from pipeline.corpora.further import _labelled, _tables, acted_speech, labelled_tables, meld, pairs
 from pipeline.errors import UserError
 
 # Of each corpus, the published format first: it has the corpus's name, and is the default.

@@ -13,9 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap, labelled, pairs
+from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import Reject, reading
+from pipeline.corpora._published import compare_counts
 from pipeline.corpora._tar import IMAGES
+from pipeline.corpora.further import labelled, pairs
 from pipeline.errors import UserError
 from pipeline.frame.paper import B_T4SA_ROWS
 from pipeline.frame.tables import SENTIMENTS
@@ -139,7 +141,7 @@ def _b_t4sa(root: Path, index: pa.Table) -> Count:
         "images in the tar": len(members.filter(pc.starts_with(members, IMAGES))),
         "tweets with a sentiment": max(0, ends - 1),  # without the header
     }
-    return Count(counts, _differences("B-T4SA", counts, B_T4SA), source.rejects, source.rows_in)
+    return Count(counts, compare_counts("B-T4SA", counts, B_T4SA), source.rejects, source.rows_in)
 
 
 def _pictures(root: Path) -> Count:
@@ -149,17 +151,9 @@ def _pictures(root: Path) -> Count:
     low, high = FI_FOLDERS_RANGE
     differences = []
     if corpus.form == "agg":
-        differences = _differences("FI", counts, FI_LISTS)
+        differences = compare_counts("FI", counts, FI_LISTS)
     elif corpus.form == "emoset" and total != EMOSET_PICTURES:
         differences = [f"EmoSet: {total:,} pictures, the published corpus has {EMOSET_PICTURES:,}"]
     elif corpus.form == "folders" and not low <= total <= high:
         differences = [f"FI: {total:,} pictures, known copies have {low:,} to {high:,}"]
     return Count(counts, differences, corpus.rejects, corpus.rows_in, labels=fi.EMOTIONS)
-
-
-def _differences(corpus: str, counts: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
-    return [
-        f"{corpus} {name}: {counts.get(name, 0):,}, the published corpus has {number:,}"
-        for name, number in known.items()
-        if counts.get(name, 0) != number
-    ]

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.corpora import _text_files
-from pipeline.corpora._files import Reject, is_utf8, reading, require_folder, shown, visible_names
+from pipeline.corpora._files import Reject, is_utf8, none_usable, reading, require_folder, shown, visible_names
+from pipeline.corpora._published import compare_counts
 from pipeline.corpora._text_files import SUFFIXES, Classes, Format, Row
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.errors import UserError
@@ -104,8 +105,7 @@ def read(root: Path, classes: Classes | None = None) -> EmotionTexts:
     _expect_few(root, rejects, rows_in)
     _expect_labels(root, kept)
     if not kept:
-        total = sum(rows_in.values())
-        raise UserError(f"{root}: none of {total} texts is usable; the first is rejected: {': '.join(rejects[0])}")
+        raise none_usable(root, f"{sum(rows_in.values())} texts", rejects, "the files are empty")
     return EmotionTexts(kept, rejects, dict(rows_of))
 
 
@@ -119,11 +119,8 @@ def files(root: Path) -> Iterator[Path]:
 
 def compare_rows(rows_of: Mapping[str, int]) -> list[str]:
     """One line per published corpus that is there with another number of rows."""
-    return [
-        f"emotion_texts {part}: {rows_of[part]:,} rows, the published files have {known:,}"
-        for part, known in KNOWN_ROWS.items()
-        if part in rows_of and rows_of[part] != known
-    ]
+    known = {part: number for part, number in KNOWN_ROWS.items() if part in rows_of}
+    return compare_counts("emotion_texts", rows_of, known, "rows")
 
 
 def _files_in(root: Path) -> dict[str, Format]:

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.corpora import _published
 from pipeline.corpora._files import (
     Reject,
     is_file,
+    none_usable,
     read_lines,
     reading,
     require_folder,
@@ -108,8 +110,8 @@ def read(root: Path) -> SpeechCorpus:
             rejects.append((row_id, "wav_missing", f"no file {path.relative_to(path.parents[4]).as_posix()}"))
             del utterances[row_id]
     if not utterances:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "no line starts with `[`"
-        raise UserError(f"{root}: none of {rows_in} annotated utterances is usable; {reason}; check the corpus")
+        rows = f"{rows_in} annotated utterances"
+        raise none_usable(root, rows, rejects, "no line starts with `[`", "check the corpus")
     return SpeechCorpus([utterances[row_id] for row_id in sorted(utterances)], rejects, rows_in)
 
 
@@ -123,12 +125,8 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def compare_counts(counts: Mapping[str, int]) -> list[str]:
-    """One line per emotion whose count differs from the full release; means something only for the full corpus."""
-    return [
-        f"IEMOCAP {emotion}: {counts.get(emotion, 0)} utterances, the full release has {KNOWN_COUNTS[emotion]}"
-        for emotion in EMOTIONS
-        if counts.get(emotion, 0) != KNOWN_COUNTS[emotion]
-    ]
+    """One line per emotion whose count differs from the full release."""
+    return _published.compare_counts("IEMOCAP", counts, KNOWN_COUNTS, "utterances")
 
 
 def _sessions(root: Path) -> list[Path]:

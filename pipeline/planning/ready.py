@@ -20,11 +20,9 @@ from pipeline.frame.params import PARAMS_FILE, section
 from pipeline.frame.stage import BaseParams
 from pipeline.networks.params import TrainParams, read_models
 from pipeline.planning import needs
-from pipeline.speech import recogniser
+from pipeline.speech import loading
 from pipeline.speech.params import SynthesizeParams
-from pipeline.speech.script import cast_of, expect_language, expect_pitch
 from pipeline.teachers.params import SECTION, CheckpointParams, FinetuneParams, ProbeParams, Teachers
-from pipeline.voices import load_voice
 
 SAMPLE_BYTES = 2 * 10**9  # of outputs, cache and unfinished work of the sample
 
@@ -36,23 +34,13 @@ def expect_ready(sections: Mapping[str, Any], root: Path) -> None:
         if need.fatal:
             raise UserError(need.what)
     expect_font()
-    _expect_speech(sections)
+    loading.load(section(sections, "synthesize", SynthesizeParams), section(sections, "base", BaseParams))
     _expect_teacher("speech", section(sections, "train_teacher.speech", SECTION))
     _expect_teacher("image", section(sections, "train_teacher.image", SECTION))
     _expect_networks(sections)
     for need in needs.weights(sections):
         if need.fatal:
             raise UserError(need.what)
-
-
-def _expect_speech(sections: Mapping[str, Any]) -> None:
-    params, base = section(sections, "synthesize", SynthesizeParams), section(sections, "base", BaseParams)
-    voice = load_voice(params.voice)
-    expect_pitch(params.prosody, voice)
-    expect_language(voice, base.language)
-    cast_of(params.speakers, voice.speakers, voice.name, base.seed)
-    if params.recognition.share:
-        recogniser.digest_of(params.recognition.model, base.language)
 
 
 def _expect_teacher(modality: Literal["speech", "image"], params: Teachers) -> None:

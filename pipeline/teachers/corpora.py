@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.corpora import fi, iemocap, labelled
-from pipeline.corpora._labelled import sessions
+from pipeline.corpora import fi, iemocap
+from pipeline.corpora.further import labelled
+from pipeline.corpora.further._labelled import sessions
 from pipeline.errors import RowError, UserError
 from pipeline.frame import acquired
 from pipeline.media import audio, images

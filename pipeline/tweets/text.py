@@ -20,15 +20,16 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.errors import RowError
 from pipeline.frame.params import STRICT
-from pipeline.tweets import numbers, quantities, wording
-from pipeline.tweets.dates import dates
-from pipeline.tweets.elongations import shortened
-from pipeline.tweets.emoji_words import speak_emoji
+from pipeline.tweets import wording
 from pipeline.tweets.handles import Handles, spoken_handles
 from pipeline.tweets.hashtags import word_counts
-from pipeline.tweets.money import money
 from pipeline.tweets.personal import INVISIBLE, MOST_CHARACTERS, unescaped, without
-from pipeline.tweets.rules import LANGUAGE, applied
+from pipeline.tweets.spoken_forms import numbers, quantities
+from pipeline.tweets.spoken_forms.dates import dates
+from pipeline.tweets.spoken_forms.elongations import shortened
+from pipeline.tweets.spoken_forms.emoji_words import speak_emoji
+from pipeline.tweets.spoken_forms.money import money
+from pipeline.tweets.spoken_forms.rules import LANGUAGE, applied
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,7 +8,7 @@ import re
 
 from pipeline.tweets.hashtags import hashtag_words
 from pipeline.tweets.personal import MENTION
-from pipeline.tweets.rules import rules
+from pipeline.tweets.spoken_forms.rules import rules
 
 _FUNCTION_WORDS = re.compile(
     r"(?i)(?:a|an|the|my|your|our|his|her|its|their|this|that|some|any|no|of|in|at|on|to|for|from|by|with|as|and|or|but"

@@ -187,7 +187,7 @@ def test_32_emoset_is_known_without_its_lists_and_read_with_separators_of_window
 
 HERE = {16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 28, 29, 30, 32}
 ELSEWHERE = {
-    **dict.fromkeys((1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 39), "tests/unit/tweets/test_spoken_forms.py"),
+    **dict.fromkeys((1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 39), "tests/unit/tweets/spoken_forms/test_spoken_forms.py"),
     6: "tests/unit/tweets/test_language.py",
     **dict.fromkeys((33, 34, 35), "tests/unit/frame/test_places.py"),
     36: "tests/unit/planning/test_ready.py",

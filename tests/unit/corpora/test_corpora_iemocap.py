@@ -229,8 +229,8 @@ def test_known_counts_add_up_to_the_release_and_differences_are_told() -> None:
     half = {**iemocap.KNOWN_COUNTS, "ang": 551}
     del half["dis"]
     assert iemocap.compare_counts(half) == [
-        "IEMOCAP ang: 551 utterances, the full release has 1103",
-        "IEMOCAP dis: 0 utterances, the full release has 2",
+        "IEMOCAP ang: 551 utterances, the published corpus has 1,103",
+        "IEMOCAP dis: 0 utterances, the published corpus has 2",
     ]
 
 

@@ -218,7 +218,7 @@ def test_shadows_hidden_files_and_other_files_are_left_alone(tmp_path: Path) -> 
 def test_other_numbers_of_rows_than_published_are_told() -> None:
     assert emotion_texts.compare_rows({**emotion_texts.KNOWN_ROWS, "my/table": 3}) == []
     assert emotion_texts.compare_rows({"isear": 7_000}) == [
-        "emotion_texts isear: 7,000 rows, the published files have 7,666"
+        "emotion_texts isear: 7,000 rows, the published corpus has 7,666"
     ]
 
 

@@ -197,7 +197,7 @@ def test_speech_from_a_packed_tar_is_that_of_a_folder(place: Place, tmp_path: Pa
     place.params("iemocap", path=str(archive))
     notes = place.run("iemocap").notes
     assert place.manifest("iemocap") == expected
-    assert "IEMOCAP neu: 10 utterances, the full release has 1708" in notes
+    assert "IEMOCAP neu: 10 utterances, the published corpus has 1,708" in notes
     assert not list((place.root / ".downloads").rglob("*.avi"))
 
 
@@ -266,7 +266,7 @@ def test_emotion_texts_from_an_archive_are_those_of_a_folder(place: Place, tmp_p
     sample.make_emotion_texts(root, seed=1, texts=60)
     place.params("emotion_texts", path=str(root), max_lost_share=0.1)
     notes = place.run("emotion_texts").notes
-    assert "emotion_texts isear: 18 rows, the published files have 7,666" in notes
+    assert "emotion_texts isear: 18 rows, the published corpus has 7,666" in notes
     expected = place.manifest("emotion_texts")
     assert [file["name"] for file in expected["files"]][:2] == ["goemotions/dev.tsv", "goemotions/emotions.txt"]
     assert {"goemotions joy", "isear anger", "meld neutral"} <= expected["counts"].keys()

@@ -16,6 +16,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.planning import ready
+from pipeline.speech import loading
 from pipeline.voices import load_voice
 
 Change = Callable[[dict[str, Any]], None]
@@ -34,7 +35,7 @@ VOICE, ENCODER = cache(load_voice), cache(create_encoder)
 
 @pytest.fixture(autouse=True)
 def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "load_voice", VOICE)
+    monkeypatch.setattr(loading, "load_voice", VOICE)
     monkeypatch.setattr(ready, "create_encoder", ENCODER)
     for name in ("SIER_DEVICE", "SIER_DOWNLOADS"):
         monkeypatch.delenv(name, raising=False)

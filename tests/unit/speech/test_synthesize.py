@@ -20,7 +20,7 @@ from pipeline.engine import shards
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media.audio import SpeechLimits, decode
-from pipeline.speech import intelligibility, recogniser, recordings
+from pipeline.speech import intelligibility, loading, recogniser, recordings
 from pipeline.speech.intelligibility import RecognitionParams
 from pipeline.speech.params import SynthesizeParams
 from pipeline.speech.script import ProsodyParams
@@ -125,7 +125,7 @@ def test_each_utterance_may_be_a_part_of_its_own_and_no_byte_changes(
 def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthesize, "load_voice", Half)
+    monkeypatch.setattr(loading, "load_voice", Half)
     monkeypatch.setattr(recordings, "load_voice", Half)
     write_clean(tmp_path)
     report = synthesize.run(PARAMS, context_at(tmp_path))
@@ -138,7 +138,7 @@ def test_speech_that_breaks_off_is_rejected_in_every_row_of_its_text(
 
 
 def test_other_limits_neither_speak_nor_listen_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthesize, "load_voice", Half)
+    monkeypatch.setattr(loading, "load_voice", Half)
     monkeypatch.setattr(recordings, "load_voice", Half)
     write_clean(tmp_path)
     synthesize.run(PARAMS, context_at(tmp_path))
@@ -211,7 +211,7 @@ def test_pitch_by_sentiment_is_recorded_and_refused_of_a_voice_that_cannot(
     assert [row["pitch_range"] for row in rows] == [0.5, 1.0, 1.0]
     assert rows[0]["audio"] != rows[1]["audio"]
     assert rows[0]["duration_seconds"] == rows[1]["duration_seconds"]
-    monkeypatch.setattr(synthesize, "load_voice", Half)
+    monkeypatch.setattr(loading, "load_voice", Half)
     with pytest.raises(UserError, match=r"^synthesize\.prosody\.negative\.pitch = 0\.8: the voice heart cannot change"):
         synthesize.run(silent, context_at(tmp_path))
 

@@ -9,17 +9,18 @@ An enemy may have made the file: no row and no batch of rows takes more memory t
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from pipeline.corpora import _files, _text_parquet
-from pipeline.corpora._files import bounded_lines, files_below, open_text, reading, shown
+from pipeline.corpora._files import bounded_lines, files_below, open_text, reading, require_folder, shown
 from pipeline.corpora._text_files import csv_rows
 from pipeline.errors import RowError, UserError
 
+Made = TypeVar("Made")
 Cell = str | bytes | None
 Row = dict[str, Cell]
 Numbered = tuple[int, Row | tuple[str, str]]  # a row, or status and reason
@@ -33,8 +34,41 @@ _COLUMN_BYTES_MAX = 2**32  # of a row group once unpacked
 _BATCH_ROWS = 1
 
 
-def tables_in(root: Path, expected: str) -> list[Path]:
-    """The tables in `root` and its folders, sorted by name; `UserError` if there is none."""
+def made_of_rows(
+    root: Path,
+    wanted: Mapping[str, Sequence[str]],
+    optional: Sequence[str],
+    expected: str,
+    make: Callable[[Path, int, Row], Made],
+) -> Iterator[tuple[str, Made | RowError]]:
+    """Of each row of all tables below `root` its place, `<file>:<number>`, and what `make` makes of it, or why nothing.
+
+    `make` is given the table, the row's number over all tables, from 1, and the cells by the names in `wanted`.
+    """
+    number = 0
+    for path, chosen in chosen_columns(root, wanted, optional, expected):
+        name = path.relative_to(root).as_posix()
+        for number_in_table, row in rows(path, list(chosen.values())):
+            number += 1
+            made: Made | RowError
+            try:
+                if not isinstance(row, dict):
+                    raise RowError(*row)
+                made = make(path, number, {what: row[column] for what, column in chosen.items()})
+            except RowError as error:
+                made = error
+            yield f"{name}:{number_in_table}", made
+
+
+def chosen_columns(
+    root: Path, wanted: Mapping[str, Sequence[str]], optional: Sequence[str], expected: str
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Each table below `root` and its columns; `UserError` if there is none, or one without a needed column."""
+    for path in _tables_in(require_folder(root, expected), expected):
+        yield path, choose(path, wanted, optional)
+
+
+def _tables_in(root: Path, expected: str) -> list[Path]:
     below = files_below(root, lambda path: path.suffix.lower() in SUFFIXES, _DEPTH)
     found = [path for path in below if _files.is_file(path)]
     if not found:

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.corpora import _labelled, _tables
 from pipeline.corpora._files import Reject, files_below, require_folder, shown
-from pipeline.corpora._labelled import RECORDINGS, LabelledFile, LabelledFiles
+from pipeline.corpora.further import _labelled, _tables
+from pipeline.corpora.further._labelled import RECORDINGS, LabelledFile, LabelledFiles
 from pipeline.errors import RowError, UserError
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")

@@ -1,11 +1,13 @@
 """The further formats of corpora of speech and of pictures, by their names."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from pipeline.corpora import acted_speech, labelled_tables, meld
-from pipeline.corpora._labelled import LabelledFiles, compare_counts
+from pipeline.corpora._published import compare_counts
+from pipeline.corpora.further import acted_speech, labelled_tables, meld
+from pipeline.corpora.further._labelled import LabelledFiles
 
 READERS: Mapping[str, Callable[[Path], LabelledFiles]] = {
     **{name: partial(acted_speech.read, name) for name in acted_speech.NAMINGS},
@@ -17,9 +19,10 @@ READERS: Mapping[str, Callable[[Path], LabelledFiles]] = {
 
 def differences(form: str, corpus: LabelledFiles) -> list[str]:
     """How counts differ from those of the published corpus; none where the format is anybody's own."""
+    counts = Counter(file.label for file in corpus.files)
     if form == "meld":
-        return compare_counts("MELD", corpus.files, meld.KNOWN)
+        return compare_counts("MELD", counts, meld.KNOWN, "files")
     if form not in acted_speech.NAMINGS:
         return []
     naming = acted_speech.NAMINGS[form]
-    return compare_counts(naming.corpus, corpus.files, naming.known)
+    return compare_counts(naming.corpus, counts, naming.known, "files")

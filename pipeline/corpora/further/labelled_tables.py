@@ -8,12 +8,14 @@ Tables are CSV, TSV, JSON lines or Parquet; paths are those beside the table. Se
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from pipeline.corpora import _labelled
-from pipeline.corpora._files import Reject, files_below, is_file, reading, require_folder, visible_names
-from pipeline.corpora._labelled import PICTURES, LabelledFile, LabelledFiles
-from pipeline.errors import UserError
+from pipeline.corpora._files import Reject, files_below, is_file, reading, require_folder, shown, visible_names
+from pipeline.corpora.further import _labelled, _tables
+from pipeline.corpora.further._labelled import PICTURES, LabelledFile, LabelledFiles
+from pipeline.corpora.further._tables import Row, field, file_beside
+from pipeline.errors import RowError, UserError
 
 LABEL = ("label", "emotion")
 COLUMNS = {
@@ -26,13 +28,35 @@ _FOLDERS = "pictures in a folder per label"
 
 def check_table(name: str, root: Path) -> None:
     """Look at the tables' columns; raises UserError if there is no table, or one without a column that is needed."""
-    for _ in _labelled.chosen_columns(root, COLUMNS[name], OPTIONAL):
+    for _ in _tables.chosen_columns(root, COLUMNS[name], OPTIONAL, _expected(name)):
         pass
 
 
 def read_table(name: str, root: Path) -> LabelledFiles:
-    """The files that the tables list; see `_labelled.read_table` and `collect` for statuses."""
-    return _labelled.collect(root, _labelled.read_table(root, COLUMNS[name], OPTIONAL))
+    """The files that all tables below `root` list, with speaker or group.
+
+    Statuses: `bad_row`, `path_missing`, `file_missing`, `file_empty`, `unsafe_path`, `label_missing`,
+    `speaker_missing`, `bad_<column>`, their id being `<file>:<number of the row>`; and those of `collect`.
+    """
+    rows = _tables.made_of_rows(root, COLUMNS[name], OPTIONAL, _expected(name), partial(_listed, root))
+    items = ((where, row.status, row.reason) if isinstance(row, RowError) else row for where, row in rows)
+    return _labelled.collect(root, items)
+
+
+def _expected(name: str) -> str:
+    return f"a table with columns {' and '.join(what for what in COLUMNS[name] if what not in OPTIONAL)}"
+
+
+def _listed(root: Path, table: Path, _: int, row: Row) -> LabelledFile:
+    path = file_beside(root, table, field(row, "path", "path"))
+    label = field(row, "label", "label")
+    more = {what: field(row, what, what) for what in ("speaker", "group") if what in row}
+    for what, text in (("label", label), *more.items()):
+        if not text and what not in OPTIONAL:
+            raise RowError(f"{what}_missing", f"no {what}")
+        if not text.isprintable():
+            raise RowError(f"bad_{what}", f"expected a line of text, found {shown(text)}")
+    return LabelledFile(path.relative_to(root).as_posix(), path, label, **more)
 
 
 def check_folders(root: Path) -> None:

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
-from pipeline.tweets.elongations import shortened
-from pipeline.tweets.emoticons import as_emoji
 from pipeline.tweets.hashtags import word_counts
-from pipeline.tweets.money import money
-from pipeline.tweets.numbers import counts, numerals
+from pipeline.tweets.spoken_forms.elongations import shortened
+from pipeline.tweets.spoken_forms.emoticons import as_emoji
+from pipeline.tweets.spoken_forms.money import money
+from pipeline.tweets.spoken_forms.numbers import counts, numerals
 from pipeline.tweets.text import TextOptions, comparison_text, spoken_by_rules, spoken_text
 
 SAID = TextOptions(emoji="words", max_characters=280)

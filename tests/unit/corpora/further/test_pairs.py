@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.corpora import pairs
 from pipeline.corpora.b_t4sa import SourceRows
+from pipeline.corpora.further import pairs
 from pipeline.errors import RowError, UserError
 from tests.builders_further import write_csv, write_jsonl, write_pictures
 from tests.builders_pictures import jpeg

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.corpora import labelled_tables
-from pipeline.corpora._labelled import LABELS_MAX, LabelledFiles
+from pipeline.corpora.further import labelled_tables
+from pipeline.corpora.further._labelled import LABELS_MAX, LabelledFiles
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.picture_split import split_pictures

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.corpora import _labelled
 from pipeline.corpora._files import Reject, files_below, is_file, require_folder, shown
-from pipeline.corpora._labelled import RECORDINGS, LabelledFile, LabelledFiles
+from pipeline.corpora.further import _labelled
+from pipeline.corpora.further._labelled import RECORDINGS, LabelledFile, LabelledFiles
 from pipeline.errors import UserError
 
 

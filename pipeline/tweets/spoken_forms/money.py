@@ -10,7 +10,7 @@ import re
 from babel import Locale
 from babel.numbers import get_currency_name
 
-from pipeline.tweets.rules import LANGUAGE, alternatives, applied, rules
+from pipeline.tweets.spoken_forms.rules import LANGUAGE, alternatives, applied, rules
 
 # CLDR's signs; those it lacks in English. Codes only beside a number.
 _SIGNS = {sign: code for code, sign in Locale(LANGUAGE).currency_symbols.items() if not sign.isalnum()} | {

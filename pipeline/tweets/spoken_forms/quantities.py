@@ -9,7 +9,7 @@ import re
 from babel.units import format_unit
 from num2words import num2words
 
-from pipeline.tweets.rules import DIGIT, LANGUAGE, alternatives, applied, rules
+from pipeline.tweets.spoken_forms.rules import DIGIT, LANGUAGE, alternatives, applied, rules
 
 NUMBER = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 

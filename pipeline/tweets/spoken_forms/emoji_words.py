@@ -5,7 +5,7 @@ from typing import Any
 
 import emoji
 
-from pipeline.tweets.emoticons import as_emoji
+from pipeline.tweets.spoken_forms.emoticons import as_emoji
 
 # Signs that count as emoji but that nobody reads out, and the double marks.
 _SIGNS: dict[int, str | None] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.corpora import acted_speech, labelled, meld
-from pipeline.corpora._labelled import LabelledFile, LabelledFiles, sessions
+from pipeline.corpora.further import acted_speech, labelled, meld
+from pipeline.corpora.further._labelled import LabelledFile, LabelledFiles, sessions
 from pipeline.errors import UserError
 from tests.builders_further import ACTED, SPEAKERS, build_acted, build_meld, write_csv, write_sound
 

@@ -8,7 +8,7 @@ import re
 from babel import Locale
 from num2words import num2words
 
-from pipeline.tweets.rules import DIGIT, LANGUAGE, alternatives, applied, rules
+from pipeline.tweets.spoken_forms.rules import DIGIT, LANGUAGE, alternatives, applied, rules
 
 _MONTHS = dict(Locale(LANGUAGE).months["format"]["wide"])
 _SHORT_MONTHS = {name: _MONTHS[number] for number, name in Locale(LANGUAGE).months["format"]["abbreviated"].items()}

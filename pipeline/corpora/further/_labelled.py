@@ -4,14 +4,13 @@ A row that cannot be used costs itself and is listed with its reason.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.corpora import _files, _tables
-from pipeline.corpora._files import Reject, require_folder, shown
-from pipeline.corpora._tables import Row, field, file_beside
-from pipeline.errors import RowError, UserError
+from pipeline.corpora import _files
+from pipeline.corpora._files import Reject, none_usable
+from pipeline.errors import UserError
 
 RECORDINGS = (".wav", ".flac")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif")
@@ -60,8 +59,7 @@ def collect(root: Path, items: Iterable[LabelledFile | Reject], labels: Sequence
         rejects += more
     rows_in = len(rejects) + len(files)
     if not files:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "nothing is there"
-        raise UserError(f"{root}: none of {rows_in} rows is usable; {reason}")
+        raise none_usable(root, f"{rows_in} rows", rejects, "nothing is there")
     found = sorted({file.label for file in files})
     if len(found) > LABELS_MAX:
         raise UserError(f"{root}: {len(found):,} different labels, expected at most {LABELS_MAX}; are these labels?")
@@ -84,49 +82,6 @@ def _majority(identity: str, rows: list[LabelledFile]) -> tuple[list[LabelledFil
     return [kept], rejects
 
 
-def read_table(
-    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
-) -> Iterator[LabelledFile | Reject]:
-    """Rows of all tables below `root`: path and label, and what else `columns` has (speaker, group).
-
-    Statuses: `bad_row`, `path_missing`, `file_missing`, `file_empty`, `unsafe_path`, `label_missing`,
-    `speaker_missing`, `bad_<column>`; their id is `<file>:<number of the row>`.
-    """
-    for path, chosen in chosen_columns(root, columns, optional):
-        name = path.relative_to(root).as_posix()
-        for number, row in _tables.rows(path, list(chosen.values())):
-            where = f"{name}:{number}"
-            if not isinstance(row, dict):
-                yield where, *row
-                continue
-            try:
-                yield _listed(root, path, {what: row[column] for what, column in chosen.items()}, optional)
-            except RowError as error:
-                yield where, error.status, error.reason
-
-
-def chosen_columns(
-    root: Path, columns: Mapping[str, Sequence[str]], optional: Sequence[str]
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Each table below `root` and its columns; `UserError` if there is none, or one without a needed column."""
-    needed = " and ".join(what for what in columns if what not in optional)
-    expected = f"a table with columns {needed}"
-    for path in _tables.tables_in(require_folder(root, expected), expected):
-        yield path, _tables.choose(path, columns, optional)
-
-
-def _listed(root: Path, table: Path, row: Row, optional: Sequence[str]) -> LabelledFile:
-    path = file_beside(root, table, field(row, "path", "path"))
-    label = field(row, "label", "label")
-    more = {what: field(row, what, what) for what in ("speaker", "group") if what in row}
-    for what, text in (("label", label), *more.items()):
-        if not text and what not in optional:
-            raise RowError(f"{what}_missing", f"no {what}")
-        if not text.isprintable():
-            raise RowError(f"bad_{what}", f"expected a line of text, found {shown(text)}")
-    return LabelledFile(path.relative_to(root).as_posix(), path, label, **more)
-
-
 def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:
     """The session of each speaker, `1` to `5`: the largest first, each to the session with the fewest files."""
     rows_of = Counter(file.speaker for file in files)
@@ -137,16 +92,6 @@ def sessions(files: Sequence[LabelledFile]) -> dict[str, str]:
         sizes[smallest] += rows
         session_of[speaker] = str(smallest + 1)
     return session_of
-
-
-def compare_counts(name: str, files: Sequence[LabelledFile], known: Mapping[str, int]) -> list[str]:
-    """One line per label whose count differs from that of the published corpus."""
-    counts = Counter(file.label for file in files)
-    return [
-        f"{name} {label}: {counts[label]:,} files, the published corpus has {number:,}"
-        for label, number in known.items()
-        if counts[label] != number
-    ]
 
 
 def is_readable_name(path: Path) -> bool:

@@ -7,8 +7,8 @@ import re
 
 from num2words import num2words
 
-from pipeline.tweets.dates import MONTHS_OF_A_YEAR, date_of
-from pipeline.tweets.rules import DIGIT, LANGUAGE, alternatives, applied, rules
+from pipeline.tweets.spoken_forms.dates import MONTHS_OF_A_YEAR, date_of
+from pipeline.tweets.spoken_forms.rules import DIGIT, LANGUAGE, alternatives, applied, rules
 
 _SAID_WITHOUT_TO = {"9-11", "7-11", "24-7", "50-50", "20-20", "4-4-2", "9/11", "24/7", "50/50", "20/20", "7/11"}
 _PARTS = {2: "half", 4: "quarter"}

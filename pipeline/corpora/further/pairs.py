@@ -14,20 +14,21 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.corpora import _tables
-from pipeline.corpora._files import Reject, reading, require_folder, shown
-from pipeline.corpora._tables import Row, field, file_beside
+from pipeline.corpora._files import Reject, none_usable, reading, shown
 from pipeline.corpora._tar import ImageReader
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
 from pipeline.corpora.b_t4sa import ROWS, SourceRows
-from pipeline.errors import RowError, UserError
+from pipeline.corpora.further import _tables
+from pipeline.corpora.further._tables import Row, field, file_beside
+from pipeline.errors import RowError
 from pipeline.frame import tables
 
 COLUMNS = {"text": ("text",), "picture": ("picture", "image", "file_name"), "sentiment": ("sentiment",), "id": ("id",),
@@ -89,7 +90,7 @@ class _Packer:
 
 def check(root: Path) -> None:
     """Look at the tables' columns; raises UserError if there is no table, or one without text or picture."""
-    for _ in _chosen(root):
+    for _ in _tables.chosen_columns(root, COLUMNS, OPTIONAL, EXPECTED):
         pass
 
 
@@ -110,34 +111,18 @@ def _read(root: Path, packer: _Packer) -> SourceRows:
     pairs: dict[str, Pair] = {}
     rejects: list[Reject] = []
     rows_in = 0
-    for path, chosen in _chosen(root):
-        name, split = path.relative_to(root).as_posix(), _split_of(path.relative_to(root))
-        for number, row in _tables.rows(path, list(chosen.values())):
-            rows_in += 1
-            where = f"{name}:{number}"
-            if not isinstance(row, dict):
-                rejects.append((where, *row))
-                continue
-            try:
-                pair = _pair(root, path, {what: row[column] for what, column in chosen.items()}, rows_in, split, packer)
-            except RowError as error:
-                rejects.append((where, error.status, error.reason))
-                continue
-            if pair.id in pairs:
-                rejects.append((pair.id, "duplicate_id", f"row {where} has the id of an earlier row"))
-            else:
-                pairs[pair.id] = pair
+    for where, pair in _tables.made_of_rows(root, COLUMNS, OPTIONAL, EXPECTED, partial(_pair, root, packer)):
+        rows_in += 1
+        if isinstance(pair, RowError):
+            rejects.append((where, pair.status, pair.reason))
+        elif pair.id in pairs:
+            rejects.append((pair.id, "duplicate_id", f"row {where} has the id of an earlier row"))
+        else:
+            pairs[pair.id] = pair
     if not pairs:
-        reason = f"the first is rejected: {': '.join(rejects[0])}" if rejects else "the tables are empty"
-        raise UserError(f"{root}: none of {rows_in} pairs is usable; {reason}")
+        raise none_usable(root, f"{rows_in} pairs", rejects, "the tables are empty")
     missing = sum(pair.sentiment is None for pair in pairs.values())
     return SourceRows(_table(pairs.values()), rejects, rows_in, {"pairs_without_sentiment": missing})
-
-
-def _chosen(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    require_folder(root, EXPECTED)
-    for path in _tables.tables_in(root, EXPECTED):
-        yield path, _tables.choose(path, COLUMNS, OPTIONAL)
 
 
 def _split_of(name: Path) -> str:
@@ -145,7 +130,7 @@ def _split_of(name: Path) -> str:
     return next((_SPLITS[word] for word in words if word in _SPLITS), "train")
 
 
-def _pair(root: Path, table: Path, row: Row, number: int, split: str, packer: _Packer) -> Pair:
+def _pair(root: Path, packer: _Packer, table: Path, number: int, row: Row) -> Pair:
     text = field(row, "text", "text", TEXT_CHARACTERS_MAX)
     if not text:
         raise RowError("text_missing", "the text is empty")
@@ -162,6 +147,7 @@ def _pair(root: Path, table: Path, row: Row, number: int, split: str, packer: _P
     if not group.isprintable():
         raise RowError("bad_group", f"expected a line of text, found {shown(group)}")
     member, offset, size = _picture(root, table, row, packer)
+    split = _split_of(table.relative_to(root))
     return Pair(identity, " ".join(group.split()) or identity, member, offset, size, text, sentiment or None, split)
 
 
