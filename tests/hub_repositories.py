@@ -29,10 +29,11 @@ class Fault:
 
 @dataclass
 class Repo:
-    """Commits, oldest first: bytes by path, and the name of each."""
+    """Commits, oldest first: bytes by path, and the name of each; and the commits of tags."""
 
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -41,7 +42,7 @@ class Repo:
     def at(self, revision: str | None) -> tuple[str, dict[str, bytes]] | None:
         if revision in {None, "main"}:
             return self.commits[-1]
-        return next((commit for commit in self.commits if commit[0] == revision), None)
+        return next((commit for commit in self.commits if commit[0] == self.tags.get(str(revision), revision)), None)
 
 
 def in_lfs(path: str, size: int) -> bool:

@@ -1,7 +1,7 @@
 """A small Hugging Face Hub that misbehaves on demand: the parts of its HTTP API that `huggingface_hub` uses.
 
-Who am I, creating a repository, preupload, LFS batch and transfer, commit, tree, paths, resolve. Point a process at it
-by `Hub.environment`. Every request is remembered; a fault of an operation is used up by one request.
+Who am I, creating a repository, preupload, LFS batch and transfer, commit, tag, tree, paths, resolve. Point a process
+at it by `Hub.environment`. Every request is remembered; a fault of an operation is used up by one request.
 """
 
 # ruff: noqa: ARG002  # operations share a signature
@@ -33,6 +33,7 @@ _ROUTES = {
     ("POST", r"/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch"): "batch",
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})"): "put",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)"): "commit",
+    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tag/(?P<revision>[^/]+)"): "tag",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?"): "info",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?"): "tree",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
@@ -220,6 +221,18 @@ class _Handler(QuietHandler):
             repo.commits.append((name, files))
         url = f"{self.hub.url}/{parts['kind']}/{parts['repo']}/commit/{name}"
         self._answer({"success": True, "commitOid": name, "commitUrl": url.replace("/models/", "/")})
+
+    def _tag(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
+        commit, name = self._found(repo, parts), json.loads(body)["tag"]
+        if commit is None:
+            return
+        with self.hub.lock:
+            there = name in repo.tags
+            repo.tags.setdefault(name, commit[0])
+        if there:
+            self._refuse(409, f"Tag {name} already exists", {})
+        else:
+            self._answer({})
 
     def _info(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
         commit = self._found(repo, parts)

@@ -6,10 +6,11 @@ that was stopped goes on. The token comes from HF_TOKEN or the Hub's own log-in;
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import ERROR
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 import httpx2
@@ -61,6 +62,7 @@ class Found:
     commit: str | None
     sizes: Mapping[str, int]
     objection: str | None  # why it is not ours to replace
+    contents: Mapping[str, bytes] = field(default_factory=dict)  # of files that were asked for and are there
 
     def gone(self, files: Collection[str]) -> list[str]:
         """What is deleted where these files, and no others, are to be there."""
@@ -85,18 +87,25 @@ def expect_name(repo_id: str) -> None:
 
 
 def look(
-    repo_id: str, kind: Kind, what: str, *, endpoint: str | None = None, pause_seconds: float = 2.0
+    repo_id: str, kind: Kind, what: str, *, wanted: Mapping[str, int] | None = None, endpoint: str | None = None,
+    pause_seconds: float = 2.0,
 ) -> Found:  # fmt: skip
-    """The repository as it is; to be asked before hours of work whose result could not be sent. Changes nothing."""
+    """The repository as it is; to be asked before hours of work whose result could not be sent. Changes nothing.
+
+    The contents of `wanted` files are read, by path their largest size in bytes; a larger one is not.
+    """
     hub = _log_in(repo_id, endpoint, pause_seconds)
-    return hub.ask("look at", lambda: _look(hub, kind, what))
+    return hub.ask("look at", lambda: _look(hub, kind, what, wanted or {}))
 
 
 def upload(
     files: Mapping[str, Path | bytes], repo_id: str, kind: Kind, what: str, *, private: bool, replace: bool = False,
-    endpoint: str | None = None, pause_seconds: float = 2.0,
+    seen: str | None = None, tag: str | None = None, endpoint: str | None = None, pause_seconds: float = 2.0,
 ) -> Receipt:  # fmt: skip
     """Make the repository hold these files, by their path, and no others, by one commit; the card gets its mark.
+
+    They were made for the repository as it was at the commit `seen`, where there was one; at another it is refused.
+    The commit gets the `tag`; one of that name which is there stays where it is.
 
     One that is not ours to replace by `what` (see `pipeline.publishing.ownership`) is refused unless `replace`. A
     public repository that should be `private` is refused, not hidden. The endpoint is by default HF_ENDPOINT or the
@@ -114,6 +123,8 @@ def upload(
     info = hub.ask("look at", lambda: api.repo_info(repo_id, repo_type=kind))
     if private and not info.private:
         raise UserError(f"{repo_id} is public already; --private cannot hide it, make it private on the Hub first")
+    if seen not in {None, info.sha}:
+        raise UserError(f"{repo_id}: {MEANINGS[412]}")
 
     # Not `HfApi.upload_folder`: it makes several commits of a large folder.
     def commit() -> tuple[str, dict[str, tuple[int, str]]]:
@@ -134,25 +145,26 @@ def upload(
 
     oid, sums = hub.ask("publish to", commit)
     _compare(hub, kind, oid, sums)
+    if tag:
+        hub.ask("tag", lambda: api.create_tag(repo_id, tag=tag, revision=oid, repo_type=kind, exist_ok=True))
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
 
 
-def _look(hub: "_Hub", kind: Kind, what: str) -> Found:
+def _look(hub: "_Hub", kind: Kind, what: str, wanted: Mapping[str, int] = MappingProxyType({})) -> Found:
     try:
         commit = hub.api.repo_info(hub.repo_id, repo_type=kind).sha
     except RepositoryNotFoundError:
         return Found(hub.repo_id, None, {}, None)
     sizes = {path: entry.size for path, entry in _tree(hub, kind, str(commit)).items()}
-    card = None
-    if CARD in sizes:
-        card = b"too long for a card"
-        if sizes[CARD] <= CARD_BYTES_MAX:
-            with TemporaryDirectory() as folder:  # nothing stays in the Hub's cache
-                path = hub.api.hf_hub_download(
-                    hub.repo_id, CARD, repo_type=kind, revision=str(commit), cache_dir=folder
-                )
-                card = Path(path).read_bytes()
-    return Found(hub.repo_id, commit, sizes, objection(card, sizes, hub.account, what))
+    limits = {**wanted, CARD: CARD_BYTES_MAX}
+    read = {path: b"too long to be read" for path in limits if path in sizes}
+    with TemporaryDirectory() as folder:  # nothing stays in the Hub's cache
+        for path in read:
+            if sizes[path] <= limits[path]:
+                got = hub.api.hf_hub_download(hub.repo_id, path, repo_type=kind, revision=str(commit), cache_dir=folder)
+                read[path] = Path(got).read_bytes()
+    card = read.pop(CARD, None)
+    return Found(hub.repo_id, commit, sizes, objection(card, sizes, hub.account, what), read)
 
 
 def _tree(hub: "_Hub", kind: Kind, commit: str) -> dict[str, RepoFile]:
