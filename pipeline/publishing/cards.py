@@ -38,6 +38,7 @@ def dataset_card(facts: Facts, exported: Exported, repo_id: str, *, keep_persona
         task_categories=["audio-classification", "image-classification"] if media else ["other"],
         annotations_creators=["machine-generated"], source_datasets=["extended"],
         tags=["emotion-recognition", "multimodal", "pseudo-labels", "synthetic-speech", "croissant"],
+        **({"version": facts.version.number} if facts.version else {}),
     )  # fmt: skip
     default_columns = columns.default_columns(list(exported.features["data"]))
     values = {"exported": exported, "default_columns": default_columns, "keep_personal": keep_personal}
@@ -86,6 +87,8 @@ def _fill(
         "labels": facts.labels,
         "normalised": facts.normalised,
         "audit": facts.audit,
+        "version": facts.version,
+        "on_request": facts.on_request,
         "sample": facts.sample_corpora,
         "corpora": card.named(facts.formats),
         "settings": lambda variant: settings(without_folders(variant)).replace("|", "\\|"),

@@ -16,6 +16,7 @@ from pipeline.frame.acquired import PAIRS
 from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.versions import FIRST
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # recommended properties; a date would differ from run to run
 
@@ -50,6 +51,7 @@ DESCRIPTIONS = {
 def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, citation: str) -> bytes:
     """The metadata as JSON."""
     url = f"{endpoint}/datasets/{repo_id}"
+    version = facts.version.number if facts.version else FIRST
     distribution: list[Any] = [
         mlc.FileObject(
             id=REPO, name=REPO, description="The repository on the Hugging Face Hub.",
@@ -76,7 +78,7 @@ def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, cit
     ]
     try:
         metadata = mlc.Metadata(
-            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}#licences"], in_language=[facts.language],
+            name="IIT-R SIER", version=version, url=url, license=[f"{url}#licences"], in_language=[facts.language],
             description=f"{len(facts.rows)} pairs of a synthetic utterance and a picture with emotion pseudo-labels.",
             keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=" ".join(citation.split()),
             distribution=distribution, record_sets=records, **_responsible(facts),

@@ -18,6 +18,7 @@ from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import ENGLISH, Paths
 from pipeline.labels.rules import LabelParams, read_rule
+from pipeline.publishing.versions import Version
 from pipeline.stability.report import read
 
 STAGES = {
@@ -41,6 +42,8 @@ class Facts:
     formats: Mapping[str, str]  # of each corpus
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
+    version: Version | None = None  # of the dataset that is published; decided when its files are there
+    on_request: int = 0  # rows that the reports tell of and that are left out, for somebody asked for it
 
     @property
     def language(self) -> str:
