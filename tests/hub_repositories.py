@@ -29,11 +29,12 @@ class Fault:
 
 @dataclass
 class Repo:
-    """Commits, oldest first: bytes by path, and the name of each."""
+    """Commits, oldest first: bytes by path, and the name of each; and the commits of tags."""
 
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
     gated: str | bool = False
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -42,7 +43,7 @@ class Repo:
     def at(self, revision: str | None) -> tuple[str, dict[str, bytes]] | None:
         if revision in {None, "main"}:
             return self.commits[-1]
-        return next((commit for commit in self.commits if commit[0] == revision), None)
+        return next((commit for commit in self.commits if commit[0] == self.tags.get(str(revision), revision)), None)
 
 
 def in_lfs(path: str, size: int) -> bool:
@@ -60,3 +61,17 @@ def entry(path: str, content: bytes) -> dict[str, Any]:
     if in_lfs(path, len(content)):
         entry["lfs"] = {"oid": git_oid(path, content), "size": len(content), "pointerSize": 130}
     return entry
+
+
+def listing(files: Mapping[str, bytes], below: str, *, everything: bool) -> list[dict[str, Any]]:
+    """Files and folders of the folder `below`, "" or with a slash at its end; with those of its folders or without."""
+    entries: dict[str, dict[str, Any]] = {}
+    for path, content in sorted(files.items()):
+        if path.startswith(below):
+            folders = path[len(below) :].split("/")[:-1]
+            for depth in range(1, len(folders) + 1 if everything else min(len(folders), 1) + 1):
+                folder = below + "/".join(folders[:depth])
+                entries[folder] = {"type": "directory", "path": folder, "oid": "0" * 40, "size": 0}
+            if everything or not folders:
+                entries[path] = entry(path, content)
+    return list(entries.values())

@@ -1,6 +1,6 @@
 """A small Hugging Face Hub that misbehaves on demand: the parts of its HTTP API that `huggingface_hub` uses.
 
-Who am I, creating a repository, preupload, LFS batch and transfer, commit, settings, tree, paths, resolve. Point a
+Who am I, creating a repository, preupload, LFS batch and transfer, commit, settings, tag, tree, paths, resolve. Point a
 process at it by `Hub.environment`. Every request is remembered; a fault of an operation is used up by one request.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.http_server import QuietHandler, listening
-from tests.hub_repositories import Fault, Repo, entry, git_oid, in_lfs
+from tests.hub_repositories import Fault, Repo, entry, git_oid, in_lfs, listing
 
 TOKEN = "hf_" + "ThisIsNoRealToken"
 USER = "someone"
@@ -34,6 +34,7 @@ _ROUTES = {
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})"): "put",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)"): "commit",
     ("PUT", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/settings"): "settings",
+    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tag/(?P<revision>[^/]+)"): "tag",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?"): "info",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?"): "tree",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
@@ -227,6 +228,18 @@ class _Handler(QuietHandler):
             repo.gated = json.loads(body).get("gated", repo.gated)
         self._answer({})
 
+    def _tag(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
+        commit, name = self._found(repo, parts), json.loads(body)["tag"]
+        if commit is None:
+            return
+        with self.hub.lock:
+            there = name in repo.tags
+            repo.tags.setdefault(name, commit[0])
+        if there:
+            self._refuse(409, f"Tag {name} already exists", {})
+        else:
+            self._answer({})
+
     def _info(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
         commit = self._found(repo, parts)
         if commit is not None:
@@ -240,19 +253,11 @@ class _Handler(QuietHandler):
             return
         below = f"{parts['path'].rstrip('/')}/" if parts["path"] else ""
         everything = "recursive=true" in self.path.lower()
-        entries: dict[str, dict[str, Any]] = {}
-        for path, content in sorted(commit[1].items()):
-            if path.startswith(below):
-                folders = path[len(below) :].split("/")[:-1]
-                for depth in range(1, len(folders) + 1 if everything else min(len(folders), 1) + 1):
-                    folder = below + "/".join(folders[:depth])
-                    entries[folder] = {"type": "directory", "path": folder, "oid": "0" * 40, "size": 0}
-                if everything or not folders:
-                    entries[path] = entry(path, content)
+        entries = listing(commit[1], below, everything=everything)
         if below and not entries:
             self._refuse(404, "no such folder", {"X-Error-Code": "EntryNotFound"})
         else:
-            self._answer(list(entries.values()))
+            self._answer(entries)
 
     def _paths(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
         commit = self._found(repo, parts)

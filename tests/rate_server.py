@@ -19,6 +19,7 @@ import numpy as np
 import requests
 import soundfile
 
+from pipeline.rating import consent
 from tests.builders_sier import write_sier
 from tests.patience import HANG_SECONDS
 
@@ -27,7 +28,7 @@ SECRET = "correct horse battery"
 API = "gradio_api/"
 TOKEN = "hf_" + "x" * 30
 # Inputs of each event, by the element that it is of; see `Rater.event`.
-ELEMENTS = {"start": 1, "name": 1, "answer-1": 2, "skip": 2, "again": 1, "take-back": 1, "read": 1, "other-text": 3,
+ELEMENTS = {"start": 2, "name": 2, "answer-1": 2, "skip": 2, "again": 1, "take-back": 1, "read": 1, "other-text": 3,
             "save-reading": 4}  # fmt: skip
 
 
@@ -131,6 +132,10 @@ class Rater:
             int(event["id"]) for event in config["dependencies"] if any(target[0] in ids for target in event["targets"])
         )
 
+    def agree(self) -> None:
+        """To what is kept, as the page does it."""
+        assert self.ask(self.event("start"), [self.name, consent.VERSION])["success"]
+
     def upload(self, content: bytes, name: str = "a.wav", **options: Any) -> requests.Response:
         return self.post(API + "upload", files={"files": (name, content, "audio/wav")}, **options)
 
@@ -164,9 +169,10 @@ def file_data(path: str) -> dict[str, Any]:
 
 
 def logged_in(server: Server, name: str) -> Rater:
-    """A rater with a cookie."""
+    """A rater with a cookie, who has agreed to what is kept."""
     rater = Rater(server, name)
     assert rater.post("login", data={"username": name, "password": SECRET}).status_code == 200
+    rater.agree()
     return rater
 
 

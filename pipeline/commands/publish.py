@@ -8,20 +8,23 @@
 Nothing is sent before `verify` has found no fault. One commit makes the repository hold these files and no others; a
 publish that was stopped goes on, files that the Hub has are not sent again. A repository is refused without --replace
 unless it is empty, or holds what the same account published there by this command, the same mode or network, untouched
-since then. The token comes from HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says what
-was published.
+since then. The token comes from HF_TOKEN or the Hub's own log-in, and is in no message. reports/publish.json says
+what was published.
+
+A dataset gets a version, by what differs from the one that lies there: a tag of the commit, a line of the card, a
+section of CHANGELOG.md. `--drop FILE` leaves out the tweets or rows whose ids it lists, one a line.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.commands.command import UsageError
 from pipeline.engine import files as storage
 from pipeline.engine import lifecycle
 from pipeline.errors import UserError
@@ -30,17 +33,18 @@ from pipeline.frame.running import printable, say
 from pipeline.frame.stage import Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
+from pipeline.publishing import receipts
 from pipeline.publishing.columns import MODES
+from pipeline.publishing.dropping import Dropped, of_build
 from pipeline.publishing.gate import GATES, Gate, default_of
 from pipeline.publishing.ownership import CARD
+from pipeline.publishing.versions import BYTES_MAX, Previous, read_version
 from pipeline.verification.folders import STAGES
 from pipeline.verification.project import look_at
 
 if TYPE_CHECKING:
-    from pipeline.publishing.hub import Kind, Receipt
-    from pipeline.publishing.results import Published
+    from pipeline.publishing.hub import Found, Kind
 
-RECEIPT = "publish.json"
 DEFAULT_MODEL = "parallelnet"
 
 
@@ -65,10 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="delete what is in the repository, whoever put it there")
     parser.add_argument("--allow-sample", action="store_true", help="publish what was made of the embedded sample")
     parser.add_argument("--keep-mentions", action="store_true", help="leave mentions, links and the like in texts")
+    parser.add_argument("--drop", type=Path, metavar="FILE", help="leave out the tweets or rows whose ids it lists")
 
 
 def run(options: argparse.Namespace) -> None:
     """Publish; one at a time."""
+    if options.drop and options.model:
+        raise UsageError("--drop is for a dataset; it does not go with --model")
     paths = Paths(Path())
     with lifecycle.only_run(paths.work / "publish.lock"):
         _publish(options, paths)
@@ -83,14 +90,16 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
             "publish it all the same with --allow-sample"
         )
     # Not before: huggingface_hub, transformers and mlcroissant take seconds.
-    from pipeline.publishing import hub, packages  # noqa: PLC0415
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    from pipeline.publishing import hub, lineage, packages  # noqa: PLC0415
 
     kind: Kind = "model" if options.model else "dataset"
     what = options.model or options.mode
     repo_id, unseen, found = options.repo_id, "", None
     hub.expect_name(repo_id)
     try:
-        found = hub.look(options.repo_id, kind, what)
+        found = hub.look(options.repo_id, kind, what, wanted=BYTES_MAX if kind == "dataset" else {})
         repo_id = found.repo_id
     except UserError as error:
         if not options.dry_run:
@@ -98,6 +107,8 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
         unseen = str(error)
     if found and not (options.replace or options.dry_run):
         found.expect_ours()
+    previous = _previous(found, paths, go_on=options.replace or options.dry_run)
+    dropped = _dropped(options.drop, paths, previous)
     _verify(paths)
 
     folder = paths.work / "publish"
@@ -105,18 +116,22 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
     folder.mkdir(parents=True)
     gate: Gate = options.gated or default_of(what)
     if options.model:
-        dataset = _published(paths.reports / RECEIPT)
+        dataset = receipts.published(paths.reports / receipts.RECEIPT, constants.ENDPOINT)
         contents = packages.model_files(facts, paths.checkpoints, options.model, repo_id, gate, dataset)
     else:
         inputs = section(read_params(paths.root / PARAMS_FILE), "train", TrainParams).inputs
         contents = packages.dataset_files(
             facts, paths.data, folder, options.mode, repo_id, inputs, gate, keep_personal=options.keep_mentions,
-            published=datetime.now(UTC).date(),
+            published=datetime.now(UTC).date(), builder=lineage.builder(paths.root), previous=previous,
+            dropped=dropped.ids,
         )  # fmt: skip
+    version = read_version(contents)
     if options.dry_run:
         _show(contents, found.gone(contents) if found else [])
         if found is None:
             print(f"publish: what would be deleted is not known: {printable(unseen)}", file=sys.stderr)
+            if version:
+                print("publish: nor which version it would be; shown is a first one", file=sys.stderr)
         elif found.objection and not options.replace:
             print(f"publish: {printable(f'{repo_id} {found.objection}')}: needs --replace", file=sys.stderr)
         if sample and not options.allow_sample:
@@ -125,11 +140,40 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
         # A gate that somebody has set by hand is not opened by a default.
         asked = options.gated or (gate if gate != "none" else None)
         receipt = hub.upload(
-            contents, repo_id, kind, what, private=options.private, replace=options.replace, gate=asked
+            contents, repo_id, kind, what, private=options.private, replace=options.replace, gate=asked,
+            seen=found.commit if found else None, tag=version.tag if version else None,
+        )  # fmt: skip
+        receipts.write(paths.reports / receipts.RECEIPT, receipt, None if options.model else options.mode, version)
+        named = f" as {version.tag}" if version else ""
+        print(
+            f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}{named}"
         )
-        _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
-        print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
     storage.remove_tree(folder)
+
+
+def _previous(found: Found | None, paths: Paths, *, go_on: bool) -> Previous | None:
+    """The version that lies there; of one that cannot be read a line on the screen if `go_on`, else UserError."""
+    try:
+        return receipts.previous(found, paths.reports / receipts.RECEIPT) if found else None
+    except UserError as error:
+        if not go_on:
+            raise
+        print(f"publish: {printable(str(error))}", file=sys.stderr)
+        return None
+
+
+def _dropped(path: Path | None, paths: Paths, previous: Previous | None) -> Dropped:
+    """The rows that are left out; UserError where the last version left some out, and nobody says which."""
+    if path:
+        dropped = of_build(path, paths.data)
+        say(f"publish: {dropped.told(path)}")
+        return dropped
+    if previous and previous.record.changes[0].on_request:
+        raise UserError(
+            f"version {previous.record.version.number} there leaves out rows on request, which would come back; name "
+            "the list of them with --drop"
+        )
+    return Dropped()
 
 
 def _verify(paths: Paths) -> None:
@@ -150,33 +194,3 @@ def _show(contents: Mapping[str, Path | bytes], gone: Sequence[str]) -> None:
     print()
     text = contents[CARD]
     say(text.decode() if isinstance(text, bytes) else "")
-
-
-def _published(receipt: Path) -> Published | None:
-    """Where the dataset was published last, on the Hub that is asked now; None where it was not."""
-    from huggingface_hub import constants  # noqa: PLC0415 - a second
-
-    from pipeline.publishing.results import Published  # noqa: PLC0415
-
-    try:
-        told = json.loads(receipt.read_bytes())["dataset"]
-        if told["endpoint"] != constants.ENDPOINT:
-            return None
-        return Published(str(told["repo_id"]), str(told["commit"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:
-    """One entry per kind of repository: a dataset's receipt stays when its network is published."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        value = {}
-    value = value if isinstance(value, dict) else {}
-    value[receipt.kind] = {
-        "repo_id": receipt.repo_id, "endpoint": receipt.endpoint, "commit": receipt.commit,
-        "files": {name: {"bytes": size, "sha256": digest} for name, (size, digest) in receipt.files.items()},
-        **({"mode": mode} if mode else {}),
-    }  # fmt: skip
-    storage.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())

@@ -3,6 +3,7 @@
     sier rate [--per-class 25]      a page for raters, on this machine; Ctrl-C ends it
     sier rate --results [--json]    Table 1: people's accuracy beside the paper's
     sier rate --export FILE.csv     every answer as a row
+    sier rate --withdraw NAME       removes what is kept of a rater who asks for it
 
 What people said is data of its own, kept in ratings.sqlite, and no run deletes it. Who serves
 others than this machine must give SIER_RATE_SECRET a value; raters log in with it. An export
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--results", action="store_true", help="print Table 1")
     what.add_argument("--export", type=Path, metavar="FILE", help="write every answer to a CSV file")
     parser.add_argument("--json", action="store_true", help="with --results: one JSON object")
+    what.add_argument("--withdraw", metavar="NAME", help="remove a rater's answers and recordings")
     output_files.add_force(parser)
 
 
@@ -60,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
         _print_results(options.ratings, options.json)
     elif options.export:
         _export(options.ratings, options.export, force=options.force)
+    elif options.withdraw is not None:
+        _withdraw(options.ratings, options.withdraw)
     else:
         _serve(options, Paths(Path()))
 
@@ -103,6 +107,28 @@ def _print_results(path: Path, as_json: bool) -> None:
         print(json.dumps([asdict(column) for column in columns], indent=2))
     else:
         print(results.render(columns, labels))
+        if withdrawn := ratings.withdrawals():
+            print(f"Withdrawn: {withdrawn}, whose answers and recordings are in none of this.")
+
+
+def _withdraw(path: Path, name: str) -> None:
+    from pipeline.rating.session import RatingError, person  # noqa: PLC0415 - libraries of sound take a while
+
+    ratings = store.open_store(path)
+    if ratings.mode != store.READ_AND_WRITE:
+        raise UserError(f"{path}: lies where you may not write, so nothing can be removed from it")
+    store.upgrade(path)
+    try:
+        rater = person(name)
+    except RatingError:
+        raise UserError("--withdraw: expected the name of a rater, as given in the page") from None
+    removed = ratings.withdraw(rater)
+    if removed is None:
+        raise UserError(f"{path}: holds nothing of {rater}; ask which name was given, or name the file with --ratings")
+    print(
+        f"rate: {path}: removed {removed.answers} answers, {removed.recordings} recordings, and "
+        f"{removed.answers_of_others} answers of others to these; delete earlier exports and copies of the file too"
+    )
 
 
 def _export(path: Path, out: Path, *, force: bool) -> None:

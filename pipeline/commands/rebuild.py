@@ -8,7 +8,8 @@ Out  FOLDER: the same rows with speech, picture and text, as `publish --mode ful
      reason of rows that cannot be rebuilt
 
 A picture of other pixels than the published digest names is a reject. Speech of other bytes is kept and counted: voices
-differ in the last bit between kinds of processors.
+differ in the last bit between kinds of processors. `--refresh FILE` leaves out the tweets or rows whose ids it lists,
+one a line, `#` before comments: those that were deleted since.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pipeline.commands import output_files
 from pipeline.commands.command import UsageError
 from pipeline.frame.running import say
 from pipeline.frame.stage import Paths
+from pipeline.publishing.dropping import read_list
 from pipeline.publishing.rebuilding import rebuild
 
 
@@ -27,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="a new folder, in one that is there")
     parser.add_argument("--rows-per-file", type=int, default=1_000, help="default: %(default)s")
     parser.add_argument("--keep-mentions", action="store_true", help="leave mentions, links and the like in texts")
+    parser.add_argument("--refresh", type=Path, metavar="FILE", help="leave out the tweets or rows whose ids it lists")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -35,5 +38,10 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("--rows-per-file: expected a number from 1")
     data = Paths(Path()).data
     out = output_files.new(options.out, [data, Path(options.source)])
-    counts = rebuild(options.source, data, out, options.rows_per_file, keep_personal=options.keep_mentions)
+    refresh = read_list(options.refresh) if options.refresh else ()
+    counts, dropped = rebuild(
+        options.source, data, out, options.rows_per_file, keep_personal=options.keep_mentions, refresh=refresh
+    )
+    if options.refresh:
+        say(f"rebuild: {dropped.told(options.refresh)}")
     say(f"rebuild: {options.out}: " + ", ".join(f"{status} {count}" for status, count in counts.items()))

@@ -56,7 +56,7 @@ def dataset_card(
         _configurations(exported), is_sample=bool(facts.sample_corpora), language=facts.language,
         task_categories=["audio-classification", "image-classification"] if media else ["other"],
         annotations_creators=["machine-generated"], source_datasets=["extended"], tags=tags, license_link=LICENCE,
-        **gates.header(gate, facts.provenance),
+        **({"version": facts.version.number} if facts.version else {}), **gates.header(gate, facts.provenance),
     )  # fmt: skip
     default_columns = columns.default_columns(list(exported.features["data"]))
     values = {"exported": exported, "default_columns": default_columns, "keep_personal": keep_personal}
@@ -140,6 +140,8 @@ def _fill(template: str, facts: Facts, sources: Sequence[Source], values: Mappin
         "labels": facts.labels,
         "normalised": facts.normalised,
         "audit": facts.audit,
+        "version": facts.version,
+        "on_request": facts.on_request,
         "settings": lambda variant: settings(without_folders(variant)).replace("|", "\\|"),
         "language": facts.language,
         "removal": REMOVAL,

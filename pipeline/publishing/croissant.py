@@ -16,6 +16,7 @@ from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.responsible import responsible
+from pipeline.publishing.versions import FIRST
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # what it recommends besides is looked at in a test
 
@@ -51,8 +52,9 @@ DESCRIPTIONS = {
 def croissant(
     facts: Facts, exported: Exported, repo_id: str, endpoint: str, *, keep_personal: bool, published: date
 ) -> bytes:
-    """The metadata as JSON; `published`: the day on which it is."""
+    """The metadata as JSON; `published`: the day on which this version first is."""
     url = f"{endpoint}/datasets/{repo_id}"
+    version = facts.version.number if facts.version else FIRST
     distribution: list[Any] = [
         mlc.FileObject(
             id=REPO, name=REPO, description="The repository on the Hugging Face Hub.",
@@ -79,7 +81,7 @@ def croissant(
     ]
     try:
         metadata = mlc.Metadata(
-            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}/blob/main/LICENSE"],
+            name="IIT-R SIER", version=version, url=url, license=[f"{url}/blob/main/LICENSE"],
             in_language=[facts.language], creators=_creators(repo_id, endpoint),
             description=f"{len(facts.rows)} pairs of a synthetic utterance and a picture with emotion pseudo-labels.",
             keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=entries()[PAPER],

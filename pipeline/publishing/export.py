@@ -9,7 +9,7 @@ Everything is read and written shard by shard. Equal inputs give equal bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,16 +48,21 @@ class Exported:
     parts: dict[str, list[Part]] = field(default_factory=dict)
 
 
-def export(data: Path, folder: Path, mode: Mode, inputs: InputParams, *, keep_personal: bool) -> Exported:
-    """Write all files of a mode into `folder`, an empty one; mode `features` has spectrograms as `inputs` say."""
+def export(
+    data: Path, folder: Path, mode: Mode, inputs: InputParams, *, keep_personal: bool, dropped: Collection[str] = ()
+) -> Exported:  # fmt: skip
+    """Write all files of a mode into `folder`, an empty one; mode `features` has spectrograms as `inputs` say.
+
+    Rows whose ids are `dropped` are in none of them.
+    """
     exported = Exported(folder, mode)
     source = MediaSource(data, keep_personal=keep_personal)
-    _export_sier(exported, source, inputs)
-    _export_sentiment(exported, source)
+    _export_sier(exported, source, inputs, dropped)
+    _export_sentiment(exported, source, dropped)
     return exported
 
 
-def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams) -> None:
+def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams, dropped: Collection[str]) -> None:
     from datasets import Features  # noqa: PLC0415 - half a second
 
     sier, mode = source.data / "sier", exported.mode
@@ -71,6 +76,8 @@ def _export_sier(exported: Exported, source: MediaSource, inputs: InputParams) -
     tables = []
     for marker in markers:
         table = shards.read_part(sier, marker)
+        if dropped:
+            table = table.filter(pa.array([identity not in dropped for identity in table["id"].to_pylist()]))
         rows = table.drop_columns(["audio"] if mode == "features" else []).to_pylist()
         spectrograms = _spectrograms(table, inputs) if mode == "features" else None
         for row in rows:
@@ -101,11 +108,11 @@ def _spectrograms(table: pa.Table, inputs: InputParams) -> Iterator[Any]:
         )  # fmt: skip
 
 
-def _export_sentiment(exported: Exported, source: MediaSource) -> None:
+def _export_sentiment(exported: Exported, source: MediaSource, dropped: Collection[str]) -> None:
     features = columns.sentiment_features(exported.mode)
     exported.features["sentiment"] = features
     clean = source.index("clean", ["sentiment", "group_id", "source_split"])
-    clean = clean[clean["sentiment"].notna()]
+    clean = clean[clean["sentiment"].notna() & ~clean.index.isin(list(dropped))]
     if clean.empty:
         return
     rows = clean.join(source.index("speech", ["voice"]), how="inner").reset_index()

@@ -20,6 +20,7 @@ from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import ENGLISH, Paths
 from pipeline.labels.rules import LabelParams, read_rule
+from pipeline.publishing.versions import Version
 from pipeline.stability.report import read
 
 STAGES = {
@@ -44,6 +45,8 @@ class Facts:
     provenance: Provenance  # what of others' it was made with
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
+    version: Version | None = None  # of the dataset that is published; decided when its files are there
+    on_request: int = 0  # rows that the reports tell of and that are left out, for somebody asked for it
 
     @property
     def language(self) -> str:

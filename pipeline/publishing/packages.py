@@ -1,7 +1,9 @@
 """All files of a repository, card included: of a dataset, or of a network."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,17 @@ from huggingface_hub import constants
 
 from models.weights.whisper_weights import MODEL_FILE
 from pipeline.dataset.sources import Source
+from pipeline.engine import files as storage
+from pipeline.errors import UserError
 from pipeline.networks.params import WHISPER, InputParams
-from pipeline.publishing import cards, citations, croissant, pictures, results
+from pipeline.publishing import cards, changelog, citations, columns, croissant, lineage, pictures, results, versions
 from pipeline.publishing.columns import Mode
-from pipeline.publishing.export import export
+from pipeline.publishing.export import Exported, export
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.gate import Gate
 from pipeline.publishing.ownership import CARD
-from pipeline.publishing.results import Published
+from pipeline.publishing.receipts import Published
+from pipeline.publishing.versions import Contents, Previous, Version
 
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
@@ -28,24 +33,62 @@ Files = dict[str, Path | bytes]
 
 def dataset_files(
     facts: Facts, data: Path, folder: Path, mode: Mode, repo_id: str, inputs: InputParams, gate: Gate = "none", *,
-    keep_personal: bool, published: date,
+    keep_personal: bool, published: date, builder: str = versions.UNKNOWN, previous: Previous | None = None,
+    dropped: Collection[str] = (),
 ) -> Files:  # fmt: skip
-    """Write the Parquet files of a mode into `folder`, an empty one, and describe them."""
-    exported = export(data, folder, mode, inputs, keep_personal=keep_personal)
+    """Write the Parquet files of a mode into `folder`, an empty one, and describe them.
+
+    They are the version after `previous`, built by the commit `builder`, without the rows whose ids are `dropped`; one
+    that is new is of the day `published`.
+    """
+    rows = facts.rows[~facts.rows["id"].isin(list(dropped))]
+    facts = replace(facts, rows=rows, on_request=len(facts.rows) - len(rows))
+    if rows.empty:
+        raise UserError("no row is left to publish; all are on the list of --drop")
+    exported = export(data, folder, mode, inputs, keep_personal=keep_personal, dropped=dropped)
     files: Files = {part.name: folder / part.name for parts in exported.parts.values() for part in parts}
-    files["pictures/distributions.png"] = pictures.distributions(facts.rows, facts.labels)
-    files[CARD] = cards.dataset_card(facts, exported, repo_id, gate, keep_personal=keep_personal).encode()
-    files["DATASHEET.md"] = cards.datasheet(facts, exported, gate, keep_personal=keep_personal).encode()
-    files |= _terms(facts, "this dataset", facts.provenance.sources, ids_only=mode == "no_media")
-    metadata = folder / "croissant.json"
+    labels = dict(zip(rows["id"].astype(str), rows["label"].astype(str), strict=True))
+    # With the version of nothing: what is the same then is the same in whatever version, on whatever day.
+    undecided = _described(facts, versions.UNDECIDED, exported, repo_id, gate, keep_personal=keep_personal)
+    types = versions.described({level: exported.features[level] for level in exported.parts})
+    contents = Contents(types, _digest(files), _digest(undecided), lineage.sources(facts.params, data))
+    record = versions.next_record(previous, contents, labels, builder, published, facts.on_request)
+    files |= _described(facts, record.version, exported, repo_id, gate, keep_personal=keep_personal)
+    columns.write(versions.labels_table(labels), folder / versions.LABELS)
+    files[versions.LABELS] = folder / versions.LABELS
+    files[versions.RECORD] = record.dump()
+    files[changelog.CHANGELOG] = changelog.render(record)
+    return files
+
+
+def _described(
+    facts: Facts, version: Version, exported: Exported, repo_id: str, gate: Gate, *, keep_personal: bool
+) -> Files:
+    """All files that tell of the rows: what changes in them alone makes a PATCH."""
+    facts = replace(facts, version=version)
+    metadata = exported.folder / "croissant.json"
     metadata.write_bytes(
         croissant.croissant(
-            facts, exported, repo_id, constants.ENDPOINT, keep_personal=keep_personal, published=published
+            facts, exported, repo_id, constants.ENDPOINT, keep_personal=keep_personal, published=version.day
         )
     )
     croissant.check(metadata)
-    files[metadata.name] = metadata
-    return files
+    return {
+        "pictures/distributions.png": pictures.distributions(facts.rows, facts.labels),
+        CARD: cards.dataset_card(facts, exported, repo_id, gate, keep_personal=keep_personal).encode(),
+        "DATASHEET.md": cards.datasheet(facts, exported, gate, keep_personal=keep_personal).encode(),
+        metadata.name: metadata.read_bytes(),
+        **_terms(facts, "this dataset", facts.provenance.sources, ids_only=exported.mode == "no_media"),
+    }
+
+
+def _digest(files: Files) -> str:
+    """Hex sha256 of files with their names."""
+    sums = {
+        name: hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else storage.sha256_of(given)
+        for name, given in files.items()
+    }
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
 
 
 def model_files(

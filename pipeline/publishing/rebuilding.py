@@ -1,6 +1,6 @@
 """The complete dataset, from what was published without media and one's own data/clean and data/speech.
 
-In   a dataset published as `no_media`: a folder, or a repository of the Hub
+In   a dataset published as `no_media`: a folder, or a repository of the Hub; ids of tweets or rows to leave out
 Out  a folder with the same rows as `publish --mode full` writes them; rejects.csv: id, status, reason
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -22,6 +23,7 @@ from pipeline.engine import files
 from pipeline.errors import UserError, first_line
 from pipeline.frame.metrics_files import write_plot
 from pipeline.publishing import columns
+from pipeline.publishing.dropping import Dropped, find, tweets_of
 from pipeline.publishing.export import Exported, to_table, write_part
 from pipeline.publishing.media import STAGES, MediaSource
 
@@ -43,12 +45,16 @@ class _Outcome:
     rejects: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_personal: bool) -> dict[str, int]:
-    """Write the complete dataset; returns the number of rows by what became of them.
+def rebuild(
+    source: str, data: Path, out: Path, rows_per_file: int, *, keep_personal: bool, refresh: Collection[str] = ()
+) -> tuple[dict[str, int], Dropped]:  # fmt: skip
+    """Write the complete dataset without the tweets or rows whose ids `refresh` lists.
+
+    Returns the number of rows by what became of them, and which rows were left out, of which nothing is written.
 
     Raises:
         UserError: the source cannot be had or was not published as `no_media`, data/ lacks a stage's output, no row
-            of it is in the source, or `out` exists or lies in what is read.
+            of it is in the source or left, or `out` exists or lies in what is read.
     """
     from pipeline.publishing.cards import configurations  # noqa: PLC0415 - not before wrong arguments are told
 
@@ -63,7 +69,14 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
         if level == "data" or any((folder / level).glob(f"{split}-*.parquet"))  # not every corpus has a sentiment
     }
     shard_of = media.index("clean").join(media.index("speech"), how="outer")
-    outcome = _Outcome()
+    outcome, dropped = _Outcome(), Dropped()
+    if refresh:
+        ids = {identity for table in tables.values() for identity in table["id"].to_pylist()}
+        dropped = find(refresh, tweets_of(media, ids))
+        left_out = pa.array(sorted(dropped.ids), pa.string())
+        tables = {key: table.filter(pc.invert(pc.is_in(table["id"], left_out))) for key, table in tables.items()}
+        if not any(table.num_rows for table in tables.values()):
+            raise UserError(f"no row of {source} is left to rebuild; all are on the list of --refresh")
     with files.replacing(out) as target:
         exported = Exported(target, "full")
         for (level, split), published in tables.items():
@@ -84,7 +97,7 @@ def rebuild(source: str, data: Path, out: Path, rows_per_file: int, *, keep_pers
         write_plot(target / REJECTS, ("id", "status", "reason"), sorted(set(outcome.rejects)))
         _expect_absent(out)  # all this took its time
     outcome.counts.update(status for _, status, _ in outcome.rejects)
-    return dict(outcome.counts)
+    return dict(outcome.counts), dropped
 
 
 def _expect_absent(path: Path) -> None:

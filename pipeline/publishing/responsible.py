@@ -12,8 +12,9 @@ from pipeline.publishing.columns import Mode
 from pipeline.publishing.facts import Facts
 
 REMOVAL = (
-    "the publisher takes the row out of the corpus, builds and publishes anew, and has the Hub forget earlier commits "
-    "(super_squash_history of huggingface_hub); until then they can still be read."
+    "the publisher leaves the row out of the next version (sier publish --drop), or takes it out of the corpus and "
+    "builds anew, and has the Hub forget earlier commits and their tags (super_squash_history and delete_tag of "
+    "huggingface_hub); until then they can still be read."
 )
 
 

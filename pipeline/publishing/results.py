@@ -5,22 +5,15 @@ that read cards. They need the dataset's name on the Hub, so there are none wher
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from huggingface_hub import EvalResultEntry, constants, eval_result_entries_to_yaml
 
+from pipeline.publishing.receipts import Published
+
 PATH = f"{constants.EVAL_RESULTS_FOLDER}/sier.yaml"
 TASKS = ("accuracy", "macro_f1", "cohen_kappa")
-
-
-@dataclass(frozen=True)
-class Published:
-    """Where the dataset lies on the Hub: the repository and the commit that reports/publish.json names."""
-
-    repo_id: str
-    commit: str
 
 
 def entries(measured: Mapping[str, Any], dataset: Published) -> bytes:

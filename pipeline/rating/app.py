@@ -1,7 +1,7 @@
 """The page in which people rate: a thin layer of Gradio over `Session`. Nobody's state is kept on the server.
 
-The rater's name and the ticket of the task stand in the page and come back with every click, so that a server that was
-killed and started again goes on where it was.
+Before anything else the rater agrees to what is kept. The name and the ticket of the task stand in the page and come
+back with every click, so that a server that was killed and started again goes on where it was.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import gradio as gr
 
 from pipeline.errors import UserError, first_line
 from pipeline.frame.running import fail
-from pipeline.rating import view
+from pipeline.rating import consent, view
 from pipeline.rating.session import NAME_CHARACTERS, OTHER_DRAW, RatingError, Session, Shown, Ticket, person
 from pipeline.rating.uploads import KEPT_SECONDS, Uploads
 
@@ -33,6 +33,7 @@ READING_HELP = (
     "Read the text aloud as its author may have meant it, and save it. Others will judge what they hear. You will not "
     "be asked about a row whose text you have read."
 )
+AGREE = "I have read this and agree to it."
 NO_RECORDING = f"Please record the text first; what is not saved within {KEPT_SECONDS / 60:.0f} minutes is removed."
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # no spinner over the picture
 CONTRAST = {
@@ -88,23 +89,41 @@ def build(session: Session, uploads: Uploads, named_by_login: bool) -> gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(TITLE, elem_classes="rate-title")
         with gr.Column(visible=not named_by_login) as entrance:
+            gr.Markdown(consent.TEXT, elem_id="consent")
             name = gr.Textbox(
-                label="Your name", info="Use the same one each time.", max_length=NAME_CHARACTERS, elem_id="name"
-            )
+                label="Your name", info="Use the same one each time.", max_length=NAME_CHARACTERS, elem_id="name",
+                visible=not named_by_login,
+            )  # fmt: skip
+            agreed = gr.Checkbox(label=AGREE, elem_id="agree")
             enter = gr.Button("Start", variant="primary", elem_id="start")
-        with gr.Column(visible=named_by_login) as room:
+        with gr.Column(visible=False) as room:
             with gr.Tab("Judge"):
                 judging = _Judging(session, name)
             with gr.Tab("Read aloud") as reading_tab:
                 reading = _Reading(session, uploads, name)
 
-        @_errors_shown
-        def begin(name: str, request: gr.Request) -> Updates:
-            shown = judging.now(_who(name, request))
-            return {entrance: gr.update(visible=False), room: gr.update(visible=True), **shown}
+        def enter_room(rater: str) -> Updates:
+            return {entrance: gr.update(visible=False), room: gr.update(visible=True), **judging.now(rater)}
 
-        for event in [page.load] if named_by_login else [enter.click, name.submit]:
-            event(begin, inputs=[name], outputs=[entrance, room, *judging.outputs], **QUIET)
+        @_errors_shown
+        def begin(name: str, version: str, request: gr.Request) -> Updates:
+            rater = _who(name, request)
+            if version or not session.has_agreed(rater):
+                session.agree(rater, version)
+            return enter_room(rater)
+
+        @_errors_shown
+        def arrive(name: str, request: gr.Request) -> Updates:
+            rater = _who(name, request)
+            return enter_room(rater) if session.has_agreed(rater) else {entrance: gr.update(visible=True)}
+
+        outputs = [entrance, room, *judging.outputs]
+        # Which text was ticked, for the server may have another one by then.
+        ticked = f"(name, agreed) => [name, agreed ? '{consent.VERSION}' : '']"
+        for event in (enter.click, name.submit):
+            event(begin, inputs=[name, agreed], outputs=outputs, js=ticked, **QUIET)
+        if named_by_login:
+            page.load(arrive, inputs=[name], outputs=outputs, **QUIET)
         reading_tab.select(reading.enter, inputs=[name], outputs=reading.outputs, **QUIET)
     return page  # type: ignore[no-any-return]
 

@@ -24,6 +24,7 @@ def prepare(path: Path, folder: Path, base: BaseParams, per_class: int | None) -
         items = draw.draw(folder, base.labels, rows, base.seed)
         settings = {"seed": str(base.seed), "per_class": str(rows), "labels": json.dumps(base.labels)}
         return store.create(path, settings, [Drawn(item.id, item.label, item.digest) for item in items]), items
+    store.upgrade(path)
     ratings = Store(path)
     begun_per_class, labels = ratings.settings()["per_class"], labels_of(ratings)
     if per_class is not None and str(per_class) != begun_per_class:

@@ -18,7 +18,7 @@ from pipeline.errors import RowError
 from pipeline.frame.params import STRICT
 from pipeline.media import audio
 from pipeline.media.audio import SAMPLING_RATE_HZ, SpeechLimits
-from pipeline.rating import turns
+from pipeline.rating import consent, turns
 from pipeline.rating.conditions import BY_NAME, Condition
 from pipeline.rating.draw import Item
 from pipeline.rating.store import Rating, Store
@@ -80,8 +80,19 @@ class Session:
         self.seed = seed
         self.text = text
 
+    def has_agreed(self, rater: str) -> bool:
+        """Whether the rater agrees to what is kept, in the words that are shown now."""
+        return self.store.has_agreed(rater, consent.VERSION)
+
+    def agree(self, rater: str, version: str) -> None:
+        """The rater agrees to the text of a page; RatingError if it shows another one than ours, or none was ticked."""
+        if version != consent.VERSION:
+            raise RatingError(consent.MISSING if version else consent.ASKED)
+        self.store.add_consent(rater, version, consent.TEXT)
+
     def next(self, rater: str) -> Shown:
-        """The rater's next task."""
+        """The rater's next task. This and all below is a RatingError for who has not agreed."""
+        self._expect_agreed(rater)
         task, progress = self._turn(rater)
         return Shown(progress) if task is None else self._shown(task, progress)
 
@@ -91,6 +102,7 @@ class Session:
 
         A ticket that this rater cannot have got is a RatingError.
         """
+        self._expect_agreed(rater)
         task = ticket.task
         readings: list[int | None] = [None]
         if BY_NAME[task.condition].speech == "human":
@@ -102,11 +114,13 @@ class Session:
 
     def take_back(self, rater: str) -> Shown | None:
         """The task of the rater's last answer, which is forgotten; None if there is none to be judged again."""
+        self._expect_agreed(rater)
         last = self.store.take_back(rater)
         return None if last is None else self._shown(Task(*last), self._turn(rater)[1])
 
     def next_text(self, reader: str, passed: Collection[str] = ()) -> Item | None:
         """The row whose text is to be read aloud; None if every text has been."""
+        self._expect_agreed(reader)
         rated, readings = self.store.rated(reader), self.store.readings()
         key = turns.next_text(tuple(self.items), reader, self.seed, rated, readings, passed)
         return None if key is None else self.items[key]
@@ -120,6 +134,7 @@ class Session:
 
         One that is none, too short, too long, silent or clipped, or of another draw is a RatingError.
         """
+        self._expect_agreed(reader)
         if item not in self.items:
             raise RatingError(OTHER_DRAW)
         try:
@@ -131,6 +146,10 @@ class Session:
             raise RatingError(f"The recording cannot be used: {error.reason}. Please record it again.") from None
         if not self.store.add_reading(item, reader, audio.encode_flac(waveform, SAMPLING_RATE_HZ), duration_seconds):
             raise RatingError("You have read this text already; the first reading stays.")
+
+    def _expect_agreed(self, rater: str) -> None:
+        if not self.has_agreed(rater):
+            raise RatingError(consent.MISSING)
 
     def _turn(self, rater: str) -> tuple[Task | None, Progress]:
         return turns.next_task(tuple(self.items), rater, self.seed, self.store.rated(rater), self.store.readings())

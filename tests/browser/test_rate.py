@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
+from pipeline.rating import consent
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, accessibility_faults, faults, screenshot
 from tests.engine_workers import until
 from tests.patience import HANG_SECONDS
@@ -42,8 +43,13 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
 def enter(page: Page, server: Server, name: str) -> None:
     page.goto(server.address)
     page.get_by_label("Your name").fill(name)
-    page.get_by_role("button", name="Start").click()
+    agree(page)
     expect(page.locator(".rate-task")).to_be_visible()
+
+
+def agree(page: Page) -> None:
+    page.get_by_label("I have read this and agree to it.").check()
+    page.get_by_role("button", name="Start").click()
 
 
 def done(page: Page) -> int:
@@ -110,6 +116,28 @@ def test_two_raters_at_once_lose_nothing_when_the_server_is_killed(make_server: 
     assert server.process.stdout is not None
     said = server.process.stdout.read().splitlines()
     assert said == ["rate: ratings.sqlite: 24 answers, 2 raters"]
+
+
+def test_nobody_is_asked_anything_before_agreeing(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    page = new_page()
+    page.goto(server.address)
+    expect(page.get_by_text("Withdrawing.")).to_be_visible()
+    page.get_by_label("Your name").fill("ada")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("tick that you agree to it")).to_be_visible()
+    expect(page.locator(".rate-task")).to_have_count(0)
+    assert server.rows("SELECT count(*) FROM consents") == [(0,)]
+    agree(page)
+    expect(page.locator(".rate-task")).to_be_visible()
+    answer(page, 1, by_key=True)
+    assert server.rows("SELECT rater, version FROM consents") == [("ada", consent.VERSION)]
+    page.goto(server.address)  # who has agreed need not do so again
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".rate-task")).to_be_visible()
+    assert done(page) == 1
+    assert faults(page) == []
 
 
 def test_an_open_page_goes_on_after_a_restart(make_server: MakeServer, new_page: NewPage) -> None:
@@ -181,6 +209,7 @@ def test_keys_skip_take_back_and_play_but_not_while_a_name_is_typed(make_server:
     name = page.get_by_label("Your name")
     name.press_sequentially("s1z 2")
     expect(name).to_have_value("s1z 2")
+    page.get_by_label("I have read this and agree to it.").check()
     name.press("Enter")
     expect(page.locator(".rate-task")).to_be_visible()
     while not page.locator(".rate-task audio").count():
@@ -250,8 +279,13 @@ def test_others_get_in_with_the_secret_only(make_server: MakeServer, new_page: N
     page.get_by_label("username").fill("ada")
     page.get_by_label("password").fill(SECRET)
     page.get_by_role("button", name="Login").click()
-    expect(page.locator(".rate-task")).to_be_visible()
+    expect(page.get_by_text("What you take part in")).to_be_visible()
     expect(page.get_by_label("Your name")).to_be_hidden()
+    agree(page)
+    expect(page.locator(".rate-task")).to_be_visible()
+    page.reload()  # who has agreed is not asked again
+    expect(page.locator(".rate-task")).to_be_visible()
+    expect(page.get_by_text("What you take part in")).to_be_hidden()
     answer(page, 3, by_key=False)
     assert server.rows("SELECT rater, answer FROM ratings") == [("ada", "hate")]
 

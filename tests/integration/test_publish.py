@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import hub_server
+from tests.hub_repositories import Repo
 from tests.hub_server import TOKEN, USER, Hub
 from tests.project import Project, one_error_line
 
@@ -92,6 +93,11 @@ def published(tiny_build: Project, tmp_path_factory: pytest.TempPathFactory) -> 
         )
         assert loading.returncode == 0, loading.stderr
         yield Published(project, hub, done.stdout + done.stderr, json.loads(loading.stdout.splitlines()[-1]))
+
+
+def repo_of(published: Published, name: str) -> Repo:
+    """A dataset's repository."""
+    return published.hub.repos["dataset", f"{USER}/{name}"]
 
 
 def sier(project: Project, split: str) -> list[dict[str, Any]]:
@@ -185,6 +191,11 @@ def test_the_receipt_names_every_file_and_no_stage_depends_on_it(published: Publ
             path: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for path, content in repo.files.items()
         }
+    version = receipt["dataset"]["version"]
+    assert (version["number"], repo_of(published, "sound").tags) == ("1.0.0", {"v1.0.0": receipt["dataset"]["commit"]})
+    card = repo_of(published, "sound").files["README.md"].decode()
+    assert f"labels sha256 `{version['labels_sha256']}`, built by commit `{version['builder']}`" in card
+    assert "\nversion: 1.0.0\n" in card
     assert "up to date" in published.project.run("dvc", "status").stdout
 
 

@@ -19,6 +19,7 @@ from pipeline.errors import UserError
 from pipeline.publishing import cards, citations, columns, croissant, gate, results
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.gate import Gate
+from pipeline.publishing.receipts import Published
 from tests.builders_provenance import provenance
 from tests.unit.publishing.test_publish_cards import CONFIG, NETWORK, built, exported, facts, metadata_of, without
 
@@ -182,7 +183,7 @@ def test_posts_come_with_a_warning_x_s_terms_and_a_way_out(facts: Facts, tmp_pat
 
 def test_figures_for_the_hub_are_those_of_the_report_with_rows_and_interval(facts: Facts) -> None:
     measured = facts.reports["evaluate"]["models"]["parallelnet"]
-    found = parse_eval_result_entries(yaml.safe_load(results.entries(measured, results.Published("me/sier", "a" * 40))))
+    found = parse_eval_result_entries(yaml.safe_load(results.entries(measured, Published("me/sier", "a" * 40))))
     assert results.PATH == ".eval_results/sier.yaml"
     assert [(one.dataset_id, one.dataset_revision, one.task_id, one.value) for one in found] == [
         ("me/sier", "a" * 40, f"test_{name}", value)

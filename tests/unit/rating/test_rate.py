@@ -41,6 +41,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def ratings(project: Path) -> Store:
     store, items = prepare(project / "ratings.sqlite", project / "data" / "sier", BaseParams(0, LABELS), 2)
+    for name in ("ada", "=eve", "eve"):
+        store.add_consent(name, "first", "Do you agree?")
     for item in items:
         store.add_rating(Rating("ada", item.id, "image", item.label, None, 1.5))
     store.add_rating(Rating("=eve", items[0].id, "image", None, None, 2.0))
@@ -115,6 +117,18 @@ def test_an_export_never_replaces_the_ratings(
     assert len(ratings.ratings()) == 9
 
 
+def test_who_withdraws_is_removed_and_counted(ratings: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("rate", ["--withdraw", "  ADA "]) == 0  # the same person
+    said = capsys.readouterr().out
+    assert said.startswith("rate: ratings.sqlite: removed 8 answers, 0 recordings, and 0 answers of others to these;")
+    assert set(ratings.ratings()["rater"]) == {"=eve"}
+    assert run_command("rate", ["--results"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Withdrawn: 1, ")
+    assert "holds nothing of ada" in failing(capsys, "--withdraw", "ada")
+    assert "expected the name of a rater" in failing(capsys, "--withdraw", "a\x00b")
+    assert "collect some with" in failing(capsys, "--withdraw", "ada", "--ratings", "other.sqlite")
+
+
 def test_mistakes_cost_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "collect some with" in failing(capsys, "--results")
     assert "collect some with" in failing(capsys, "--export", "a.csv")
@@ -164,7 +178,8 @@ def test_a_folder_that_is_not_there_is_named(project: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize(
     "arguments", [["--json"], ["--per-class", "0"], ["--per-class", "9999"], ["--port", "70000"],
-                  ["--results", "--export", "a.csv"], ["--force"], ["--results", "--force"]],
+                  ["--results", "--export", "a.csv"], ["--withdraw", "ada", "--results"],
+                  ["--force"], ["--results", "--force"]],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -174,9 +189,9 @@ def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 
 def test_ratings_of_a_newer_release_are_left_alone(ratings: Store, capsys: pytest.CaptureFixture[str]) -> None:
     with sqlite3.connect(ratings.path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    assert "version 2, expected 1" in failing(capsys, "--results")
+    assert "version 3, expected 2" in failing(capsys, "--results")
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
 from pipeline.frame.stage import BaseParams
+from pipeline.rating import consent
 from pipeline.rating.beginning import prepare
 from pipeline.rating.session import Session
 from pipeline.rating.uploads import Uploads
@@ -39,6 +41,7 @@ def test_a_sound_file_of_the_disk_is_no_reading(server: Server, events: dict[str
     mine = server.root / "precious.wav"
     mine.write_bytes(sound())
     rater = Rater(server)
+    rater.agree()
     item = rater.ask(events["read"], ["mallory"])["output"]["data"][1]
     folder = server.root / ".work" / "rate"
     planted = folder / "planted.wav"
@@ -120,16 +123,40 @@ def test_fields_that_the_page_does_not_send_do_nothing(server: Server, events: d
         "batched": True, "simple_format": True, "event_id": "x", "trigger_id": 10**30, "oauth_token": "x",
         "event_data": file_data("/etc/passwd"), "request": {"username": "eve"}, "username": "eve",
     }  # fmt: skip
-    assert Rater(server).ask(events["start"], ["mallory"], **more)["success"]
+    assert Rater(server).ask(events["start"], ["mallory", consent.VERSION], **more)["success"]
 
 
 def test_an_answer_that_nobody_fetches_is_not_kept_for_ever(server: Server, events: dict[str, int]) -> None:
     rater = Rater(server)
-    joined = [rater.join(events["start"], ["mallory"], session_hash="greedy").status_code for _ in range(40)]
+    joined = [rater.join(events["start"], ["mallory", ""], session_hash="greedy").status_code for _ in range(40)]
     assert joined == [200] * 32 + [429] * 8
     for number in range(32):
-        assert rater.join(events["start"], ["mallory"], session_hash=f"other{number}").status_code == 200
+        assert rater.join(events["start"], ["mallory", ""], session_hash=f"other{number}").status_code == 200
     assert rater.get(API + "queue/data?session_hash=greedy").status_code == 404
+
+
+def test_who_skips_the_text_of_the_page_is_refused(server: Server, events: dict[str, int]) -> None:
+    rater = Rater(server, "skipper")
+    name = rater.upload(sound()).json()[0]
+    key = server.rows("SELECT id FROM items")[0][0]
+    task = json.dumps({"task": {"id": key, "condition": "image"}, "shown_at": 0})
+    sent: list[tuple[str, list[object]]] = [
+        ("start", ["skipper", ""]), ("start", ["skipper", "true"]), ("name", ["skipper", "0" * 16]),
+        ("answer-1", ["skipper", task]), ("skip", ["skipper", task]), ("again", ["skipper"]),
+        ("take-back", ["skipper"]), ("read", ["skipper"]), ("other-text", ["skipper", "", ""]),
+        ("save-reading", ["skipper", "900-0", "", file_data(name)]),
+    ]  # fmt: skip
+    for element, data in sent:
+        answer = rater.ask(events[element], data)
+        assert "agree" in answer["output"]["error"], element
+    for ticked in (True, 1, ["skipper"]):
+        assert rater.join(events["start"], ["skipper", ticked]).status_code == 400
+    for table, column in (("ratings", "rater"), ("readings", "reader"), ("consents", "rater")):
+        assert server.rows(f"SELECT count(*) FROM {table} WHERE {column} = 'skipper'") == [(0,)]
+    rater.agree()
+    assert rater.ask(events["answer-1"], ["skipper", task])["success"]
+    assert server.rows("SELECT version FROM consents WHERE rater = 'skipper'") == [(consent.VERSION,)]
+    assert server.rows("SELECT text FROM consent_texts") == [(consent.TEXT,)]
 
 
 def test_handlers_themselves_take_texts_and_uploads_only(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import requests
 
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
+from pipeline.rating import consent
 from tests.engine_workers import until
 from tests.rate_server import API, SECRET, TOKEN, Rater, Server, file_data, files, logged_in, make_project, sound
 
@@ -92,7 +93,7 @@ def test_large_bodies_are_not_taken(server: Server, events: dict[str, int]) -> N
     except requests.ConnectionError:  # nobody waits for the end of what is far too large
         status = 413
     assert status == 413
-    assert Rater(server).ask(events["start"], ["mallory"])["success"]
+    assert Rater(server).ask(events["start"], ["mallory", consent.VERSION])["success"]
 
 
 @pytest.mark.parametrize(

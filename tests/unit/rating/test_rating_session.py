@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from pipeline.errors import UserError
 from pipeline.frame.stage import BaseParams
 from pipeline.media import audio
+from pipeline.rating import consent, view
 from pipeline.rating import session as sessions
-from pipeline.rating import view
 from pipeline.rating.beginning import prepare
 from pipeline.rating.session import RatingError, Session, Ticket, person
 from pipeline.rating.turns import Progress, Task
@@ -30,7 +31,10 @@ BASE = BaseParams(seed=0, labels=LABELS)
 def session(tmp_path: Path) -> Session:
     write_sier(tmp_path)
     ratings, items = prepare(tmp_path / "r.sqlite", tmp_path / "data" / "sier", BASE, 2)
-    return Session(ratings, items, LABELS, 0, TextParams(emoji="words", max_characters=300))
+    begun = Session(ratings, items, LABELS, 0, TextParams(emoji="words", max_characters=300))
+    for name in ("ada", "eve", "kim"):
+        begun.agree(name, consent.VERSION)
+    return begun
 
 
 def spoken(path: Path, seconds: float = 1.0, level: float = 0.3, rate_hz: int = 44_100) -> Path:
@@ -83,6 +87,48 @@ def test_the_voice_of_a_person_is_the_reading(session: Session) -> None:
     assert heard["human_speech", key] == heard["human_speech_image", key] == kept
     assert heard["synthetic_speech", key] == session.items[key].speech
     assert set(session.store.ratings().query("id == @key and condition == 'human_speech'")["reader"]) == {"eve"}
+
+
+def test_who_has_not_agreed_is_asked_nothing_and_nothing_is_kept(session: Session, tmp_path: Path) -> None:
+    ticket = session.next("ada").ticket
+    assert ticket is not None
+    key, path = next(iter(session.items)), spoken(tmp_path / "a.wav")
+    attempts: list[Callable[[], object]] = [
+        lambda: session.next("mallory"), lambda: session.answer("mallory", ticket, "sad"),
+        lambda: session.take_back("mallory"), lambda: session.next_text("mallory"),
+        lambda: session.add_reading("mallory", key, path),
+    ]  # fmt: skip
+    for attempt in attempts:
+        with pytest.raises(RatingError, match="please agree"):
+            attempt()
+    for version, says in (("", "tick that you agree"), ("0" * 16, "load the page again"), ("true", "load the page")):
+        with pytest.raises(RatingError, match=says):
+            session.agree("mallory", version)
+    assert (len(session.store.ratings()), session.store.readings()) == (0, {})
+
+
+def test_another_text_is_asked_anew(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert session.has_agreed("ada")
+    monkeypatch.setattr(consent, "VERSION", "f" * 16)
+    with pytest.raises(RatingError, match="please agree"):
+        session.next("ada")
+    session.agree("ada", "f" * 16)
+    assert session.next("ada").ticket is not None
+
+
+def test_a_page_that_is_open_when_its_rater_withdraws_keeps_nothing(session: Session, tmp_path: Path) -> None:
+    ticket = session.next("ada").ticket
+    assert ticket is not None
+    session.add_reading("ada", next(iter(session.items)), spoken(tmp_path / "a.wav"))
+    assert session.store.withdraw("ada") is not None
+    with pytest.raises(RatingError, match="please agree"):
+        session.answer("ada", ticket, "sad")
+    assert (len(session.store.ratings()), session.store.readings()) == (0, {})
+
+
+def test_the_text_says_why_what_where_and_how_to_withdraw() -> None:
+    for word in ("Purpose", "What is kept", "Where, and for how long", "Withdrawing", "recordings of your voice"):
+        assert word in consent.TEXT
 
 
 def test_a_double_click_and_an_old_page_change_nothing(session: Session) -> None:

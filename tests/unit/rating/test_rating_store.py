@@ -10,20 +10,24 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UserError
 from pipeline.rating import store
-from pipeline.rating.store import Drawn, Rating, Store
+from pipeline.rating.store import Drawn, Rating, Store, Withdrawn
 
 ITEMS = [Drawn(f"{number}-0", "sad", "d") for number in range(50)]
 
 
 @pytest.fixture
 def ratings(tmp_path: Path) -> Store:
-    return store.create(tmp_path / "r.sqlite", {"seed": "0"}, ITEMS)
+    made = store.create(tmp_path / "r.sqlite", {"seed": "0"}, ITEMS)
+    for name in ("ada", "eve", "Eve", "kim", "joe"):
+        made.add_consent(name, "first", "Do you agree?")
+    return made
 
 
 def rating(rater: str, item: str, answer: str | None = "sad", condition: str = "image") -> Rating:
@@ -135,7 +139,7 @@ def test_other_files_are_refused_and_left_as_they_are(tmp_path: Path) -> None:
     with closing(sqlite3.connect(newer)) as connection:
         connection.execute("PRAGMA user_version = 7")
     before = {path: path.read_bytes() for path in (text, foreign)}
-    for path, says in ((text, "no readable file"), (foreign, "another program"), (newer, "version 7, expected 1"),
+    for path, says in ((text, "no readable file"), (foreign, "another program"), (newer, "version 7, expected 2"),
                        (tmp_path, "no readable file")):  # fmt: skip
         with pytest.raises(UserError, match=says):
             store.open_store(path)
@@ -143,6 +147,66 @@ def test_other_files_are_refused_and_left_as_they_are(tmp_path: Path) -> None:
         store.open_store(tmp_path / "absent.sqlite")
     assert {path: path.read_bytes() for path in (text, foreign)} == before
     assert not (tmp_path / "absent.sqlite").exists()
+
+
+def test_of_who_has_agreed_to_nothing_nothing_is_kept(ratings: Store) -> None:
+    assert not ratings.add_rating(rating("mallory", "1-0"))
+    assert not ratings.add_reading("1-0", "mallory", b"voice", 1.0)
+    assert (len(ratings.ratings()), ratings.readings()) == (0, {})
+    assert ratings.has_agreed("ada", "first")
+    assert not ratings.has_agreed("ada", "second")
+    ratings.add_consent("ada", "second", "And now?")
+    ratings.add_consent("ada", "second", "And now?")
+    with closing(sqlite3.connect(ratings.path)) as connection:
+        kept = connection.execute(
+            "SELECT rater, text, agreed_at FROM consents JOIN consent_texts USING (version) WHERE rater = 'ada'"
+        ).fetchall()
+    assert sorted(text for _, text, _ in kept) == ["And now?", "Do you agree?"]
+    assert all(datetime.fromisoformat(agreed_at).tzinfo for _, _, agreed_at in kept)
+
+
+def test_of_who_withdraws_no_byte_is_left_and_others_keep_what_is_theirs(ratings: Store) -> None:
+    voice = os.urandom(20_000)
+    ratings.add_reading("3-0", "joe", voice, 2.5)
+    ratings.add_reading("4-0", "eve", b"fLaC", 2.5)
+    numbers = {item: readings[0][0] for item, readings in ratings.readings().items()}
+    for rater, item in (("ada", "3-0"), ("ada", "4-0"), ("joe", "4-0"), ("eve", "3-0")):
+        ratings.add_rating(Rating(rater, item, "human_speech", "sad", numbers[item], 1.0))
+    ratings.add_rating(rating("joe", "7-0"))
+    assert ratings.withdraw("mallory") is None
+    assert ratings.withdrawals() == 0
+    assert ratings.withdraw("joe") == Withdrawn(answers=2, recordings=1, answers_of_others=2)
+    assert ratings.ratings()[["rater", "id", "reader"]].to_numpy().tolist() == [["ada", "4-0", "eve"]]
+    assert ratings.readings() == {"4-0": [(numbers["4-0"], "eve")]}
+    assert not ratings.has_agreed("joe", "first")
+    assert not ratings.add_rating(rating("joe", "8-0"))  # by a page that is open still
+    for path in ratings.path.parent.glob("r.sqlite*"):
+        content = path.read_bytes()
+        assert not any(voice[start : start + 64] in content for start in range(0, len(voice), 512)), path
+        assert b"joe" not in content, path
+    assert ratings.withdrawals() == 1
+    assert ratings.withdraw("joe") is None
+    ratings.add_consent("joe", "first", "Do you agree?")
+    assert ratings.withdraw("joe") == Withdrawn(0, 0, 0)  # nothing but the name
+    assert ratings.add_reading("5-0", "eve", b"fLaC", 1.0)
+    assert ratings.readings()["5-0"][0][0] > numbers["4-0"]  # no number is given out twice
+
+
+def test_a_file_from_before_anybody_was_asked_is_read_and_brought_up_to_date(ratings: Store) -> None:
+    ratings.add_rating(rating("ada", "1-0"))
+    with closing(sqlite3.connect(ratings.path, isolation_level=None)) as connection:
+        for table in ("consents", "consent_texts", "withdrawals"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 1")
+    old = store.open_store(ratings.path)
+    assert (len(old.ratings()), old.withdrawals()) == (1, 0)
+    for _ in range(2):
+        store.upgrade(ratings.path)
+    assert not ratings.has_agreed("ada", "first")
+    assert not ratings.add_rating(rating("ada", "2-0"))
+    ratings.add_consent("ada", "first", "Do you agree?")
+    assert ratings.add_rating(rating("ada", "2-0"))
+    assert len(store.open_store(ratings.path).ratings()) == 2
 
 
 def test_a_damaged_file_is_named(ratings: Store) -> None:
