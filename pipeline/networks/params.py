@@ -37,14 +37,17 @@ class BackboneParams:
 
     name: Annotated[str, Field(min_length=1)]  # see `models.parallelnet.backbone_architectures`; of speech also WHISPER
     pretrained: bool  # start from ImageNet weights; where there are none to be had, that is an error
-    weights: str | None  # a file; null takes the packaged ones, hub timm's own from the Hugging Face Hub
+    # A file; null takes the packaged ones, hub timm's own from the Hugging Face Hub, torchvision its own GoogLeNet's.
+    weights: str | None
 
     @property
-    def source(self) -> Path | Literal["hub"] | None:
+    def source(self) -> Path | Literal["hub", "torchvision"] | None:
         """Of the weights, as `models.weights.backbones` takes it."""
-        if self.weights is None:
-            return None
-        return "hub" if self.weights == "hub" else Path(self.weights)
+        match self.weights:
+            case None | "hub" | "torchvision" as named:
+                return named
+            case path:
+                return Path(path)
 
     @model_validator(mode="after")
     def _weights_are_wanted(self) -> Self:

@@ -150,6 +150,22 @@ def test_weights_of_the_hub_stop_a_run_that_is_offline(
         assert "vgg19" in need.what
 
 
+def test_weights_of_torchvision_are_one_file_for_all_cuts(
+    sections: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    model = sections["models"]["parallelnet"]
+    model["image_backbone"] = {"name": "googlenet_3a", "pretrained": True, "weights": "torchvision"}
+    model["speech_backbone"] = {**model["image_backbone"], "name": "googlenet_4a"}
+    (need,) = needs.weights(sections)
+    assert not need.fatal
+    assert "googlenet-1378be20.pth will be downloaded from https://download.pytorch.org/" in need.what
+    model["image_backbone"] = {**model["image_backbone"], "name": "vgg16"}
+    wrong = needs.weights(sections)
+    assert [need.fatal for need in wrong] == [False, True]
+    assert wrong[1].what.startswith("backbone vgg16: weights torchvision are those of googlenet_3a")
+
+
 def test_too_little_disk_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIER_DOWNLOADS", raising=False)
     free = shutil.disk_usage(tmp_path).free
