@@ -92,6 +92,16 @@ class ModelParams:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PerformanceParams:
+    """Section `train.performance`: what makes a step faster and moves no more than the last bits of its numbers."""
+
+    tf32: bool = False  # products of float32 with 10 bits of mantissa, on a GPU that has it (Ampere or later)
+    channels_last: bool = False  # order of a convolution's weights and inputs in memory
+    fused_adam: bool = False  # a step of the optimiser in one kernel
+    compile: bool = False  # torch.compile; needs a C++ compiler and a minute or two before the first step
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainParams:
     """Section `train`: the protocol of section 4.2, the same for every network.
 
@@ -116,6 +126,7 @@ class TrainParams:
     plateau_factor: Annotated[float, Field(gt=0, lt=1)]  # by which it falls
     balance: Literal["none", "class_weights", "sampler"]
     mixed_precision: Literal["bf16", "fp16"] | None  # null for float32
+    performance: PerformanceParams = field(default_factory=PerformanceParams, kw_only=True)
 
     @field_validator("folds")
     @classmethod
