@@ -90,7 +90,7 @@ def main() -> None:
         rows = inputs.select(np.arange(options.rows))
         net = build(model, train, base.labels)
         loss = CombinedLoss(train.focal_weight, train.focal_gamma, alpha=train.focal_alpha)
-        job = Job("benchmark", model, train, base, 0, "cpu", folder)
+        job = Job("benchmark", model, train, base, 0, 0, "cpu", folder)
         settings = arguments(job).to_dict() | {
             "num_train_epochs": 1, "eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False,
             "lr_scheduler_type": "constant", "lr_scheduler_kwargs": {}, "disable_tqdm": True,

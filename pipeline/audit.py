@@ -1,6 +1,7 @@
 """audit: which labels a network doubts that was not trained on them (confident learning).
 
-In   data/checkpoints/<model>/out_of_fold.parquet: probabilities of rows that the network did not see (stage train)
+In   data/checkpoints/<model>/out_of_fold.parquet: probabilities of rows that the network did not see (stage train), of
+     the first seed
 Out  data/audit/audit.parquet: `AUDIT`, a row for each row that a fold held out
      reports/audit.json, reports/doubtful_rows.csv, reports/plots/label_quality.csv
 
@@ -77,19 +78,19 @@ def audit(network: Trained) -> pa.Table:
     if probabilities.shape[1] > 1:
         quality = get_label_quality_scores(truth, probabilities, method="self_confidence")
         issues = find_label_issues(truth, probabilities, filter_by="confident_learning", n_jobs=1)
-    names = np.array(network.labels)
+    names, found = np.array(network.labels), network.first
     rows = pd.DataFrame({
-        "id": network.ids, "fold": network.fold, "label": names[network.truth],
-        "suggested_label": names[network.predicted], "label_quality": quality.astype(np.float32), "is_issue": issues,
+        "id": found.ids, "fold": found.fold, "label": names[found.truth],
+        "suggested_label": names[found.predicted], "label_quality": quality.astype(np.float32), "is_issue": issues,
     }).sort_values("id")  # fmt: skip
     return pa.Table.from_pandas(rows, schema=AUDIT, preserve_index=False)
 
 
 def _present(network: Trained) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Class ids and probabilities without classes that no held-out row has, which the library cannot take."""
-    present = np.unique(network.truth)
-    probabilities = network.probabilities[:, present].astype(np.float64) + np.finfo(np.float32).tiny
-    return np.searchsorted(present, network.truth), probabilities / probabilities.sum(axis=1, keepdims=True)
+    present = np.unique(network.first.truth)
+    probabilities = network.first.probabilities[:, present].astype(np.float64) + np.finfo(np.float32).tiny
+    return np.searchsorted(present, network.first.truth), probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 def _metrics(table: pa.Table, network: Trained) -> dict[str, Any]:
@@ -97,9 +98,9 @@ def _metrics(table: pa.Table, network: Trained) -> dict[str, Any]:
     return {
         "model": network.name,
         "rows": len(frame),
-        "folds": sorted(int(fold) for fold in np.unique(network.fold)),
+        "folds": sorted(int(fold) for fold in np.unique(network.first.fold)),
         # A network that knows little doubts much: read the figures below beside this one.
-        "out_of_fold_accuracy": float((network.predicted == network.truth).mean()),
+        "out_of_fold_accuracy": float((network.first.predicted == network.first.truth).mean()),
         "issues": int(frame["is_issue"].sum()),
         "estimated_label_noise": _noise(network),
         "mean_label_quality": float(frame["label_quality"].mean()),

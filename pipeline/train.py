@@ -1,22 +1,28 @@
-"""train: ParallelNet, a baseline or an ablation, on one fold or several.
+"""train: ParallelNet, a baseline or an ablation, on one fold or several, with one seed or several.
 
-In   data/sier (train split only), or data/clean and data/speech for the texts' own sentiment
-Out  data/checkpoints/<model>: the network of fold 0 (config, safetensors, code), out_of_fold.parquet (id, fold, label,
-     p_<label>), training.json (rows and the curve of each fold, sha256 of the other files);
-     reports/curves/<model>/fold-<n>: dvclive's files
+In   data/sier (train split only) and, for soft targets, data/labels/rule.json; or data/clean and data/speech for the
+     texts' own sentiment
+Out  data/checkpoints/<model>: the network of the first seed and fold 0 (config, safetensors, code), those of the
+     other runs in runs/seed-<n>-fold-<n>, out_of_fold.parquet (id, seed, fold, label, p_<label>), training.json
+     (rows and the curve of each run, sha256 of the other files);
+     reports/curves/<model>/seed-<n>-fold-<n>: dvclive's files
 
-The test split is not read here. Folds are trained one after the other; a finished fold is not trained again.
+The test split is not read here. A run is a training on one fold with one seed. They follow one another; one that is
+finished is not trained again.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.engine import files, sealed, shards
 from pipeline.engine.environment import device_from_environment
@@ -25,9 +31,11 @@ from pipeline.engine.work import finish, work_folder
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
+from pipeline.frame.params import PARAMS_FILE
 from pipeline.frame.stage import Context, Report, stage_main
+from pipeline.labels.rules import read_rule
 from pipeline.networks import launch
-from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
+from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job, run_folder
 from pipeline.networks.params import WORD_LIBRARIES, ModelParams, TrainParams, read_models
 
 LIBRARIES = ("accelerate", "numpy", "pyarrow", "scikit-learn", "timm", "torch", "torchvision", "transformers")
@@ -45,14 +53,23 @@ def run(params: TrainParams, context: Context) -> Report:
     for source, maker in makers.items():
         shards.read_manifest(context.paths.data / source, maker)
     folds = params.folds if model.rows == "sier" else (0,)
+    _expect_known(params, context)
+    # What says how many runs there are, or when one is refused, says nothing of what comes out of a run.
+    alike = replace(params, folds=(0,), seeds=(0,), further_seeds={}, max_cut_share=1.0)
     mark = fingerprint(
-        params=replace(params, folds=(0,)), base=context.base, model=model, code=code_version(__file__),
+        params=alike, kept_seed=params.seeds[0] if params.keep_networks == "first" else None,
+        base=context.base, model=model, code=code_version(__file__),
         libraries=library_versions(LIBRARIES + (WORD_LIBRARIES if model.hears_words else ())),
         inputs=[files.sha256_of(context.paths.data / source / shards.MANIFEST) for source in makers],
         weights=_weights_digests(model),
+        rule=read_rule(context.paths.data / "labels") if model.targets == "soft" else None,
     )  # fmt: skip
     work = work_folder(context.paths.work, f"train.{name}", mark)
-    jobs = [Job(name, model, params, context.base, fold, device, work / f"fold-{fold}") for fold in folds]
+    jobs = [
+        Job(name, model, params, context.base, seed, fold, device, work / run_folder(seed, fold))
+        for seed in params.seeds_of(name)
+        for fold in folds
+    ]
     results = [_train(job, context) for job in jobs]
     _publish(jobs, results, work / "out", context)
     finish(work)
@@ -70,13 +87,32 @@ def _weights_digests(model: ModelParams) -> list[str]:
     return [files.sha256_of(path) for path in paths]
 
 
+def _expect_known(params: TrainParams, context: Context) -> None:
+    unknown = sorted(set(params.further_seeds) - set(read_models(dict(context.sections))))
+    if unknown:
+        raise UserError(f"{PARAMS_FILE}: train.further_seeds.{unknown[0]}: expected a key of models")
+
+
+def _expect_few_cut(durations: NDArray[np.float32], train: TrainParams) -> None:
+    """A network hears nothing of what is said after `duration_seconds`, in training and ever after."""
+    share = float((durations > train.inputs.duration_seconds).mean())
+    if share > train.max_cut_share:
+        enough = math.ceil(10 * float(np.quantile(durations, 1 - train.max_cut_share))) / 10
+        raise UserError(
+            f"{PARAMS_FILE}: train.inputs.duration_seconds = {train.inputs.duration_seconds:g}: {share:.0%} of "
+            f"{len(durations)} recordings are longer and would be cut, expected at most {train.max_cut_share:.0%} "
+            f"(train.max_cut_share); set it to {enough:g}"
+        )
+
+
 def _train(job: Job, context: Context) -> dict[str, Any]:
-    """The fold's result, of an earlier run if there is one."""
+    """The run's result, of an earlier call if there is one."""
     from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, wrong names should not
-    from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
+    from pipeline.networks.soft_targets import open_rows  # noqa: PLC0415
 
     if not sealed.is_whole(job.folder, without=CHECKPOINTS_FOLDER):
-        inputs = open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words)
+        inputs = open_rows(job, context)
+        _expect_few_cut(inputs.rows["duration_seconds"].to_numpy(), job.train)
         if launch.wanted():
             launch.launch(job)
         else:
@@ -89,8 +125,10 @@ def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, 
     """Put the network, what was said of rows held out, and the curves where DVC looks for them."""
     name = jobs[0].name
     files.remove_tree(new)
-    for path in sorted((jobs[0].folder / NET_FOLDER).iterdir()):
-        files.link_or_copy(path, new / path.name)
+    for job in jobs:
+        kept = new if job is jobs[0] else new / tables.RUNS_FOLDER / job.folder.name
+        for path in sorted((job.folder / NET_FOLDER).iterdir()) if job.keeps_network else ():
+            files.link_or_copy(path, kept / path.name)
     tables_ = [pq.read_table(job.folder / tables.OUT_OF_FOLD_FILE, partitioning=None) for job in jobs]
     pq.write_table(pa.concat_tables(tables_), new / tables.OUT_OF_FOLD_FILE, compression="zstd")
     probabilities = [column for column in tables_[0].column_names if column.startswith(tables.PROBABILITY_PREFIX)]
@@ -99,8 +137,11 @@ def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, 
         "rows": jobs[0].model.rows,
         "labels": tables.score_classes(probabilities),
         "parameters": results[0]["parameters"],
-        "folds": [{key: value for key, value in result.items() if key != "parameters"} for result in results],
-        "sha256": {path.name: files.sha256_of(path) for path in sorted(new.iterdir())},
+        "best_by": jobs[0].train.best_by,
+        "runs": [{key: value for key, value in result.items() if key != "parameters"} for result in results],
+        "sha256": {
+            path.relative_to(new).as_posix(): files.sha256_of(path) for path in sorted(new.rglob("*")) if path.is_file()
+        },
     }
     write_metrics(new / tables.TRAINING_FILE, facts)
     curves = new.with_name("curves")
@@ -115,13 +156,19 @@ def _notes(results: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     for result in results:
         best = result["history"][result["best_epoch"] - 1]
+        first = ": the first, so that this network has learnt little" if result["best_epoch"] == 1 else ""
         notes.append(
-            f"fold {result['fold']}: best epoch {result['best_epoch']} of {result['epochs']}, "
-            f"validation accuracy {best['validation_accuracy']:.1%} on {result['validation_rows']} rows, "
+            f"seed {result['seed']}, fold {result['fold']}: best epoch {result['best_epoch']} of {result['epochs']}"
+            f"{first}; validation accuracy {best['validation_accuracy']:.1%} on {result['validation_rows']} rows, "
             f"loss {best['validation_loss']:.3f}"
         )
+        if result["never_predicted"]:
+            notes.append(f"of the rows held out it calls none {' or '.join(result['never_predicted'])}")
+    cut, rows = results[0]["cut_rows"], results[0]["train_rows"] + results[0]["validation_rows"]
+    if cut:
+        notes.append(f"{cut} of {rows} recordings are longer than what the network hears, and are cut")
     return notes
 
 
 if __name__ == "__main__":
-    raise SystemExit(stage_main("train", TrainParams, run, items="models", kept="finished folds and epochs are kept"))
+    raise SystemExit(stage_main("train", TrainParams, run, items="models", kept="finished runs and epochs are kept"))

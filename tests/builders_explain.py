@@ -88,9 +88,10 @@ def write_network(root: Path, name: str, rows: list[dict[str, Any]]) -> None:
     folder = root / "data" / "checkpoints" / name
     net.save_pretrained(folder)
     columns = {f"p_{label}": np.full(1, 0.25, dtype=np.float32) for label in LABELS}
-    held_out = pa.table({"id": ["9-0"], "fold": np.zeros(1, dtype=np.int8), "label": [LABELS[0]], **columns})
+    held_out = pa.table({"id": ["9-0"], "seed": [0], "fold": [0], "label": [LABELS[0]], **columns})
     pq.write_table(held_out, folder / "out_of_fold.parquet")
-    training = {"rows": "sier", "labels": list(LABELS), "parameters": 1, "folds": [{"validation_rows": 1}]}
+    training = {"rows": "sier", "labels": list(LABELS), "parameters": 1}
+    training |= {"runs": [{"seed": 0, "fold": 0, "validation_rows": 1}]}
     (folder / "training.json").write_text(json.dumps(training))
     note_digests(folder)
     said = []

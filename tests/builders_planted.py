@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def planted_row(place: int, label: int, fold: int | None) -> dict[str, Any]:
         "confidence": np.float32(0.6),
         "agreement": True,
         "fold": fold,
+        **{f"p_speech_{name}": np.float32(0.6 if other == label else 0.2) for other, name in enumerate(LABELS)},
+        **{f"p_image_{name}": np.float32(0.5 if other == label else 0.25) for other, name in enumerate(LABELS)},
     }
 
 
@@ -72,3 +75,6 @@ def write_planted(root: Path, rows: int = 40, folds: int = 5, *, wrong_in_fold_0
     ]
     names = [f"data/train-{index:05d}-of-{len(chunks):05d}.parquet" for index in range(len(chunks))]
     shards.publish(work, markers, root / "data" / "sier", names=names)
+    rule = {"rule": "max_probability", "threshold": 0.5, "remap": {name: name for name in LABELS}, "temperatures": {}}
+    (root / "data" / "labels").mkdir()
+    (root / "data" / "labels" / "rule.json").write_text(json.dumps(rule))

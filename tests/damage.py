@@ -30,6 +30,7 @@ def empty(path: Path) -> None:
 def note_digests(network: Path) -> None:
     """Let a network's training.json tell of the other files as they are now, as `train` does when it ends."""
     path = network / tables.TRAINING_FILE
-    others = sorted(other for other in network.iterdir() if other != path)
-    told = {**json.loads(path.read_bytes()), "sha256": {other.name: files.sha256_of(other) for other in others}}
+    others = sorted(other for other in network.rglob("*") if other.is_file() and other != path)
+    digests = {other.relative_to(network).as_posix(): files.sha256_of(other) for other in others}
+    told = {**json.loads(path.read_bytes()), "sha256": digests}
     path.write_text(json.dumps(told))

@@ -1,6 +1,6 @@
 """Losses of section 4.2: cross-entropy, focal loss, and their weighted combination.
 
-In   logits [n, classes], floating point; labels int64 [n]
+In   logits [n, classes], floating point; labels int64 [n], or float32 [n, classes]: a distribution for each row
 Out  a scalar float32
 
 Both are means over the batch. With class weights w the mean is torch's for `cross_entropy`: the sum of w[label] * loss
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tensor | None = None) -> Tensor:
@@ -30,6 +30,18 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float, class_weights: Tens
     return (weights * losses).sum() / weights.sum()
 
 
+def soft_losses(logits: Tensor, targets: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """Kullback-Leibler divergence of each row's softmax from its target, and its focal loss, [n] each.
+
+    The focal loss of a distribution is the mean of its classes' by their probability. Where a target names one class,
+    both are those of a label.
+    """
+    log_p = logits.float().log_softmax(dim=1)
+    wrong = (-log_p.expm1()).clamp_min(torch.finfo(torch.float32).tiny)
+    divergence = kl_div(log_p, targets, reduction="none").sum(dim=1)
+    return divergence, (-targets * log_p * wrong.pow(gamma)).sum(dim=1)
+
+
 @dataclass(frozen=True)
 class CombinedLoss:
     """Cross-entropy + focal_weight * alpha * focal loss; the paper has weights 1 and 0.5, and gamma 2."""
@@ -40,7 +52,12 @@ class CombinedLoss:
     alpha: float = 1.0
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Loss of logits [n, classes] for labels [n]."""
+        """Loss of logits [n, classes] for labels [n] or distributions [n, classes]."""
         weights = None if self.class_weights is None else self.class_weights.to(logits.device, torch.float32)
+        if labels.is_floating_point():
+            first, focal = soft_losses(logits, labels, self.gamma)
+            of_rows = first + self.focal_weight * self.alpha * focal
+            rows = torch.ones_like(of_rows) if weights is None else labels @ weights
+            return (rows * of_rows).sum() / rows.sum()
         focal = self.alpha * focal_loss(logits, labels, self.gamma, weights)
         return cross_entropy(logits.float(), labels, weight=weights) + self.focal_weight * focal

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation import baselines, metrics, pairs
+from pipeline.evaluation import baselines, comparisons, metrics, pairs
+from pipeline.evaluation.answers import Answers, class_ids
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.unseen import Unseen, read_sier
 from pipeline.frame import tables
@@ -16,13 +17,41 @@ from pipeline.networks import trained
 
 
 def validation_results(network: trained.Trained) -> dict[str, Any]:
-    """Metrics of each fold that was held out, and over folds."""
-    per_fold = []
-    for fold in sorted(set(network.fold.tolist())):
-        held_out = network.fold == fold
-        values = metrics.overall_metrics(network.truth[held_out], network.predicted[held_out], len(network.labels))
-        per_fold.append({"fold": fold, "rows": int(held_out.sum()), **values})
-    return {"folds": len(per_fold), **metrics.over_folds(per_fold), "per_fold": per_fold}
+    """Metrics of the rows that each run held out, and over runs; and what of training tells how far to trust them."""
+    per_run = []
+    for found in network.held_out:
+        for fold in sorted(set(found.fold.tolist())):
+            rows = found.fold == fold
+            values = metrics.overall_metrics(found.truth[rows], found.predicted[rows], len(network.labels))
+            per_run.append({"seed": found.seed, "fold": fold, "rows": int(rows.sum()), **values})
+    first = network.training["runs"][0]
+    return {
+        "seeds": len(network.held_out),
+        "folds": len({run["fold"] for run in per_run}),
+        **metrics.over_runs(per_run),
+        "per_run": per_run,
+        "best_by": network.training["best_by"],
+        **{key: first[key] for key in ("best_epoch", "epochs", "never_predicted", "cut_rows")},
+    }
+
+
+def results_of_runs(params: EvaluateParams, unseen: Unseen, answers: Answers, seed: int) -> dict[str, Any] | None:
+    """Metrics of the test rows by each network that is kept, over them, and of their mean answer; None of one only."""
+    if len(answers.runs) == 1:
+        return None
+    per_run = [
+        {
+            "seed": run.seed,
+            "fold": run.fold,
+            **metrics.overall_metrics(unseen.truth, class_ids(said), len(unseen.labels)),
+        }
+        for run, said in answers.runs
+    ]
+    groups = unseen.frame["group_id"].to_numpy()
+    ensemble = metrics.measure(
+        unseen.truth, answers.ensemble, unseen.labels, groups, samples=params.bootstrap_samples, seed=seed
+    )
+    return {"networks": len(per_run), **metrics.over_runs(per_run), "per_run": per_run, "ensemble": ensemble}
 
 
 def test_results(params: EvaluateParams, unseen: Unseen, predicted: NDArray[np.int64], seed: int) -> dict[str, Any]:
@@ -54,6 +83,23 @@ def without_training(params: EvaluateParams, kind: str, unseen: Unseen, context:
         rows = rows.set_index("id").loc[unseen.frame["id"]]
         predictions |= baselines.teacher_copies(rows, rule, unseen.labels)
     return {name: test_results(params, unseen, predicted, context.base.seed) for name, predicted in predictions.items()}
+
+
+def compared(
+    params: EvaluateParams, rows: Mapping[str, Unseen], answers: Mapping[str, Answers], of_rows: Mapping[str, str],
+    seed: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Of each kind of rows, its networks and the majority class against its ParallelNet; `of_rows` is kind by name."""
+    found = []
+    for kind, unseen in rows.items():
+        names = [name for name in answers if of_rows[name] == kind]
+        right = {name: answers[name].predicted == unseen.truth for name in names}
+        right[baselines.MAJORITY] = unseen.truth == baselines.majority(unseen.train, len(unseen.labels))
+        found += comparisons.compare(
+            right, comparisons.reference(names), unseen.frame["group_id"], rows_of=kind,
+            samples=params.bootstrap_samples, seed=seed,
+        )  # fmt: skip
+    return found
 
 
 def scale(unseen: Unseen) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Intervals hold 95 %, and are by group (see `pipeline.evaluation.intervals`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -115,15 +115,15 @@ def metrics_of_matrices(matrices: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([accuracy, f1.sum(axis=1) / occurring.sum(axis=1), kappa], axis=1)
 
 
-def over_folds(per_fold: Sequence[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard_deviation (of a sample) of each of the `METRICS` over folds.
+def over_runs(per_run: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard_deviation (of a sample) of each of the `METRICS` over runs, which differ in fold or seed.
 
-    The latter is None for one fold, both where the metric of a fold is not defined.
+    The latter is None for one run, both where the metric of a run is not defined.
     """
     summary: dict[str, dict[str, float | None]] = {}
     for name in METRICS:
-        values = [value for fold in per_fold if (value := fold[name]) is not None]
-        complete = len(values) == len(per_fold) > 0
+        values = [value for run in per_run if (value := run[name]) is not None]
+        complete = len(values) == len(per_run) > 0
         summary[name] = {
             "mean": float(np.mean(values)) if complete else None,
             "standard_deviation": float(np.std(values, ddof=1)) if complete and len(values) > 1 else None,

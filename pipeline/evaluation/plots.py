@@ -63,8 +63,7 @@ def _accuracies(findings: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     for name, result in findings["models"].items():
         if name in paper:
             yield ("paper", name, paper[name], None, None, None)
-        per_fold = result["validation"]["per_fold"]
-        rows = sum(fold["rows"] for fold in per_fold)
+        rows = sum(run["rows"] for run in result["validation"]["per_run"])
         yield ("validation", name, result["validation"]["accuracy"]["mean"], None, None, rows)
         yield ("test", name, *_accuracy(result["test"]))
     for kind, baselines in findings["without_training"].items():

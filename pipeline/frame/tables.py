@@ -70,8 +70,9 @@ LABELS = pa.schema(
 )
 
 PROBABILITY_PREFIX = "p_"
-TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each fold
-OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, fold, label, p_<label> of the rows held out
+TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each run
+OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, seed, fold, label, p_<label> of the rows held out
+RUNS_FOLDER = "runs"  # likewise: networks of further folds and seeds, for evaluate
 RULE_FILE = "rule.json"  # in data/labels: section `label`, for those who describe the labels
 
 

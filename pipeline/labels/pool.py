@@ -15,8 +15,8 @@ LEAST_PROBABILITY = 1e-6  # a zero would be a veto
 class PooledVotes(Votes):
     """The same under rule `log_pool`, where both teachers decide together."""
 
-    pooled_label: NDArray[np.str_]
-    pooled_max: NDArray[np.float32]
+    pooled_classes: tuple[str, ...]
+    pooled: NDArray[np.float32]  # [rows, classes], summing to 1
     speech_weighs_more: NDArray[np.bool_]  # in the pooled label
 
     @property
@@ -27,12 +27,12 @@ class PooledVotes(Votes):
     @property
     def confidence(self) -> NDArray[np.float32]:
         """The pool's largest probability, float32 [rows]."""
-        return self.pooled_max
+        return np.asarray(self.pooled.max(axis=1))
 
     @property
     def source_label(self) -> NDArray[np.str_]:
         """The class that has it, of equal ones the first of the speech teacher's, [rows]."""
-        return self.pooled_label
+        return np.array(self.pooled_classes)[self.pooled.argmax(axis=1)]
 
 
 def pool(
@@ -62,5 +62,5 @@ def pool(
     alone = votes(speech, speech_classes, image, image_classes)
     return PooledVotes(
         alone.speech_label, alone.speech_max, alone.image_label, alone.image_max,
-        np.array(names)[winners], pooled.max(axis=1), by_speech >= by_image,
+        tuple(names), pooled, by_speech >= by_image,
     )  # fmt: skip

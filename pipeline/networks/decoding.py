@@ -95,21 +95,25 @@ class Decoder:
     params: InputParams
 
     def __call__(self, task: shards.Task) -> shards.Output:
-        """Columns id and those of `shapes`: the bytes of what `_decoded` makes."""
+        """Columns id, duration_seconds and those of `shapes`: the bytes of what `_decoded` makes."""
         ids: list[str] = []
+        durations: list[float] = []
         columns: dict[str, list[bytes]] = {name: [] for name in self.shapes}
         for identity, image, recording in self._media(task.payload):
             try:
-                arrays = self._decoded(image, recording)
+                waveform = audio.decode(recording)
+                arrays = self._decoded(image, waveform)
             except RowError as error:  # though a stage of ours has written the row
                 where = self.data / FOLDERS[self.source][0] / task.payload[0].part.name
                 raise UserError(f"{where}: row {identity}: {error}; {_remedy(self.source)}") from None
             ids.append(identity)
+            durations.append(len(waveform) / audio.SAMPLING_RATE_HZ)
             for name, array in arrays.items():
                 columns[name].append(array.tobytes())
         kinds = {name: pa.binary(np.dtype(kind).itemsize * prod(shape)) for name, (kind, shape) in self.shapes.items()}
         values = {name: pa.array(column, kinds[name]) for name, column in columns.items()}
-        return shards.Output(pa.table({"id": pa.array(ids, pa.string()), **values}))
+        spoken = pa.array(durations, pa.float32())
+        return shards.Output(pa.table({"id": pa.array(ids, pa.string()), "duration_seconds": spoken, **values}))
 
     @property
     def shapes(self) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -120,12 +124,12 @@ class Decoder:
             "spectrogram": ("<f2", (params.n_mels, params.n_frames)),
         }
 
-    def _decoded(self, image: bytes, recording: bytes) -> dict[str, NDArray[Any]]:
+    def _decoded(self, image: bytes, waveform: audio.Waveform) -> dict[str, NDArray[Any]]:
         params = self.params
         kind = {name: getattr(params, name) for name in ("duration_seconds", "n_mels", "n_frames")}
         return {
             "image": image_array(read_image(image), params.image_size_px),
-            "spectrogram": spectrogram_array(audio.decode(recording), **kind),
+            "spectrogram": spectrogram_array(waveform, **kind),
         }
 
     def _media(self, markers: Sequence[shards.Marker]) -> Iterator[tuple[str, bytes, bytes]]:
@@ -158,8 +162,8 @@ class WordDecoder(Decoder):
         """As of any `Decoder`."""
         return {"word_frames": ("<f2", words.SHAPE)}
 
-    def _decoded(self, image: bytes, recording: bytes) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - a recording's only
-        return {"word_frames": words.word_frame_array(audio.decode(recording), self.params.duration_seconds)}
+    def _decoded(self, image: bytes, waveform: audio.Waveform) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - no picture
+        return {"word_frames": words.word_frame_array(waveform, self.params.duration_seconds)}
 
 
 def _sier_parts(data: Path, split: str) -> Iterator[tuple[pd.DataFrame, tuple[shards.Marker, ...]]]:

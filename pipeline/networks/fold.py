@@ -1,8 +1,9 @@
-"""training: one network on one fold.
+"""training: one network on one fold, with one seed.
 
 In   a `Job`; the memory-mapped rows of `pipeline.networks.inputs`
-Out  `<job.folder>/net` (config, weights and code; fold 0 only), out_of_fold.parquet (id, fold, label, p_<label> of the
-     rows held out), fold.json (rows, epochs and the curve of each epoch), curves/ (dvclive); their seal is written last
+Out  `<job.folder>/net` (config, weights and code; where `Job.keeps_network`), out_of_fold.parquet (id, seed, fold,
+     label, p_<label> of the rows held out), run.json (rows, epochs and the curve of each epoch), curves/ (dvclive);
+     their seal is written last
 
 The protocol is that of section 4.2; validation rows decide when the learning rate falls, when training stops and which
 epoch is kept, so their figures flatter. After a stop the same job goes on from its last whole epoch.
@@ -42,7 +43,7 @@ def train_fold(job: Job, inputs: Inputs) -> None:
     trainers.start(job.seed)
     net = build(job.model, job.train, inputs.labels)
     trainer = make_trainer(job, net, inputs)
-    epochs = trainers.train(trainer, name=f"{job.name}, fold {job.fold}", section="train")
+    epochs = trainers.train(trainer, name=job.title, section="train")
     with trainers.quiet():
         logits = np.asarray(trainer.predict(trainer.eval_dataset).predictions)
     if trainer.is_world_process_zero():
@@ -53,7 +54,7 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
     """Trainer of `net`; `inputs` are the rows that train and those held out, and UserError says if one has none."""
     train_rows, held_out = (np.flatnonzero(mask) for mask in fold_masks(inputs.rows, job.fold))
     if not len(train_rows) or not len(held_out):
-        raise UserError(f"{job.name}, fold {job.fold}: {len(train_rows)} rows to train on, {len(held_out)} held out")
+        raise UserError(f"{job.title}: {len(train_rows)} rows to train on, {len(held_out)} held out")
     labels = inputs.rows["label"].to_numpy()[train_rows]
     weights = None
     if job.train.balance == "class_weights":
@@ -87,6 +88,7 @@ def arguments(job: Job) -> TrainingArguments:
         batch_size=train.batch_size // processes, num_train_epochs=train.epochs, learning_rate=train.learning_rate,
         lr_scheduler_type="reduce_lr_on_plateau",
         lr_scheduler_kwargs=plateau(train),
+        metric_for_best_model=train.best_by, greater_is_better=train.best_by != "loss",
         max_grad_norm=0.0,  # the paper clips nothing
         tf32=train.performance.tf32 if performance.has_tf32(job.device) else None,
         torch_compile=train.performance.compile,
@@ -97,10 +99,11 @@ def arguments(job: Job) -> TrainingArguments:
 def plateau(train: TrainParams) -> dict[str, Any]:
     """What torch must be told so that the learning rate falls when it does in Keras, the paper's library by all signs.
 
-    There it falls after as many epochs as its patience without a loss that is lower by 0.0001; torch waits for one
+    There it falls after as many epochs as its patience without a figure that is better by 0.0001; torch waits for one
     more, and by default compares relatively.
     """
     return {
+        "mode": "min" if train.best_by == "loss" else "max",
         "factor": train.plateau_factor, "patience": train.plateau_patience - 1, "threshold": KERAS_MIN_DELTA,
         "threshold_mode": "abs",
     }  # fmt: skip
@@ -130,24 +133,29 @@ def _figures(prediction: EvalPrediction) -> dict[str, float]:
 def _save(job: Job, net: ParallelNet, inputs: Inputs, logits: np.ndarray, epochs: list[dict[str, float]]) -> None:
     train_rows, held_out = fold_masks(inputs.rows, job.fold)
     rows = inputs.rows[held_out]
-    table = pd.DataFrame({"id": rows["id"].to_numpy(), "fold": np.int8(job.fold)})
+    table = pd.DataFrame({"id": rows["id"].to_numpy(), "seed": np.int32(job.repetition), "fold": np.int8(job.fold)})
     table["label"] = [inputs.labels[label] for label in rows["label"]]
     probabilities = softmax(logits.astype(np.float64), axis=1).astype(np.float32)
     for column, name in enumerate(inputs.labels):
         table[tables.PROBABILITY_PREFIX + name] = probabilities[:, column]
     content = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
     files.write_atomically(job.folder / tables.OUT_OF_FOLD_FILE, lambda temporary: pq.write_table(content, temporary))
-    if job.fold == 0:
+    longest = job.train.inputs.duration_seconds
+    said = set(probabilities.argmax(axis=1).tolist())
+    if job.keeps_network:
         files.remove_tree(job.folder / NET_FOLDER)
         net.save_pretrained(job.folder / NET_FOLDER)
         for path in (job.folder / NET_FOLDER).iterdir():
             path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches
     result = {
+        "seed": job.repetition,
         "fold": job.fold,
         "train_rows": int(train_rows.sum()),
         "validation_rows": len(rows),
-        "best_epoch": best_epoch(epochs)["epoch"],
+        "cut_rows": int((inputs.rows["duration_seconds"] > longest)[train_rows | held_out].sum()),
+        "best_epoch": best_epoch(epochs, job.train.best_by)["epoch"],
         "epochs": len(epochs),
+        "never_predicted": [name for label, name in enumerate(inputs.labels) if label not in said],
         "stopped_early": len(epochs) < job.train.epochs,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "history": epochs,

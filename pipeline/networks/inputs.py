@@ -51,13 +51,15 @@ class Inputs:
     """Decoded rows, in the order of the dataset; of clean, every row that has speech.
 
     `rows` has the columns id (str), label (int64, class id), fold (int8, -1 where there is none), split (train, val or
-    test); of sier also confidence, agreement and decided_by. The index is that of the arrays.
+    test), duration_seconds (float32, of the whole recording); of sier also confidence, agreement and decided_by. The
+    index is that of the arrays.
     """
 
     folder: Path
     rows: pd.DataFrame
     labels: tuple[str, ...]  # in the order of class ids
     words: Path | None = None  # folder of the word frames, where they were asked for
+    targets: NDArray[np.float32] | None = None  # [n, classes], where a network learns these in place of labels
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
@@ -77,7 +79,8 @@ class Inputs:
                 raise ValueError(f"expected a mask of {len(self.rows)} rows, found one of shape {chosen.shape}")
             chosen = np.flatnonzero(chosen)
         indices = chosen.astype(np.int64)
-        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices], self.words)
+        targets = None if self.targets is None else self.targets[indices]
+        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices], self.words, targets)
 
 
 @dataclass(eq=False)
@@ -88,6 +91,7 @@ class InputRows(Dataset[Item]):
     indices: NDArray[np.int64]  # [n]
     labels: NDArray[np.int64]  # [n], class ids
     words: Path | None = None  # as of `Inputs`
+    targets: NDArray[np.float32] | None = None  # [n, classes]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -95,10 +99,11 @@ class InputRows(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int.
 
-        With words also word_frames float16 [n_word_frames, 384].
+        With words also word_frames float16 [n_word_frames, 384], with targets float32 [classes].
         """
         row = self.indices[index]
-        return {**{name: array[row] for name, array in self._arrays.items()}, "labels": int(self.labels[index])}
+        soft = {} if self.targets is None else {"targets": self.targets[index]}
+        return {**{name: array[row] for name, array in self._arrays.items()}, "labels": int(self.labels[index]), **soft}
 
     @cached_property
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -172,6 +177,8 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, decode
     for column, (dtype, shape) in decoder.shapes.items():
         write = partial(_write_array, parts, markers, column, dtype, (len(rows), *shape))
         files.write_atomically(folder / MEDIA[column], write)
+    durations = pa.concat_tables(shards.read_part(parts, marker, columns=["duration_seconds"]) for marker in markers)
+    rows = rows.assign(duration_seconds=durations["duration_seconds"].to_numpy())
     table = pa.Table.from_pandas(rows, preserve_index=False)
     files.write_atomically(folder / ROWS, partial(pq.write_table, table))
     sealed.seal(folder, without=PARTS)

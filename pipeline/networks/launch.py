@@ -1,7 +1,7 @@
 """launch: train on several devices or machines by `accelerate launch`. Not a stage.
 
 `SIER_ACCELERATE` holds the launcher's arguments, such as "--num_processes 4" or "--config_file cluster.yaml"; the stage
-`train` then starts this module through it once per fold, and goes on when all processes are done. Without it the stage
+`train` then starts this module through it once per run, and goes on when all processes are done. Without it the stage
 trains in its own process. It is no parameter: the protocol's batch is divided among the processes.
 """
 
@@ -47,14 +47,14 @@ def launch(job: Job) -> None:
 def main(arguments: list[str]) -> int:
     """One of the launcher's processes."""
     from pipeline.networks.fold import train_fold  # noqa: PLC0415 - torch takes seconds, which the stage does not need
-    from pipeline.networks.inputs import open_inputs  # noqa: PLC0415
+    from pipeline.networks.soft_targets import open_rows  # noqa: PLC0415
 
     lifecycle.die_with_parent(os.getppid(), signal.SIGKILL)
     lifecycle.stop_with(int(os.environ[STAGE_VARIABLE]))
     job = TypeAdapter(Job).validate_json(Path(arguments[0]).read_bytes())
     context = Context(job.base, Paths(Path()), engine_from_environment())
     try:
-        train_fold(job, open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words))
+        train_fold(job, open_rows(job, context))
     except STOPPING as error:
         print(f"train@{job.name}: error: {error}", file=sys.stderr)
         return 1

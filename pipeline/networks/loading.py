@@ -24,6 +24,7 @@ from pipeline.media import audio
 from pipeline.networks.inputs import InputRows, collate
 from pipeline.networks.params import InputParams
 from pipeline.networks.trained import Trained, expect_whole
+from pipeline.networks.trainers import WANTED
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -108,7 +109,7 @@ def predict(
     batches = []
     with torch.inference_mode():
         for batch in DataLoader(rows, batch_size=batch_size, collate_fn=collate):
-            given = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
+            given = {name: tensor.to(device) for name, tensor in batch.items() if name not in WANTED}
             logits = net(**given).logits
             batches.append(torch.softmax(logits.double(), dim=-1).cpu().numpy())
             progress(len(batches[-1]))

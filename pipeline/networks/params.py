@@ -15,6 +15,8 @@ from pipeline.frame import tables
 from pipeline.frame.params import STRICT, expect_network_of_sier, section
 
 Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 # `models.parallelnet.parallelnet_config` has it too, and brings transformers along.
 WHISPER = "whisper-tiny.en"
@@ -76,11 +78,18 @@ class ModelParams:
     n1_channels: Annotated[tuple[Size, ...], Field(min_length=1, max_length=6)]  # of N1's pairs of convolutions
     code_size: Size  # of the dense layer that ends N1 and N2
     head_size: Size  # of both dense layers of each head
+    targets: Literal["hard", "soft"] = field(default="hard", kw_only=True)  # labels, or what the teachers leave open
 
     @property
     def hears_words(self) -> bool:
         """Whether N2 of speech reads the frames of an encoder of words, which goes beyond the paper."""
         return self.speech_backbone.name == WHISPER and self.modalities != "image"
+
+    @model_validator(mode="after")
+    def _soft_targets_are_teachers(self) -> Self:
+        if self.targets == "soft" and self.rows != "sier":
+            raise ValueError("targets: hard where rows are clean, whose sentiment has no probabilities")
+        return self
 
     @model_validator(mode="after")
     def _words_are_of_speech_and_come_late(self) -> Self:
@@ -105,13 +114,22 @@ class PerformanceParams:
 class TrainParams:
     """Section `train`: the protocol of section 4.2, the same for every network.
 
-    Each of `folds` is held out in turn; the network that is kept is that of fold 0. Rows of `clean` have one fold,
-    their own validation split. `balance`: the loss weighs a class by the inverse of its frequency (`class_weights`), or
-    rows are drawn so that classes are even (`sampler`). Patience: epochs without a lower validation loss.
+    Each of `folds` is held out in turn, with each of `seeds`; the network that is published is that of fold 0 and of
+    the first seed. Rows of `clean` have one fold, their own validation split. `balance`: the loss weighs a class by the
+    inverse of its frequency (`class_weights`), or rows are drawn so that classes are even (`sampler`). `best_by`:
+    figure of the validation rows that decides which epoch is kept, when the learning rate falls and when training
+    stops; patience is epochs without a better one.
     """
 
     inputs: InputParams
     folds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    seeds: Seeds = field(default=(0,), kw_only=True)
+    further_seeds: dict[str, Seeds] = field(default_factory=dict, kw_only=True)  # of networks that `models` names
+    keep_networks: Literal["first", "all"] = field(
+        default="all", kw_only=True
+    )  # of all folds and seeds, for `evaluate`
+    best_by: Literal["loss", "macro_f1", "accuracy"] = field(default="loss", kw_only=True)
+    max_cut_share: Share = field(default=1.0, kw_only=True)  # of recordings longer than `inputs.duration_seconds`
     epochs: Size  # at most
     batch_size: Annotated[int, Field(ge=2)]  # rows per step over all devices
     learning_rate: Annotated[float, Field(gt=0, lt=1)]  # of Adam
@@ -132,8 +150,28 @@ class TrainParams:
     @classmethod
     def _with_the_fold_of_the_kept_network(cls, folds: tuple[int, ...]) -> tuple[int, ...]:
         if 0 not in folds or list(folds) != sorted(set(folds)):
-            raise ValueError("different folds in rising order, 0 among them, whose network is the one that is kept")
+            raise ValueError(
+                "different folds in rising order, 0 among them, whose network is the one that is published"
+            )
         return folds
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("different seeds")
+        return seeds
+
+    @model_validator(mode="after")
+    def _further_seeds_are_others(self) -> Self:
+        for name, seeds in self.further_seeds.items():
+            if len({*self.seeds, *seeds}) < len(self.seeds) + len(seeds):
+                raise ValueError(f"further_seeds.{name}: different seeds, none of them of train.seeds")
+        return self
+
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Seeds of the network `name`; the first is that of the network that is published."""
+        return (*self.seeds, *self.further_seeds.get(name, ()))
 
 
 def _not_a_teacher(name: str) -> str:

@@ -1,7 +1,7 @@
 """What training left in `data/checkpoints/<model>`, without the network itself (`pipeline.networks.loading`).
 
-In   training.json, with the sha256 of the other files; out_of_fold.parquet: id, fold, label, p_<label> of the rows that
-     each fold held out
+In   training.json, with the sha256 of the other files; out_of_fold.parquet: id, seed, fold, label, p_<label> of the
+     rows that each run held out
 Out  `Trained`
 """
 
@@ -21,16 +21,14 @@ from pydantic import TypeAdapter
 from pipeline.engine import files
 from pipeline.errors import UserError
 from pipeline.frame import tables
+from pipeline.networks.job import run_folder
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training left behind, without the network."""
+class HeldOut:
+    """What the networks of one seed said of the rows that their folds held out."""
 
-    name: str
-    folder: Path
-    labels: tuple[str, ...]  # in the order of class ids
-    training: dict[str, Any]  # content of training.json: parameters, folds with their histories
+    seed: int
     ids: list[str]
     fold: NDArray[np.int8]  # [rows], the one that held the row out
     truth: NDArray[np.int64]  # [rows], class ids
@@ -42,11 +40,46 @@ class Trained:
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def predictions_schema(labels: Sequence[str], *, fold: bool) -> pa.Schema:
-    """Columns of out_of_fold.parquet (`fold`) and data/predictions: the label, and probabilities that sum to 1."""
+@dataclass(frozen=True)
+class Run:
+    """A training with one seed on all folds but one."""
+
+    seed: int
+    fold: int
+    folder: Path | None  # of its network, where that was kept
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left behind, without the networks."""
+
+    name: str
+    folder: Path  # of the network that is published
+    labels: tuple[str, ...]  # in the order of class ids
+    training: dict[str, Any]  # content of training.json: parameters, runs with their histories
+    held_out: tuple[HeldOut, ...]  # by seed, that of the published network first
+
+    @property
+    def first(self) -> HeldOut:
+        """Of the seed of the network that is published."""
+        return self.held_out[0]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs; the first one's network is the one that is published."""
+        runs = []
+        for place, run in enumerate(self.training["runs"]):
+            further = self.folder / tables.RUNS_FOLDER / run_folder(run["seed"], run["fold"])
+            kept = self.folder if place == 0 else further if further.is_dir() else None
+            runs.append(Run(run["seed"], run["fold"], kept))
+        return runs
+
+
+def predictions_schema(labels: Sequence[str], *, runs: bool) -> pa.Schema:
+    """Columns of out_of_fold.parquet and data/predictions; with `runs` also of which run. Probabilities sum to 1."""
     probabilities = [(tables.PROBABILITY_PREFIX + name, pa.float32()) for name in labels]
-    folds = [("fold", pa.int8())] if fold else []
-    return pa.schema([("id", pa.string()), *folds, ("label", pa.string()), *probabilities])
+    run = [("seed", pa.int32()), ("fold", pa.int8())] if runs else []
+    return pa.schema([("id", pa.string()), *run, ("label", pa.string()), *probabilities])
 
 
 def expect_whole(folder: Path) -> None:
@@ -76,8 +109,8 @@ def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trai
     try:
         training = json.loads(path.read_bytes())
         trained_on = (training["rows"], tuple(training["labels"]))
-        expected_rows = sum(fold["validation_rows"] for fold in training["folds"])
-        complete = bool(training["folds"]) and "parameters" in training
+        expected_rows = {(run["seed"], run["fold"]): run["validation_rows"] for run in training["runs"]}
+        complete = bool(expected_rows) and "parameters" in training
     except (OSError, ValueError, KeyError, TypeError):
         complete = False
     if not complete:
@@ -89,22 +122,32 @@ def read(checkpoints: Path, name: str, rows: str, labels: Sequence[str]) -> Trai
         )
     expect_whole(path.parent)
     path = path.with_name(tables.OUT_OF_FOLD_FILE)
-    schema = predictions_schema(labels, fold=True)
+    schema = predictions_schema(labels, runs=True)
     try:
         table = pq.read_table(path, columns=schema.names, partitioning=None).cast(schema)
     except (OSError, ValueError, pa.ArrowException):
         raise UserError(f"{path}: missing, damaged or without the columns {', '.join(schema.names)}; {hint}") from None
     frame: pd.DataFrame = table.to_pandas()
     truth = frame["label"].map({label: index for index, label in enumerate(labels)})
-    if truth.isna().any() or len(frame) != expected_rows:
-        raise UserError(f"{path}: expected {expected_rows} rows with labels of the dataset, found {len(frame)}; {hint}")
-    return Trained(
-        name=name,
-        folder=path.parent,
-        labels=tuple(labels),
-        training=training,
-        ids=frame["id"].tolist(),
-        fold=frame["fold"].to_numpy(dtype=np.int8),
-        truth=np.asarray(truth, dtype=np.int64),
-        probabilities=frame[[tables.PROBABILITY_PREFIX + label for label in labels]].to_numpy(dtype=np.float32),
+    found_rows = frame.groupby(["seed", "fold"]).size().to_dict()
+    if truth.isna().any() or found_rows != expected_rows:
+        wanted = sum(expected_rows.values())
+        raise UserError(
+            f"{path}: expected {wanted} rows of {len(expected_rows)} runs with labels of the dataset, found "
+            f"{len(frame)} of {len(found_rows)}; {hint}"
+        )
+    frame["truth"] = truth.astype(np.int64)
+    by_seed = frame.groupby("seed", sort=False)
+    seeds = dict.fromkeys(seed for seed, _ in expected_rows)  # the order of training
+    held_out = tuple(_held_out(seed, by_seed.get_group(seed), labels) for seed in seeds)
+    return Trained(name, path.parent, tuple(labels), training, held_out)
+
+
+def _held_out(seed: int, rows: pd.DataFrame, labels: Sequence[str]) -> HeldOut:
+    return HeldOut(
+        seed=seed,
+        ids=rows["id"].tolist(),
+        fold=rows["fold"].to_numpy(dtype=np.int8),
+        truth=rows["truth"].to_numpy(dtype=np.int64),
+        probabilities=rows[[tables.PROBABILITY_PREFIX + label for label in labels]].to_numpy(dtype=np.float32),
     )

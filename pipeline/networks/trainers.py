@@ -32,6 +32,8 @@ from pipeline.networks.performance import expect_device
 
 MOST_LOADERS = 8
 
+WANTED = ("labels", "targets")  # of the items: what the network should say
+
 
 class LossTrainer(Trainer):  # type: ignore[misc]
     """Trainer with a loss of logits and labels, a mean over the batch, and with rows drawn by `sampler` if given."""
@@ -48,8 +50,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         """Mean loss of a batch; a scalar, and the outputs where asked for."""
-        logits = model(**{name: value for name, value in inputs.items() if name != "labels"}).logits.float()
-        loss = self.loss(logits, inputs["labels"])
+        logits = model(**{name: value for name, value in inputs.items() if name not in WANTED}).logits.float()
+        loss = self.loss(logits, inputs.get("targets", inputs["labels"]))
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -68,7 +70,9 @@ class LossTrainer(Trainer):  # type: ignore[misc]
 def training_arguments(
     folder: Path, section: str, *, seed: int, device: str, mixed_precision: str | None, batch_size: int, **more: Any
 ) -> TrainingArguments:
-    """Validate and save after each epoch into `folder`, keep the best by its loss, and say nothing.
+    """Validate and save after each epoch into `folder`, keep the best, by its loss if no other figure is named.
+
+    Says nothing.
 
     Raises UserError if the device cannot do what the parameters of `section` ask for.
     """
@@ -76,13 +80,14 @@ def training_arguments(
     return TrainingArguments(
         output_dir=str(folder / CHECKPOINTS_FOLDER),
         eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch",
-        load_best_model_at_end=True, metric_for_best_model="loss", greater_is_better=False,
+        load_best_model_at_end=True,
         restore_callback_states_from_checkpoint=True,  # or early stopping counts anew after a resume
         seed=seed, data_seed=seed,
         per_device_train_batch_size=batch_size, per_device_eval_batch_size=batch_size, remove_unused_columns=False,
         bf16=mixed_precision == "bf16", fp16=mixed_precision == "fp16", use_cpu=device == "cpu",
         dataloader_num_workers=loaders() if device == "cuda" else 0, dataloader_pin_memory=device == "cuda",
-        report_to="none", disable_tqdm=not os.isatty(2), log_level="error", **more,
+        report_to="none", disable_tqdm=not os.isatty(2), log_level="error",
+        **{"metric_for_best_model": "loss", "greater_is_better": False, **more},
     )  # fmt: skip
 
 
@@ -164,6 +169,7 @@ class BalancedSampler(Sampler[int]):
         return iter(torch.multinomial(self.weights, len(self), replacement=True, generator=generator).tolist())
 
 
-def best_epoch(epochs: list[dict[str, float]]) -> dict[str, float]:
-    """The row of a `history` with the lowest validation loss."""
-    return min(epochs, key=lambda epoch: epoch["validation_loss"])
+def best_epoch(epochs: list[dict[str, float]], best_by: str = "loss") -> dict[str, float]:
+    """The row of a `history` with the lowest validation loss, or the highest other figure; of equal ones the first."""
+    sign = 1 if best_by == "loss" else -1
+    return min(epochs, key=lambda epoch: sign * epoch[f"validation_{best_by}"])

@@ -163,14 +163,17 @@ class _Planner:
                 share = CLEAN_SHARES["train"] + CLEAN_SHARES["val"]
                 rows = self.rows["speech_rows"] * share
                 folds, held_out = 1, CLEAN_SHARES["val"] / share
+            runs_of_it = folds * _seeds(train, name)
             by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
             # What a stage costs to start: the smaller pilot's, less its rows.
             start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
-            seconds = start + folds * int(train["epochs"]) * rows * by_row + cost.hear_seconds_per_row * rows
+            seconds = start + runs_of_it * int(train["epochs"]) * rows * by_row + cost.hear_seconds_per_row * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
             shared.add(kind)
             peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
-            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, cost.weight_bytes, peak, inputs))
+            kept = cost.weight_bytes * (runs_of_it if train["keep_networks"] == "all" else 1)
+            peak += kept
+            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, kept, peak, inputs))
         return plans
 
     def _with_networks(self, plan: StagePlan, runs: Sequence[Run]) -> StagePlan:
@@ -183,9 +186,12 @@ class _Planner:
                 "sier": self.rows["sier_rows"] * self.sections["assemble"]["test_share"],
                 "clean": self.rows["speech_rows"] * CLEAN_SHARES["test"],
             }
+            train = self.sections["train"]
             for name, cost in self.costs.items():
-                by_row = cost.predict_seconds_per_row + cost.hear_seconds_per_row
-                seconds += by_row * tested[self.sections["models"][name]["rows"]]
+                kind = self.sections["models"][name]["rows"]
+                folds = len(train["folds"]) if kind == "sier" else 1
+                networks = folds * _seeds(train, name) if train["keep_networks"] == "all" else 1
+                seconds += (networks * cost.predict_seconds_per_row + cost.hear_seconds_per_row) * tested[kind]
             return replace(plan, seconds=seconds)
         if plan.stage == "explain" and len(runs) == len(EXPLAIN) + 1:
             _, small, more_rows, more_figures = (run.seconds for run in runs)
@@ -196,6 +202,10 @@ class _Planner:
             size = round(runs[1].out_bytes / EXPLAIN[0][1] * plan.units)
             return replace(plan, seconds=max(seconds, small), workspace_bytes=size, work_peak_bytes=size, work_bytes=0)
         return plan
+
+
+def _seeds(train: Mapping[str, Any], name: str) -> int:
+    return len(train["seeds"]) + len(train["further_seeds"].get(name, ()))
 
 
 def _complete(runs: Sequence[Run]) -> bool:

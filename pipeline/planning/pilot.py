@@ -91,7 +91,8 @@ def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
     shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows
     for stage in ("clean", "assemble"):
         pilot[stage]["shard_rows"] = min(pilot[stage]["shard_rows"], shard_rows)
-    pilot["train"] |= {"epochs": 1, "folds": [0], "batch_size": min(pilot["train"]["batch_size"], 4)}
+    pilot["train"] |= {"epochs": 1, "batch_size": min(pilot["train"]["batch_size"], 4)}
+    pilot["train"] |= {"folds": [0], "seeds": [0], "further_seeds": {}, "max_cut_share": 1.0}
     network = pilot["explain"]["model"]
     model = pilot["models"][network]
     for side in ("image_backbone", "speech_backbone"):

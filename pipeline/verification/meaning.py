@@ -59,8 +59,11 @@ def _network_fault(error: UserError) -> Fault:
 
 
 def _check_out_of_fold(left: trained.Trained, sier: pd.DataFrame) -> Iterator[Fault]:
-    held_out = pd.DataFrame({"id": left.ids, "held_out": left.fold, "truth": [left.labels[n] for n in left.truth]})
-    joined = held_out.merge(sier, on="id", how="left")
+    of_seeds = [
+        pd.DataFrame({"id": found.ids, "held_out": found.fold, "truth": [left.labels[label] for label in found.truth]})
+        for found in left.held_out
+    ]
+    joined = pd.concat(of_seeds, ignore_index=True).merge(sier, on="id", how="left")
     wrong = (joined["split"] != "train") | (joined["fold"] != joined["held_out"]) | (joined["label"] != joined["truth"])
     if wrong.any():
         first = joined["id"][wrong].iloc[0]
@@ -73,7 +76,7 @@ def _check_predictions(
 ) -> Iterator[Fault]:
     from pipeline.networks.loading import load_net  # noqa: PLC0415 - torch takes seconds
 
-    columns = trained.predictions_schema(left.labels, fold=False).names
+    columns = trained.predictions_schema(left.labels, runs=False).names
     try:
         stated = pq.read_table(path, columns=columns, partitioning=None).to_pandas().set_index("id")
     except (OSError, pa.ArrowException) as error:

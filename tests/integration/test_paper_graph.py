@@ -93,7 +93,7 @@ def test_every_stage_of_the_paper_runs(paper_build: Project) -> None:
     assert set(found["models"]) == set(TRAINED)
     assert found["origin"] == "local copy"
     training = json.loads((paper_build.root / "data" / "checkpoints" / "parallelnet" / "training.json").read_bytes())
-    assert [fold["fold"] for fold in training["folds"]] == AMOUNTS["train.folds"]
+    assert [run["fold"] for run in training["runs"]] == AMOUNTS["train.folds"]
 
 
 def test_it_has_the_sections_of_the_sample_and_only_other_values() -> None:

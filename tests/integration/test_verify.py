@@ -334,7 +334,7 @@ def test_a_whole_project_has_no_faults(tiny_build: Project, verify: Verify) -> N
         ("reports/index.html", flip_bit),
         ("reports/table_2.md", empty),
         ("reports/evaluate.json", flip_bit),
-        ("reports/curves/parallelnet/fold-0/metrics.json", flip_bit),
+        ("reports/curves/parallelnet/seed-0-fold-0/metrics.json", flip_bit),
     ],
 )
 def test_damage_to_any_output_is_told_with_its_name(

@@ -50,15 +50,17 @@ def write(root: Path, truth: NDArray[np.int64], probabilities: NDArray[np.float3
     fold = np.arange(len(truth)) % folds
     table = pa.table(
         {
-            "id": [f"{900 - row}-0" for row in range(len(truth))], "fold": fold,
+            "id": [f"{900 - row}-0" for row in range(len(truth))], "seed": np.zeros_like(fold), "fold": fold,
             "label": [LABELS[place] for place in truth],
             **{f"p_{name}": probabilities[:, place] for place, name in enumerate(LABELS)},
         },
-    ).cast(trained.predictions_schema(LABELS, fold=True))  # fmt: skip
+    ).cast(trained.predictions_schema(LABELS, runs=True))  # fmt: skip
     pq.write_table(table, folder / tables.OUT_OF_FOLD_FILE)
     training = {
         "rows": "sier", "labels": LABELS, "parameters": 1,
-        "folds": [{"fold": number, "validation_rows": int((fold == number).sum())} for number in range(folds)],
+        "runs": [
+            {"seed": 0, "fold": number, "validation_rows": int((fold == number).sum())} for number in range(folds)
+        ],
     }  # fmt: skip
     (folder / tables.TRAINING_FILE).write_text(json.dumps(training))
     note_digests(folder)

@@ -126,27 +126,39 @@ def centre(net: Any, batch: dict[str, torch.Tensor]) -> None:
 
 
 def trained_folder(root: Path, name: str, seed: int) -> None:
+    """ParallelNet has a second seed, whose network lies beside the first one's."""
     folder = root / "data" / "checkpoints" / name
     model = MODELS[name]
     labels = LABELS if model.rows == "sier" else tables.SENTIMENTS
-    torch.manual_seed(seed)
-    net = build(model, TRAIN, labels)
     source: Any = "sier_test" if model.rows == "sier" else "clean"
     inputs = open_inputs(source, TRAIN.inputs, context(root), words=model.hears_words)
     tested = np.flatnonzero(inputs.rows["split"] == "test")
-    centre(net, collate([inputs.select(tested)[place] for place in range(len(tested))]))
-    net.save_pretrained(folder)
+    seeds = (0, 1) if name == "parallelnet" else (0,)
+    for repetition, place in zip(seeds, (folder, folder / "runs" / "seed-1-fold-0"), strict=False):
+        torch.manual_seed(seed + 100 * repetition)
+        net = build(model, TRAIN, labels)
+        centre(net, collate([inputs.select(tested)[place] for place in range(len(tested))]))
+        net.save_pretrained(place)
     random = np.random.default_rng(seed)
     ids = [f"{TEST_ROWS + place}-1" for place in range(TRAIN_ROWS)]
     folds = [0] * 8 if model.rows == "clean" else [0] * 5 + [1] * 3
-    probabilities = softmax(random.normal(size=(TRAIN_ROWS, len(labels))), axis=1).astype(np.float32)
+    rows = TRAIN_ROWS * len(seeds)
+    probabilities = softmax(random.normal(size=(rows, len(labels))), axis=1).astype(np.float32)
     columns = {f"p_{label}": probabilities[:, place] for place, label in enumerate(labels)}
     truth = [labels[place % len(labels)] for place in range(TRAIN_ROWS)]
-    table = pa.table({"id": ids, "fold": np.array(folds, dtype=np.int8), "label": truth, **columns})
+    table = pa.table({
+        "id": ids * len(seeds), "seed": np.repeat(seeds, TRAIN_ROWS), "fold": folds * len(seeds),
+        "label": truth * len(seeds), **columns,
+    })  # fmt: skip
     pq.write_table(table, folder / "out_of_fold.parquet")
     epochs = [{"epoch": epoch, "train_loss": 2 / epoch, "validation_loss": 3 / epoch} for epoch in (1, 2)]
-    parts = [{"fold": fold, "validation_rows": folds.count(fold), "history": epochs} for fold in sorted(set(folds))]
-    training = {"rows": model.rows, "labels": list(labels), "epochs": 2, "parameters": 123, "folds": parts}
+    told = {"history": epochs, "best_epoch": 2, "epochs": 2, "never_predicted": [], "cut_rows": 0}
+    runs = [
+        {"seed": repetition, "fold": fold, "validation_rows": folds.count(fold), **told}
+        for repetition in seeds
+        for fold in sorted(set(folds))
+    ]
+    training = {"rows": model.rows, "labels": list(labels), "parameters": 123, "best_by": "loss", "runs": runs}
     (folder / "training.json").write_text(json.dumps(training))
     note_digests(folder)
 
@@ -164,7 +176,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clean = [
         {
             "id": identity, "image": jpeg(place, 40, 40), "sentiment": tables.SENTIMENTS[place % 3],
-            "source_split": "test" if place < 5 else "train",
+            "source_split": "test" if place < 5 else "train", "group_id": f"group {place // 2}",
         }
         for place, identity in enumerate(ids)
     ]  # fmt: skip
@@ -210,6 +222,9 @@ def test_it_writes_the_files_that_the_graph_lists(evaluated: Path) -> None:
     assert sorted(digests(evaluated)) == sorted(
         [
             *(f"data/predictions/{name}.parquet" for name in MODELS),
+            "data/predictions/runs/parallelnet.parquet",
+            "reports/comparisons.csv",
+            "reports/comparisons.md",
             "reports/evaluate.json",
             *(f"reports/table_{number}.{kind}" for number in (2, 3) for kind in ("csv", "md")),
             *(f"reports/plots/{name}.csv" for name in plots),
@@ -265,14 +280,59 @@ def test_validation_figures_are_those_of_the_rows_that_each_fold_held_out(evalua
         frame = pq.read_table(evaluated / "data" / "checkpoints" / name / "out_of_fold.parquet").to_pandas()
         probabilities = frame.filter(like="p_")
         right = probabilities.columns[probabilities.to_numpy().argmax(axis=1)] == "p_" + frame["label"]
-        per_fold = right.groupby(frame["fold"]).mean()
+        per_run = right.groupby([frame["seed"], frame["fold"]]).mean()
         found = result["validation"]
-        assert found["folds"] == len(per_fold)
-        assert [fold["accuracy"] for fold in found["per_fold"]] == pytest.approx(per_fold.tolist(), abs=1e-6)
-        assert found["accuracy"]["mean"] == pytest.approx(per_fold.mean(), abs=1e-6)
-        deviation = per_fold.std() if len(per_fold) > 1 else None
+        assert (found["seeds"], found["folds"]) == tuple(frame[key].nunique() for key in ("seed", "fold"))
+        assert [(run["seed"], run["fold"]) for run in found["per_run"]] == list(per_run.index)
+        assert [run["accuracy"] for run in found["per_run"]] == pytest.approx(per_run.tolist(), abs=1e-6)
+        assert found["accuracy"]["mean"] == pytest.approx(per_run.mean(), abs=1e-6)
+        deviation = per_run.std() if len(per_run) > 1 else None
         assert found["accuracy"]["standard_deviation"] == pytest.approx(deviation, abs=1e-6)
         assert result["parameters"] == 123
+
+
+def test_each_kept_network_is_asked_and_so_is_their_mean_answer(evaluated: Path) -> None:
+    frame = pq.read_table(evaluated / "data" / "predictions" / "runs" / "parallelnet.parquet").to_pandas()
+    first = pq.read_table(evaluated / "data" / "predictions" / "parallelnet.parquet").to_pandas()
+    columns = [f"p_{name}" for name in LABELS]
+    of_seeds = dict(iter(frame.groupby("seed")))
+    assert of_seeds[0][columns].to_numpy().tolist() == first[columns].to_numpy().tolist()
+    assert of_seeds[1][columns].to_numpy().tolist() != first[columns].to_numpy().tolist()
+    truth = first["label"].to_numpy()
+    right = [
+        float((np.array(LABELS)[rows[columns].to_numpy().argmax(axis=1)] == truth).mean()) for rows in of_seeds.values()
+    ]
+    found = findings(evaluated)["models"]
+    runs = found["parallelnet"]["runs"]
+    assert [run["accuracy"] for run in runs["per_run"]] == pytest.approx(right, abs=1e-6)
+    assert runs["accuracy"]["mean"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert runs["accuracy"]["standard_deviation"] == pytest.approx(np.std(right, ddof=1), abs=1e-6)
+    mean = frame.groupby("id")[columns].mean().loc[first["id"]].to_numpy()
+    ensemble = (np.array(LABELS)[mean.argmax(axis=1)] == truth).mean()
+    assert runs["ensemble"]["accuracy"] == pytest.approx(ensemble, abs=1e-6)
+    assert found["ser_only"]["runs"] is None
+
+
+def test_networks_are_compared_on_the_same_rows(evaluated: Path) -> None:
+    said = {name: pq.read_table(evaluated / f"data/predictions/{name}.parquet").to_pandas() for name in MODELS}
+    right = {
+        name: np.array([column.removeprefix("p_") for column in frame.filter(like="p_").idxmax(axis=1)])
+        == frame["label"]
+        for name, frame in said.items()
+    }
+    with (evaluated / "reports" / "comparisons.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["rows_of"], row["model"], row["against"]) for row in rows] == [
+        ("clean", "majority_class", "parallelnet_sentiment"), ("sier", "ser_only", "parallelnet"),
+        ("sier", "parallelnet_words", "parallelnet"), ("sier", "majority_class", "parallelnet"),
+    ]  # fmt: skip
+    ser = rows[1]
+    ours, theirs = right["ser_only"].to_numpy(), right["parallelnet"].to_numpy()
+    assert float(ser["difference"]) == pytest.approx(ours.mean() - theirs.mean(), abs=1e-6)
+    assert int(ser["only_right"]) == (ours & ~theirs).sum()
+    assert int(ser["only_other_right"]) == (theirs & ~ours).sum()
+    assert (ser["low"], ser["high"]) == ("", "")  # of five groups
+    assert "| sier | ser_only | parallelnet |" in (evaluated / "reports" / "comparisons.md").read_text()
 
 
 def test_accuracy_by_kind_of_row_follows_from_the_datasets_columns(evaluated: Path) -> None:
@@ -392,7 +452,7 @@ OTHER_LABELS = {"0": "anger", "1": "sad", "2": "happy"}
         (shutil.rmtree, "training.json: missing or damaged"),
         (removed("training.json"), "training.json: missing or damaged"),
         (cut("training.json"), "training.json: missing or damaged"),
-        (edited("training.json", folds=[]), "training.json: missing or damaged"),
+        (edited("training.json", runs=[]), "training.json: missing or damaged"),
         (
             edited("training.json", labels=["sad", "happy", "anger"]),
             "trained on rows of sier with the labels sad, happy, anger; expected rows of sier with anger, happy, sad",
@@ -401,8 +461,8 @@ OTHER_LABELS = {"0": "anger", "1": "sad", "2": "happy"}
         (removed("out_of_fold.parquet"), "out_of_fold.parquet: missing"),
         (cut("out_of_fold.parquet"), "out_of_fold.parquet: missing, damaged or"),
         (
-            edited("training.json", folds=[{"validation_rows": 9}]),
-            "expected 9 rows with labels of the dataset, found 8",
+            edited("training.json", runs=[{"seed": 0, "fold": 0, "validation_rows": 9}]),
+            "expected 9 rows of 1 runs with labels of the dataset, found 16 of 4",
         ),
         (removed("model.safetensors"), "the network cannot be loaded"),
         (removed("config.json"), "the network cannot be loaded"),

@@ -134,17 +134,17 @@ def fold(accuracy: float, kappa: float | None = 0.5) -> dict[str, float | None]:
     return {"accuracy": accuracy, "macro_f1": 0.25, "cohen_kappa": kappa}
 
 
-def test_over_folds_the_deviation_is_the_samples() -> None:
-    found = metrics.over_folds([fold(0.5), fold(0.7), fold(0.9)])
+def test_over_runs_the_deviation_is_the_samples() -> None:
+    found = metrics.over_runs([fold(0.5), fold(0.7), fold(0.9)])
     assert found["accuracy"] == {"mean": pytest.approx(0.7), "standard_deviation": pytest.approx(0.2)}
     assert found["macro_f1"] == {"mean": 0.25, "standard_deviation": 0}
 
 
 def test_one_fold_has_no_deviation_and_a_figure_that_a_fold_lacks_has_no_mean() -> None:
-    assert metrics.over_folds([fold(0.5)])["accuracy"] == {"mean": 0.5, "standard_deviation": None}
+    assert metrics.over_runs([fold(0.5)])["accuracy"] == {"mean": 0.5, "standard_deviation": None}
     nothing = {"mean": None, "standard_deviation": None}
-    assert metrics.over_folds([fold(0.5), fold(0.7, None)])["cohen_kappa"] == nothing
-    assert metrics.over_folds([])["accuracy"] == nothing
+    assert metrics.over_runs([fold(0.5), fold(0.7, None)])["cohen_kappa"] == nothing
+    assert metrics.over_runs([])["accuracy"] == nothing
 
 
 def test_a_share_has_wilsons_interval() -> None:

@@ -213,7 +213,7 @@ def test_check_reads_params_yaml_of_the_current_folder(
             4,
             (
                 "models.ser_only.width = 4: not a known key; expected rows, modalities, fusion, fusion_op, "
-                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size"
+                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size, targets"
             ),
         ),
         ("models/ser_only/image_backbone/name", MISSING, "models.ser_only.image_backbone.name is missing"),

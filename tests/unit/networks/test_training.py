@@ -56,9 +56,9 @@ def context(root: Path, found: dict[str, Any], item: str = "net") -> Context:
     return Context(section(found, "base", BaseParams), Paths(root), LocalEngine(workers=1), item, found)
 
 
-def job(found: dict[str, Any], folder: Path, fold: int = 0) -> Job:
+def job(found: dict[str, Any], folder: Path, fold: int = 0, repetition: int = 0) -> Job:
     base, protocol = section(found, "base", BaseParams), section(found, "train", TrainParams)
-    return Job("net", read_models(found)["net"], protocol, base, fold, "cpu", folder)
+    return Job("net", read_models(found)["net"], protocol, base, repetition, fold, "cpu", folder)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_every_row_is_held_out_once_and_by_the_network_that_did_not_see_it(five_
     assert (folds[table["id"]].to_numpy() == table["fold"].to_numpy()).all()
     assert np.allclose(table[[f"p_{name}" for name in LABELS]].sum(axis=1), 1, atol=1e-6)
     training = json.loads((five_folds / "data/checkpoints/net/training.json").read_text())
-    assert [(fold["fold"], fold["train_rows"], fold["validation_rows"]) for fold in training["folds"]] == [
+    assert [(fold["fold"], fold["train_rows"], fold["validation_rows"]) for fold in training["runs"]] == [
         (fold, 32, 8) for fold in range(5)
     ]
     assert training["labels"] == list(LABELS)
@@ -111,14 +111,14 @@ def test_the_network_that_is_kept_is_that_of_fold_0_in_its_best_epoch(five_folds
     table = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
     kept = table.loc[table["fold"] == 0, [f"p_{name}" for name in LABELS]].to_numpy()
     assert np.allclose(found.numpy(), kept, atol=1e-5)
-    first = json.loads((folder / "training.json").read_text())["folds"][0]
+    first = json.loads((folder / "training.json").read_text())["runs"][0]
     losses = [epoch["validation_loss"] for epoch in first["history"]]
     assert first["best_epoch"] == 1 + int(np.argmin(losses))
 
 
 def test_dvclive_has_a_step_for_each_epoch(five_folds: Path) -> None:
-    first = json.loads((five_folds / "data/checkpoints/net/training.json").read_text())["folds"][0]
-    curve = five_folds / "reports/curves/net/fold-0/plots/metrics/validation_loss.tsv"
+    first = json.loads((five_folds / "data/checkpoints/net/training.json").read_text())["runs"][0]
+    curve = five_folds / "reports/curves/net/seed-0-fold-0/plots/metrics/validation_loss.tsv"
     rows = [line.split("\t") for line in curve.read_text().splitlines()]
     assert rows[0] == ["step", "validation_loss"]
     assert [int(step) for step, _ in rows[1:]] == [1, 2, 3, 4]
@@ -130,7 +130,7 @@ def test_dvclive_has_a_step_for_each_epoch(five_folds: Path) -> None:
 def test_a_further_fold_keeps_the_finished_ones(planted: Path, five_folds: Path) -> None:
     found = sections({"folds": [0, 1, 2, 3, 4], "epochs": 4})
     params = section(found, "train", TrainParams)
-    results = list((planted / ".work" / "train.net").glob("*/fold-*/fold.json"))
+    results = list((planted / ".work" / "train.net").glob("*/seed-0-fold-*/run.json"))
     before = {path: path.stat().st_mtime_ns for path in results}
     assert len(before) == 5
     train.run(params, context(planted, found))
@@ -150,11 +150,11 @@ def outputs(root: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("damage", "name"),
     [(empty, "net/model.safetensors"), (flip_bit, "net/model.safetensors"), (flip_bit, "out_of_fold.parquet"),
-     (flip_bit, "fold.json")],
+     (flip_bit, "run.json")],
 )  # fmt: skip
 def test_a_damaged_fold_is_trained_again_to_the_same_bytes(trained_once: Path, damage: Damage, name: str) -> None:
     before = outputs(trained_once)
-    (damaged,) = (trained_once / ".work" / "train.net").glob(f"*/fold-0/{name}")
+    (damaged,) = (trained_once / ".work" / "train.net").glob(f"*/seed-0-fold-0/{name}")
     damage(damaged)
     found = sections({"epochs": 1})
     train.run(section(found, "train", TrainParams), context(trained_once, found))
@@ -173,7 +173,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["model.safetensors", "out_of_fold.parquet", "config.json"])
 def test_what_training_left_is_refused_if_it_has_changed(trained_once: Path, tmp_path: Path, name: str) -> None:
     checkpoints = shutil.copytree(trained_once / "data" / "checkpoints", tmp_path / "checkpoints")
-    assert trained.read(checkpoints, "net", "sier", LABELS).ids
+    assert trained.read(checkpoints, "net", "sier", LABELS).first.ids
     flip_bit(checkpoints / "net" / name)
     with pytest.raises(UserError, match=rf"{name}: .*, expected the sha256 .*; run: dvc repro --single-item --force"):
         trained.read(checkpoints, "net", "sier", LABELS)
@@ -275,7 +275,7 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
 def test_options_of_the_protocol_train(changes: dict[str, Any], inputs: Inputs, tmp_path: Path) -> None:
     found = sections({**changes, "epochs": 1})
     train_fold(job(found, tmp_path), inputs)
-    plain = json.loads((tmp_path / "fold.json").read_text())
+    plain = json.loads((tmp_path / "run.json").read_text())
     assert plain["epochs"] == 1
     assert plain["history"][0]["train_loss"] > 0
 
@@ -290,15 +290,17 @@ def test_a_loss_that_is_no_number_is_one_line(inputs: Inputs, tmp_path: Path) ->
         values[:] = np.nan
         np.save(broken, values)
         fresh = Inputs(inputs.folder, inputs.rows, inputs.labels)
-        with pytest.raises(UserError, match=r"^net, fold 0: the loss is no number; lower train\.learning_rate$"):
+        with pytest.raises(
+            UserError, match=r"^net, fold 0, seed 0: the loss is no number; lower train\.learning_rate$"
+        ):
             train_fold(work, fresh)
     finally:
         broken.write_bytes(kept)
-    assert not (tmp_path / "fold.json").exists()
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_what_cannot_be_trained_is_refused(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"^net, fold 5: 40 rows to train on, 0 held out$"):
+    with pytest.raises(UserError, match=r"^net, fold 5, seed 0: 40 rows to train on, 0 held out$"):
         train_fold(job(sections(), tmp_path, fold=5), inputs)
     with pytest.raises(UserError, match="fp16 needs SIER_DEVICE=cuda"):
         train_fold(job(sections({"mixed_precision": "fp16"}), tmp_path), inputs)
@@ -354,7 +356,7 @@ def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
         (tmp_path / name / "params.yaml").write_text(yaml.safe_dump(found))
     monkeypatch.chdir(tmp_path / "calm")
     train.run(section(found, "train", TrainParams), context(Path(), found))
-    calm = json.loads(Path("data/checkpoints/net/training.json").read_text())["folds"][0]
+    calm = json.loads(Path("data/checkpoints/net/training.json").read_text())["runs"][0]
     assert calm["stopped_early"]
     assert calm["epochs"] == calm["best_epoch"] + 12
 
@@ -363,7 +365,7 @@ def test_a_killed_training_goes_on_to_the_same_weights_and_the_same_history(
     middle = calm["best_epoch"] + 3
     deadline = time.monotonic() + HANG_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        states = killed.glob(".work/train.net/*/fold-0/checkpoints/checkpoint-*/trainer_state.json")
+        states = killed.glob(".work/train.net/*/seed-0-fold-0/checkpoints/checkpoint-*/trainer_state.json")
         if any(int(path.parent.name.removeprefix("checkpoint-")) >= middle * 4 for path in states):
             process.send_signal(signal.SIGKILL)
         time.sleep(0.001)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from models.parallelnet.losses import CombinedLoss, focal_loss
 
@@ -80,3 +80,21 @@ def test_low_precision_logits_give_a_float32_loss() -> None:
     loss = CombinedLoss(0.5, 2, weights)(logits.bfloat16(), labels)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, CombinedLoss(0.5, 2, weights)(logits.bfloat16().float(), labels))
+
+
+def test_a_target_of_one_class_costs_what_its_label_costs() -> None:
+    """Kullback-Leibler divergence from one class is its cross-entropy; so for rows of any weight."""
+    torch.manual_seed(0)
+    logits, labels = torch.randn(9, 4), torch.arange(9) % 4
+    for weights in (None, torch.tensor([1.0, 2.0, 0.5, 3.0])):
+        loss = CombinedLoss(0.5, 2, weights, 0.25)
+        torch.testing.assert_close(loss(logits, one_hot(labels, 4).float()), loss(logits, labels))
+
+
+def test_a_soft_target_by_hand() -> None:
+    # Softmax of 0 and log 3 is .25 and .75; the target .5 and .5.
+    logits, targets = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.5, 0.5]])
+    divergence = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    focal = -0.5 * math.log(0.25) * 0.75**2 - 0.5 * math.log(0.75) * 0.25**2
+    assert float(CombinedLoss(0.5, 2)(logits, targets)) == pytest.approx(divergence + 0.5 * focal, rel=1e-6)
+    assert float(CombinedLoss(0.0, 2)(torch.zeros(1, 2), targets)) == pytest.approx(0.0, abs=1e-7)
