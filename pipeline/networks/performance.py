@@ -24,6 +24,14 @@ def lay_out(net: nn.Module, train: TrainParams) -> None:
     net.to(memory_format=torch.channels_last if train.performance.channels_last else torch.contiguous_format)
 
 
+def prepare(net: nn.Module, train: TrainParams, device: str) -> None:
+    """For steps without Trainer, which sets the precision of float32 by its own arguments."""
+    lay_out(net, train)
+    if has_tf32(device):
+        precision = "tf32" if train.performance.tf32 else "ieee"
+        torch.backends.fp32_precision = precision  # type: ignore[attr-defined]
+
+
 def optimizer_of(train: TrainParams) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
     """The optimiser and its arguments, beside the parameters of the network."""
     fused = {"fused": True} if train.performance.fused_adam else {}

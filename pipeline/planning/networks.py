@@ -6,7 +6,6 @@ step is small (see `make bench`) and left out.
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,19 +17,24 @@ from pipeline.frame.stage import BaseParams
 from pipeline.media.audio import SAMPLING_RATE_HZ
 from pipeline.networks import params
 from pipeline.networks.build import build
+from pipeline.planning import flops
 
-STEPS = 2
+STEPS = {"cpu": 2, "cuda": 20}  # after those that warm up
+WARM_UP = {"cpu": 1, "cuda": 5}
+LONGEST_SECONDS = 3.0  # after it no further step is begun, on a slow GPU
 CPU_BATCH = 8  # a row of a larger batch costs no less there
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one network: seconds per row, and bytes of its weights as float32."""
+    """Of one network: seconds and operations per row, and bytes of its weights as float32."""
 
     train_seconds_per_row: float
     predict_seconds_per_row: float
     weight_bytes: int
     hear_seconds_per_row: float = 0.0  # to make the word frames of a network that hears words, once for all networks
+    train_flops_per_row: float = 0.0
+    predict_flops_per_row: float = 0.0
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
@@ -41,26 +45,35 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     known: dict[params.ModelParams, Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
-        shape = replace(
-            model, rows="sier",
-            image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
-            speech_backbone=model.speech_backbone if model.hears_words
-            else replace(model.speech_backbone, pretrained=False, weights=None),
-        )  # fmt: skip
+        shape = shape_of(model)
         if shape not in known:
-            known[shape] = _measure(shape, train, base)
+            known[shape] = measure_one(shape, train, base)
         costs[name] = known[shape]
     return costs
 
 
-def _measure(model: params.ModelParams, train: params.TrainParams, base: BaseParams) -> Cost:
+def shape_of(model: params.ModelParams) -> params.ModelParams:
+    """The same network with random weights, which compute as long; equal for networks that cost the same."""
+    return replace(
+        model, rows="sier",
+        image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
+        speech_backbone=model.speech_backbone if model.hears_words
+        else replace(model.speech_backbone, pretrained=False, weights=None),
+    )  # fmt: skip
+
+
+def measure_one(model: params.ModelParams, train: params.TrainParams, base: BaseParams) -> Cost:
+    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for."""
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
+
+    from pipeline.networks import performance  # noqa: PLC0415 - as above
 
     device = device_from_environment()
     torch.set_num_threads(threads_from_environment())
     torch.manual_seed(base.seed)
     rows = min(train.batch_size, CPU_BATCH) if device == "cpu" else train.batch_size
-    net = build(model, train, base.labels).to(device)
+    net: Any = build(model, train, base.labels).to(device)
+    performance.prepare(net, train, device)
     size = train.inputs
     pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
     mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)
@@ -76,18 +89,19 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
         words.word_frame_array(noise, size.duration_seconds)
         hear = time.perf_counter() - begin
     truth = torch.arange(rows, device=device) % len(base.labels)
-    optimizer = torch.optim.Adam((weight for weight in net.parameters() if weight.requires_grad), train.learning_rate)
-    kind = {"bf16": torch.bfloat16, "fp16": torch.float16, None: None}[train.mixed_precision]
+    kind, arguments = performance.optimizer_of(train)
+    optimizer = kind((weight for weight in net.parameters() if weight.requires_grad), **arguments)
+    computed = torch.compile(net) if train.performance.compile else net
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(device, dtype=kind) if kind else nullcontext():
-            loss = net(**given, labels=truth).loss
+        with performance.autocast(train, device):
+            loss = computed(**given, labels=truth).loss
         torch.autograd.backward(loss)
         optimizer.step()
 
     def predict() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), performance.autocast(train, device):
             net(**given)
 
     def now() -> float:
@@ -96,14 +110,17 @@ def _measure(model: params.ModelParams, train: params.TrainParams, base: BasePar
         return time.perf_counter()
 
     def seconds(action: Callable[[], None]) -> float:
-        action()
-        begin = now()
-        for _ in range(STEPS):
+        for _ in range(WARM_UP[device]):
             action()
-        return (now() - begin) / STEPS / rows
+        begin, done = now(), 0
+        while done < STEPS["cpu"] or (done < STEPS[device] and time.perf_counter() - begin < LONGEST_SECONDS):
+            action()
+            done += 1
+        return (now() - begin) / done / rows
 
     net.train()
     trained = seconds(step)
     net.eval()
     weights = sum(weight.numel() for weight in net.parameters())
-    return Cost(trained, seconds(predict), 4 * weights, hear)
+    counted = flops.count(model, train, base.labels)
+    return Cost(trained, seconds(predict), 4 * weights, hear, counted.train, counted.predict)

@@ -80,7 +80,7 @@ def test_stages_scale_by_their_own_units(sections: dict[str, Any]) -> None:
 
 
 def test_training_takes_folds_times_epochs_times_rows(sections: dict[str, Any]) -> None:
-    sections["train"] |= {"epochs": 3, "folds": [0, 1]}
+    sections["train"] |= {"epochs": 3, "folds": [0, 1], "seeds": [0], "further_seeds": {}}
     sections["assemble"] |= {"test_share": 0.3, "folds": 5}
     found = planned(sections, made_pilot(sections))["train@parallelnet"]
     # 350 rows, of which a fifth is held out: 280 x 0.2 s and 70 x 0.1 s; before it what the smaller pilot
@@ -186,9 +186,15 @@ def test_the_table_says_what_is_missing(sections: dict[str, Any]) -> None:
             "disk": dict.fromkeys(("workspace_bytes", "work_peak_bytes", "cache_bytes", "required_bytes"), 10**9)
             | {"downloads_bytes": 0},
             "needs": [{"what": "no voice", "fatal": True}],
+            "training": {
+                "networks": 2, "flops": 3e15, "seconds": 60.0, "measured_on": None, "measured_in": None,
+                "gpu_hours": {"L4": 0.5},
+            },
         }
     )  # fmt: skip
     assert "2.0 hours of speech" in text
+    assert "2 networks to train, 3.0e+15 operations with all folds, seeds and epochs. On a GPU: L4 30 min" in text
+    assert "Assumed: 20% of the peak" in text
     assert "- no voice" in text
     assert text.endswith("The run cannot succeed as things are.")
 
@@ -250,6 +256,7 @@ def test_every_network_is_measured(sections: dict[str, Any]) -> None:
     assert found["one"] is found["same"]
     assert found["larger"].weight_bytes > found["one"].weight_bytes
     assert all(0 < cost.predict_seconds_per_row < cost.train_seconds_per_row for cost in found.values())
+    assert all(0 < cost.predict_flops_per_row < cost.train_flops_per_row for cost in found.values())
 
 
 def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:
