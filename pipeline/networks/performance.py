@@ -1,7 +1,7 @@
 """How a step of training is computed, by `train.mixed_precision` and `train.performance`; plans compute theirs alike.
 
-None of it changes what is learnt beyond the last bits of a number; what each gains is measured by `benchmarks.gpu`, and
-on a CPU by `benchmarks.training_step`.
+Each moves some last bits, and so is a parameter. What it gains is measured by `benchmarks.gpu`, and on a CPU by
+`benchmarks.training_step`.
 """
 
 import os

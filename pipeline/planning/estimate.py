@@ -42,6 +42,7 @@ class StagePlan:
     work_peak_bytes: int = 0  # most of `.work` while it runs
     work_bytes: int = 0  # of `.work` that stay after it
     flops: float = 0.0  # of the networks that it trains
+    checkpoint_bytes: int = 0  # that training writes, one after each epoch, and removes but for two
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,13 @@ class _Planner:
             seconds = start + done.seconds(cost) + cost.hear_seconds_per_row * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
             shared.add(kind)
-            peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
+            checkpoint = WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes
+            peak = inputs + 2 * checkpoint  # the last and the best
             kept = cost.weight_bytes * (done.runs if train["keep_networks"] == "all" else 1)
             peak += kept
-            stage, flops = f"train@{name}", done.flops(cost)
-            plans.append(StagePlan(stage, round(rows), None, seconds, False, kept, peak, inputs, flops))
+            written = checkpoint * done.runs * done.epochs
+            facts = (kept, peak, inputs, done.flops(cost), written)
+            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, *facts))
         return plans
 
     def _with_networks(self, plan: StagePlan, runs: Sequence[Run]) -> StagePlan:

@@ -107,6 +107,7 @@ def _training(
     operations = sum(plan.flops for plan in trained)
     return {
         "networks": len(trained), "flops": operations,
+        "checkpoint_bytes": sum(plan.checkpoint_bytes for plan in trained),
         "seconds": sum(plan.seconds or 0.0 for plan in trained),
         "measured_on": report and report.device, "measured_in": report and str(report.path),
         "gpu_hours": {} if report else gpus.hours(operations, sections["train"]),

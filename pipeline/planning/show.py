@@ -98,6 +98,7 @@ def _training(training: Mapping[str, Any]) -> list[str]:
     work = (
         f"{training['networks']} networks to train, {training['flops']:.1e} operations with all folds, seeds and epochs"
     )
+    work += f", up to {size(training['checkpoint_bytes'])} of checkpoints written in turn"
     if training["measured_on"]:
         where = f"measured on {training['measured_on']} ({training['measured_in']}), the other stages here"
         return [f"{work}: {duration(training['seconds'])}, {where}"]

@@ -87,6 +87,7 @@ def test_training_takes_folds_times_epochs_times_rows(sections: dict[str, Any]) 
     # took beyond its 40 rows, 9 - 40 x 0.18 s.
     assert found.units == 350
     assert found.seconds == pytest.approx(1.8 + 2 * 3 * (56 + 7))
+    assert found.checkpoint_bytes == 2 * 3 * 3 * 1000  # folds, epochs; weights and Adam's two moments
 
 
 def test_explaining_knows_figures_from_rows(sections: dict[str, Any]) -> None:
@@ -187,13 +188,15 @@ def test_the_table_says_what_is_missing(sections: dict[str, Any]) -> None:
             | {"downloads_bytes": 0},
             "needs": [{"what": "no voice", "fatal": True}],
             "training": {
-                "networks": 2, "flops": 3e15, "seconds": 60.0, "measured_on": None, "measured_in": None,
+                "networks": 2, "flops": 3e15, "checkpoint_bytes": 27 * 10**11, "seconds": 60.0,
+                "measured_on": None, "measured_in": None,
                 "gpu_hours": {"L4": 0.5},
             },
         }
     )  # fmt: skip
     assert "2.0 hours of speech" in text
-    assert "2 networks to train, 3.0e+15 operations with all folds, seeds and epochs. On a GPU: L4 30 min" in text
+    assert "2 networks to train, 3.0e+15 operations with all folds, seeds and epochs, up to 2.7 TB of" in text
+    assert "written in turn. On a GPU: L4 30 min" in text
     assert "Assumed: 20% of the peak" in text
     assert "- no voice" in text
     assert text.endswith("The run cannot succeed as things are.")
