@@ -30,7 +30,7 @@ from pipeline.voices import CoquiParams, Request, load_voice
 from pipeline.voices.vits import VitsVoice
 
 STEPS = 5
-# bfloat16 has 8 bits of mantissa, so an error of up to 2^-9 in each product. Of random weights; losses of `STEPS` steps.
+# bfloat16 has 8 bits of mantissa, so errors of up to 2^-9 in each product. Weights are random, losses those of `STEPS`.
 PROBABILITY_TOLERANCE, LOSS_TOLERANCE = 0.03, 0.05
 SPEECH_SECONDS, CLIPS, PICTURES = 5.0, 64, 64
 SAMPLING_RATE_HZ = 16_000
