@@ -1,7 +1,8 @@
 """assemble: the kept rows as a complete Hugging Face dataset folder.
 
 In   data/clean (picture, text, group), data/speech (recording, voice), data/scores/{speech,image}, data/labels;
-     reports/label.json (what the labels go with, for the card)
+     for the card: reports/label.json (what the labels go with), reports/train_teacher_{speech,image}.json, manifests of
+     the corpora, sections synthesize and train_teacher (what it was made with)
 Out  data/sier/data/{train,test}-*.parquet with the columns of `features`, data/sier/README.md (the dataset card)
      reports/assemble.json, reports/plots/splits.csv
 
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.dataset import card, splits
+from pipeline.dataset import card, sources, splits
 from pipeline.dataset.assembler import Assembler
 from pipeline.dataset.features import features
 from pipeline.dataset.params import AssembleParams
@@ -27,7 +28,7 @@ from pipeline.engine import files, shards
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
-from pipeline.frame import acquired, tables
+from pipeline.frame import tables
 from pipeline.frame.metrics_files import read_json, write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules
@@ -53,6 +54,8 @@ def run(params: AssembleParams, context: Context) -> Report:
     rows.loc[train, "fold"] = folds.astype(np.int8)
     pa.default_memory_pool().release_unused()  # what the joins have taken
     check_leakage(rows, data, params, context.base.seed)
+    reports = sources.teacher_reports(context.paths.reports)
+    provenance = sources.gather(context.sections, reports, data / "corpora", sorted(rows["voice"].unique()))
 
     inputs = [data / "clean", data / "speech", data / "labels", *(data / "scores" / name for name in tables.MODALITIES)]
     mark = fingerprint(
@@ -70,14 +73,10 @@ def run(params: AssembleParams, context: Context) -> Report:
     markers = run_shards(context.engine, Work("assemble", stored, mark, assembler, tasks))
 
     metrics = _metrics(rows, context)
-    origin = acquired.read_manifest(data / "corpora" / "b_t4sa")["origin"]
-    formats = acquired.read_formats(data / "corpora")
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
     rule = rules.read_rule(data / "labels")
     label = read_json(context.paths.reports / "label.json", "dvc repro label")
-    text = card.render(
-        kinds, markers, names, metrics, label, rows, rule, origin, formats, normalised, context.base.language
-    )
+    text = card.render(kinds, markers, names, metrics, label, rows, rule, provenance, normalised, context.base.language)
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)
     finish(work, stored.parent)
     write_metrics(context.paths.reports / "assemble.json", metrics)

@@ -32,6 +32,10 @@ from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.networks import trained
 from pipeline.networks.trained import Trained
 
+ROWS_CHOSE = (
+    "The same rows chose the epoch that each fold's network keeps, so that its errors and doubts may be fewer than on "
+    "rows that chose nothing."
+)
 QUALITY_BINS = np.round(np.arange(0.0, 1.01, 0.1), 2)
 
 
@@ -101,6 +105,7 @@ def _metrics(table: pa.Table, network: Trained) -> dict[str, Any]:
         "folds": sorted(int(fold) for fold in np.unique(network.first.fold)),
         # A network that knows little doubts much: read the figures below beside this one.
         "out_of_fold_accuracy": float((network.first.predicted == network.first.truth).mean()),
+        "rows_chose": ROWS_CHOSE,
         "issues": int(frame["is_issue"].sum()),
         "estimated_label_noise": _noise(network),
         "mean_label_quality": float(frame["label_quality"].mean()),
@@ -146,6 +151,7 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
     said = "their rows have one label only" if noise is None else f"estimated label noise {noise:.1%}"
     right = f"right on {metrics['out_of_fold_accuracy']:.0%} of {metrics['rows']} rows that it did not see"
     notes = [f"{metrics['model']}, {right}, doubts the labels of {metrics['issues']}; {said}"]
+    notes.append(metrics["rows_chose"])
     if len(metrics["folds"]) == 1:
         notes.append(f"only fold {metrics['folds'][0]} was held out (train.folds), so only its rows are audited")
     return notes

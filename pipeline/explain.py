@@ -4,8 +4,8 @@ In   data/sier (test rows), data/checkpoints/<model>, data/predictions/<model>.p
 Out  data/explanations: explanations.parquet (see `pipeline.explanation.table`), figures/<id>.png, rejects.parquet
      reports/explain.json and plots (see `pipeline.explanation.summary`)
 
-Rows are drawn label by label, rows that the network gets right and wrong in turn. `sier explain` explains any
-picture and recording.
+Rows are drawn label by label, rows that the network gets right and wrong in turn. Explained is the network's answer, or
+the output of the row's own label (`target`). `sier explain` explains the answer to any picture and recording.
 """
 
 from dataclasses import asdict
@@ -83,6 +83,7 @@ def run(params: ExplainParams, context: Context) -> Report:
     scale = {
         "model": params.model, "output": params.output, "test_rows": len(predictions), "rows": len(tasks),
         "rejected": len(rejects), "figures": sum(task.payload.figure for task in tasks),
+        "segmentation": params.segmentation,
         "methods": {"figures": params.figure_method, "rows": params.method},
     }  # fmt: skip
     weights = selection.stand_for(predictions, set(explanations["id"]))

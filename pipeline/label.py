@@ -96,6 +96,7 @@ def _notes(metrics: dict[str, Any]) -> list[str]:
         *words.first_lines(metrics),
         f"labels: {ours} (paper: {paper} of {LABELLED_ROWS['rows_in']:,} rows)",
         f"decided by: speech {metrics['decided_by']['speech']}, image {metrics['decided_by']['image']}",
+        *metrics["decided_alone"],
         f"agreement of the teachers: {words.agreement(metrics['agreement']['all_rows'])}",
     ]
 

@@ -74,7 +74,7 @@ def run(params: TrainParams, context: Context) -> Report:
     _publish(jobs, results, work / "out", context)
     finish(work)
     rows = results[0]["train_rows"] + results[0]["validation_rows"]
-    return Report(rows, rows, notes=tuple(_notes(results)))
+    return Report(rows, rows, notes=(*_notes(results), *_kept(params, model)))
 
 
 def _weights_digests(model: ModelParams) -> list[str]:
@@ -150,6 +150,13 @@ def _publish(jobs: Sequence[Job], results: Sequence[dict[str, Any]], new: Path, 
         shutil.copytree(job.folder / CURVES_FOLDER, curves / job.folder.name)
     files.replace_folder(curves, context.paths.reports / "curves" / name)
     files.replace_folder(new, context.paths.checkpoints / name)
+
+
+def _kept(params: TrainParams, model: ModelParams) -> list[str]:
+    """What has become of the wish to compute features once."""
+    if not params.cache_features or not model.freeze_backbone:
+        return []
+    return [f"frozen backbones that were run once, not in every epoch: {' and '.join(model.kept_features) or 'none'}"]
 
 
 def _notes(results: Sequence[dict[str, Any]]) -> list[str]:

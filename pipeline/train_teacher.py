@@ -66,6 +66,7 @@ def run(params: TeacherParams, context: Context) -> Report:
         "held_out": trained.held_out,
         "shown": shown(trained),
         **trained.further,
+        "rows_chose": rows_chose(trained),
         "corpus_warnings": corpus.warnings,
         "digest": trained.teacher.digest,
     }
@@ -79,6 +80,7 @@ def run(params: TeacherParams, context: Context) -> Report:
         notes.append(f"steadier, of all pictures: {accuracy_in_words(metrics['shown'])}")
     notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
+    notes += [metrics["rows_chose"]] if metrics["rows_chose"] else []
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))
 
 
@@ -105,6 +107,18 @@ def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any]
         "protocol": protocol, "rows": len(correct), "accuracy": float(correct.mean()), "low": low, "high": high,
         "commonest_class": most,
     }  # fmt: skip
+
+
+def rows_chose(trained: MeasuredTeacher) -> str:
+    """Which rows fitted the temperature, and how many of them its reliability is then shown on; empty without one."""
+    fitted = trained.further.get("calibration")
+    if fitted is None:
+        return ""
+    rows, again = fitted["rows"], fitted["measured_too"]
+    said = f"temperature {trained.further['temperature']:.2f} was fitted on {rows:,} rows that its model had not seen"
+    if again:
+        return f"{said}; {again:,} of the {len(trained.truth):,} rows whose reliability is shown are among them"
+    return f"{said}; none of the {len(trained.truth):,} rows whose reliability is shown is among them"
 
 
 def _classes(params: TeacherParams, labels: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -40,10 +40,13 @@ SECTIONS: dict[str, Any] = {
     },
     "models": {
         "parallelnet": MODEL, "early": {**MODEL, "fusion": 2}, "ier_only": {**MODEL, "modalities": "image"},
-        "ser_only": {**MODEL, "modalities": "speech"}, "sentiment": {**MODEL, "rows": "clean"},
+        "ser_only": {**MODEL, "modalities": "speech"},
+        "words": {**MODEL, "speech_backbone": {**SMALL, "name": "whisper-tiny.en", "pretrained": True}},
+        "sentiment": {**MODEL, "rows": "clean"},
     },
     "explain": {
-        "model": "parallelnet", "figures": 2, "figure_method": "exact", "corpus_rows": 4, "method": "level", "times": 2,
+        "model": "parallelnet", "figures": 2, "figure_method": "exact", "corpus_rows": 4, "method": "level",
+        "target": "predicted", "times": 2,
         "grid": None, "segments": None, "segmentation": "time", "output": "logit", "image_baselines": ["zero", "blur"],
         "speech_baselines": ["silence", "mean"], "percentile": 30.0, "max_evals": None, "permutations": 2,
         "deletion_steps": 3, "batch_size": 8,

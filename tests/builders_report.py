@@ -52,11 +52,12 @@ def explanation(identity: str, *, words: bool) -> dict[str, Any]:
     """A row of data/explanations: the first cell and the last segment count most."""
     return {
         "id": identity, "method": "exact" if words else "level", "image_baseline": "zero", "speech_baseline": "silence",
-        "label": "happy", "predicted": "sad", "score": 0.5, "output": "logit", "image_value": 0.75,
+        "label": "happy", "predicted": "sad", "explained": "sad", "score": 0.5, "output": "logit", "image_value": 0.75,
         "speech_value": -0.5, "synergy": 0.125, "image_values": [0.75, 0.0, 0.0, 0.0],
         "speech_values": [0.0, 0.25, 0.25, -1.0],
         "image_map": np.repeat([0.02, 0.0], SIDE_PX * SIDE_PX // 2).astype(np.float32),
         "speech_players": np.repeat(np.arange(SEGMENTS), FRAMES // SEGMENTS).astype(np.int16),
+        "speech_bands": 1,
         "words": [{"text": "a<b", "start_seconds": 0.0, "end_seconds": 0.2, "value": -1.0}] if words else [],
         "text": "a text",
     }  # fmt: skip

@@ -29,6 +29,7 @@ SIER = pa.schema(
     {
         "id": pa.string(), "audio": MEDIUM, "image": MEDIUM, "text": pa.string(), "label": pa.int64(),
         "decided_by": pa.string(), "confidence": pa.float32(), "agreement": pa.bool_(), "fold": pa.int8(),
+        "group_id": pa.string(),
     }
 )  # fmt: skip
 
@@ -57,6 +58,7 @@ def sier_row(number: int, fold: int | None) -> dict[str, Any]:
         "image": {"bytes": jpeg(number, 60 + number, 40), "path": "a.jpg"},
         "audio": {"bytes": flac(number), "path": "a.flac"}, "decided_by": "speech" if number % 3 else "image",
         "confidence": 0.5 + number / 100, "agreement": number % 2 == 0,
+        "group_id": f"g{number}",
     }  # fmt: skip
 
 

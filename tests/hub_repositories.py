@@ -33,6 +33,7 @@ class Repo:
 
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=lambda: [("0" * 40, {})])
+    gated: str | bool = False
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """A small Hugging Face Hub that misbehaves on demand: the parts of its HTTP API that `huggingface_hub` uses.
 
-Who am I, creating a repository, preupload, LFS batch and transfer, commit, tree, paths, resolve. Point a process at it
-by `Hub.environment`. Every request is remembered; a fault of an operation is used up by one request.
+Who am I, creating a repository, preupload, LFS batch and transfer, commit, settings, tree, paths, resolve. Point a
+process at it by `Hub.environment`. Every request is remembered; a fault of an operation is used up by one request.
 """
 
 # ruff: noqa: ARG002  # operations share a signature
@@ -33,6 +33,7 @@ _ROUTES = {
     ("POST", r"/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch"): "batch",
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})"): "put",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)"): "commit",
+    ("PUT", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/settings"): "settings",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?"): "info",
     ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?"): "tree",
     ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
@@ -221,12 +222,17 @@ class _Handler(QuietHandler):
         url = f"{self.hub.url}/{parts['kind']}/{parts['repo']}/commit/{name}"
         self._answer({"success": True, "commitOid": name, "commitUrl": url.replace("/models/", "/")})
 
+    def _settings(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
+        with self.hub.lock:
+            repo.gated = json.loads(body).get("gated", repo.gated)
+        self._answer({})
+
     def _info(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
         commit = self._found(repo, parts)
         if commit is not None:
             siblings = [{"rfilename": path} for path in sorted(commit[1])]
             self._answer({"id": parts["repo"], "sha": commit[0], "private": repo.private, "siblings": siblings,
-                          "tags": [], "downloads": 0, "likes": 0})  # fmt: skip
+                          "gated": repo.gated, "tags": [], "downloads": 0, "likes": 0})  # fmt: skip
 
     def _tree(self, parts: Mapping[str, str], body: bytes, repo: Repo) -> None:
         commit = self._found(repo, parts)

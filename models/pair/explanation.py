@@ -18,7 +18,7 @@ class PairExplanation:
     target: int  # the class whose output is explained
     values: FloatArray  # float64 [n_image + n_speech], image players first
     image_map: FloatArray  # float64 [h, w]; sums to image_value
-    speech_map: FloatArray  # float64 [n_frames]; sums to speech_value, 0 in the padding
+    speech_map: FloatArray  # float64 [n_frames], of cells the sum over mel bands; sums to speech_value
     image_value: float  # sum of the image players' values
     speech_value: float  # sum of the speech players' values
     v_full: float  # the output for the sample, by a plain forward, as the three that follow

@@ -53,14 +53,17 @@ def image_baseline(pixel_values: Tensor, name: ImageBaseline) -> Tensor:
 
 
 def speech_baseline(spectrogram: Tensor, speech_players: IntArray, name: SpeechBaseline) -> Tensor:
-    """What stands where speech players, int64 [n_frames], are absent, of the spectrogram's shape [1, n_mels, n_frames].
+    """What stands where speech players are absent, of the spectrogram's shape [1, n_mels, n_frames].
+
+    Players are int64 [n_frames] or [n_mels, n_frames].
 
     `silence`: 0, the spectrogram of digital silence; `mean`: each mel band's mean over the frames of players.
     """
     if name == "silence":
         return torch.zeros_like(spectrogram)
     if name == "mean":
-        own = torch.from_numpy(speech_players >= 0).to(spectrogram.device)
+        own = torch.from_numpy((speech_players >= 0).reshape(-1, spectrogram.shape[-1]).any(axis=0))
+        own = own.to(spectrogram.device)
         return spectrogram[..., own].mean(dim=-1, keepdim=True).expand_as(spectrogram)
     raise ValueError(f"the baseline of speech is silence or mean, found {name!r}")
 
@@ -155,6 +158,8 @@ def masked_inputs(
     if net.config.hears_words:
         if recording is None:
             raise ValueError("recording: a net that hears words needs it, found nothing")
+        if players.speech.ndim > 1:
+            raise ValueError("a net that hears words takes segments of speech; words have no frequency, found cells")
         inputs["word_frames"] = MaskedWords(recording, players.speech, of_speech, net.config, net.device, net.dtype)
     return inputs
 

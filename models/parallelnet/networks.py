@@ -75,7 +75,7 @@ class N2(nn.Module):
         self, backbone: str, size: tuple[int, int], code_size: int, *, freeze: bool, norm: BatchNorm = TORCH
     ) -> None:
         super().__init__()
-        channels, height, width = feature_shape(backbone, *size)
+        self.feature_shape = channels, height, width = feature_shape(backbone, *size)
         self.backbone: nn.Module = bare_backbone(backbone)
         self.norm = nn.BatchNorm2d(channels, **norm)
         self.dense = nn.Linear(channels * height * width, code_size)
@@ -85,11 +85,22 @@ class N2(nn.Module):
         self._freeze = freeze
         self.train()
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Code [n, code_size] of pictures [n, 3, h, w] in [0, 1], normalised here as the backbone was pretrained."""
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the backbone sees in pictures [n, 3, h, w] in [0, 1], normalised here as it was pretrained.
+
+        Returns [n, *feature_shape].
+        """
         mean, std = (pictures.new_tensor(values).view(3, 1, 1) for values in (self._mean, self._std))
-        features = self.backbone.forward_features((pictures - mean).div_(std))  # type: ignore[operator]
+        features: Tensor = self.backbone.forward_features((pictures - mean).div_(std))  # type: ignore[operator]
+        return features
+
+    def code(self, features: Tensor) -> Tensor:
+        """Code [n, code_size] of `features`."""
         return relu(self.dense(self.norm(features).flatten(1)))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Code [n, code_size] of pictures [n, 3, h, w] in [0, 1]."""
+        return self.code(self.features(pictures))
 
     def train(self, mode: bool = True) -> Self:
         """As of any module, but a frozen backbone stays frozen and in evaluation mode."""
@@ -114,10 +125,22 @@ class N2Words(nn.Module):
 
 
 class GreyToColour(nn.Conv2d):
-    """The 1 x 1 convolution from a spectrogram to three channels; starts as a grey picture (weights 1, bias 0)."""
+    """The 1 x 1 convolution from a spectrogram to three channels; starts as a grey picture (weights 1, bias 0).
 
-    def __init__(self) -> None:
+    Without `learn` it stays one.
+    """
+
+    def __init__(self, *, learn: bool = True) -> None:
         super().__init__(1, 3, 1)
+        self._learn = learn
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but what does not learn stays so; see `N2.train`."""
+        super().train(mode)
+        if not self._learn:
+            self.requires_grad_(False)
+        return self
 
 
 class Crossing(nn.Module):

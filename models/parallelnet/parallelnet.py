@@ -2,6 +2,7 @@
 
 In   pixel_values float32 [n, 3, 128, 128] in [0, 1]; spectrogram float32 [n, 1, 128, 128] in [0, 1], silence = 0
      word_frames float32 [n, n_word_frames, 384], where the net hears words
+     image_features, speech_features float32 [n, channels, h, w]: of the backbones, if made before, see `forward`
 Out  logits float32 [n, classes]; their softmax is the prediction (Eq. 2)
 
 Configuration 3, the paper's net, crosses after N2:
@@ -70,7 +71,7 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         if config.hears_words:
             self.n2_speech: nn.Module = N2Words(config.n_word_frames, WORD_CHANNELS, config.code_size, norm)
         elif config.modalities != "image":
-            self.grey_to_colour = GreyToColour()
+            self.grey_to_colour = GreyToColour(learn=config.learn_colours)
             self.n2_speech = n2(config.speech_backbone, speech_size)
         if config.modalities != "image":
             self.head_speech = Head(config.code_size, config.head_size, config.num_labels)
@@ -86,6 +87,8 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         if both and config.fusion_op == "weighted_add":
             self.early_fusion = WeightedAddition(2)
 
+        for modality in config.fixed_features:
+            self._shapes[f"{modality}_features"] = getattr(self, f"n2_{modality}").feature_shape
         backbones = [net.backbone for net in self.children() if isinstance(net, N2)]
         self._backbone_parts = frozenset(part for backbone in backbones for part in backbone.modules())
         self._constructed = False
@@ -118,18 +121,22 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
 
     def forward(
         self, pixel_values: Tensor | None = None, spectrogram: Tensor | None = None, labels: Tensor | None = None,
-        word_frames: Tensor | None = None,
+        word_frames: Tensor | None = None, image_features: Tensor | None = None, speech_features: Tensor | None = None,
     ) -> SequenceClassifierOutput:  # fmt: skip
         """Logits [n, classes], and the loss where there are labels, int64 [n].
 
         A net of one modality ignores the other. In a net of both, what is missing is its baseline, which is zeros: a
         black picture, or digital silence. Word frames belong to a spectrogram; a net that hears no words ignores them.
+        Features of a backbone of `config.fixed_features`, as its `N2.features` makes them, spare running it; N1 needs
+        what they were made of all the same.
         ValueError: nothing that this net sees was given, or of another shape, or speech by half.
         """
+        self._check_features("image_features", image_features, pixel_values)
+        self._check_features("speech_features", speech_features, spectrogram)
         if self.config.modalities == "image":
-            logits = self.head_image(self.n2_image(self._checked("pixel_values", pixel_values)))
+            logits = self.head_image(self._n2_image(pixel_values, image_features))
         elif self.config.modalities == "speech":
-            logits = self.head_speech(self._n2_speech(spectrogram, word_frames))
+            logits = self.head_speech(self._n2_speech(spectrogram, word_frames, speech_features))
         else:
             if self.config.hears_words and (spectrogram is None) != (word_frames is None):
                 raise ValueError("expected spectrogram and word_frames of the same speech, found one of them")
@@ -138,7 +145,12 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
                 if self.config.hears_words and word_frames is None:
                     word_frames = spectrogram.new_zeros(len(spectrogram), *self._shapes["word_frames"])
                 speech = (spectrogram, word_frames) if self.config.hears_words else (spectrogram,)
-                logits = self.fuse(self.encode_image(pixel_values), self.encode_speech(*speech))
+                logits = self.fuse(
+                    self.encode_image(pixel_values) if image_features is None
+                    else (self.n1_image(pixel_values), self._n2_image(pixel_values, image_features)),
+                    self.encode_speech(*speech) if speech_features is None
+                    else (self.n1_speech(spectrogram), self._n2_speech(spectrogram, None, speech_features)),
+                )  # fmt: skip
             else:
                 logits = self._crossed_before(pixel_values, spectrogram)
         loss = None
@@ -166,9 +178,20 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
         (n1_image, n2_image), (n1_speech, n2_speech) = image_codes, speech_codes
         return self._late(f_speech=n1_speech + n2_image, f_image=n1_image + n2_speech)
 
-    def _n2_speech(self, spectrogram: Tensor | None, word_frames: Tensor | None) -> Tensor:
-        if self.config.hears_words:
-            code: Tensor = self.n2_speech(self._checked("word_frames", word_frames))
+    def _n2_image(self, pixel_values: Tensor | None, features: Tensor | None) -> Tensor:
+        if features is None:
+            code: Tensor = self.n2_image(self._checked("pixel_values", pixel_values))
+        else:
+            code = self.n2_image.code(features)
+        return code
+
+    def _n2_speech(
+        self, spectrogram: Tensor | None, word_frames: Tensor | None, features: Tensor | None = None
+    ) -> Tensor:
+        if features is not None:
+            code: Tensor = self.n2_speech.code(features)  # type: ignore[operator]
+        elif self.config.hears_words:
+            code = self.n2_speech(self._checked("word_frames", word_frames))
         else:
             code = self.n2_speech(self.grey_to_colour(self._checked("spectrogram", spectrogram)))
         return code
@@ -214,6 +237,17 @@ class ParallelNet(PreTrainedModel):  # type: ignore[misc]
             return tensor
         found = "nothing" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
         raise ValueError(f"{name}: expected floating point [n, {', '.join(map(str, expected))}], found {found}")
+
+    def _check_features(self, name: str, features: Tensor | None, inputs: Tensor | None) -> None:
+        if features is None:
+            return
+        if name not in self._shapes:
+            found = "it is not frozen, or something that learns stands before it"
+            raise ValueError(f"{name}: expected none, as this net runs that backbone itself: {found}")
+        self._checked(name, features)
+        if self.factors and (inputs is None or len(inputs) != len(features)):
+            found = "none" if inputs is None else str(len(inputs))
+            raise ValueError(f"{name}: expected the {len(features)} inputs that they are of, for N1; found {found}")
 
     def _expect_factors(self, method: str) -> None:
         if not self.factors:

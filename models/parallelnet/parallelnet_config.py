@@ -27,6 +27,7 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
     image_backbone: str = "vgg19"  # N2 of pictures, see `backbone_architectures`
     speech_backbone: str = "vgg16"  # N2 of spectrograms; or `WHISPER`, N2 of word frames
     freeze_backbone: bool = False  # backbones are not trained, and their batch-norm statistics stay as they are
+    learn_colours: bool = True  # the 1 x 1 convolution before N2 of speech; else a spectrogram stays a grey picture
     # Of N1's blocks; each is two 3 x 3 convolutions and a halving of height and width.
     n1_channels: list[int] = field(default_factory=lambda: [64, 128, 256])
     code_size: int = 512  # of the dense layer that ends N1 and N2
@@ -67,6 +68,14 @@ class ParallelNetConfig(PreTrainedConfig):  # type: ignore[misc]
         """Whether N2 of speech reads word frames."""
         return self.speech_backbone == WHISPER and self.modalities != "image"
 
+    @property
+    def fixed_features(self) -> tuple[str, ...]:
+        """Modalities whose backbone is frozen with nothing that learns before it: its features never change."""
+        if not self.freeze_backbone or (self.modalities == "both" and self.fusion != 3):
+            return ()
+        speech = self.modalities != "image" and not self.hears_words and not self.learn_colours
+        return ("image",) * (self.modalities != "speech") + ("speech",) * speech
+
 
 def _expect(name: str, expected: str, found: object, holds: object) -> None:
     if not holds:
@@ -96,7 +105,7 @@ _RULES: Mapping[str, Rule] = {
     "fusion_op": _one_of("multiply", "weighted_add"),
     "image_backbone": _NAME,
     "speech_backbone": _NAME,
-    "freeze_backbone": ("true or false", lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("freeze_backbone", "learn_colours"), ("true or false", lambda value: isinstance(value, bool))),
     "n1_channels": (
         "a list of whole numbers from 1",
         lambda value: isinstance(value, list | tuple) and value and all(map(_is_size, value)),

@@ -70,12 +70,12 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
     return without_classifier(model)
 
 
-def weights_sha256(name: str, weights: Path | None = None) -> str:
+def weights_sha256(name: str, weights: Weights = None) -> str:
     """Digest, hex, of the weights that `create_backbone(name, pretrained=True, weights=weights)` loads."""
     if weights is None:
         return _packaged(name).sha256
     try:
-        return sha256_of(weights)
+        return sha256_of(_from_hub(name) if weights == HUB else weights)
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
 

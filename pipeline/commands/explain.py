@@ -104,7 +104,7 @@ def _explained(given: GivenPair) -> FigureContent:
         content = figure_content(
             sample, game.players, explanation, words, transcriber,
             name=" + ".join(path.name for path in given.paths.values() if path is not None),
-            labels=[names[label] for label in sorted(names)], score=float(scores[target]), output="logit",
+            predicted=names[target], explained=names[target], score=float(scores[target]), output="logit",
             baselines=("zero", "silence"), percentile=PERCENTILE,
         )  # fmt: skip
         bar.update()

@@ -3,6 +3,7 @@
     sier publish --repo-id NAME --dry-run         what would be sent and deleted, and the card
     sier publish --repo-id NAME                   ids, labels and scores; --mode full: with media
     sier publish --repo-id NAME --model
+    sier publish --repo-id NAME --gated manual    ask for access first (default of the modes full and features)
 
 Nothing is sent before `verify` has found no fault. One commit makes the repository hold these files and no others; a
 publish that was stopped goes on, files that the Hub has are not sent again. A repository is refused without --replace
@@ -17,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +31,14 @@ from pipeline.frame.stage import Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
 from pipeline.publishing.columns import MODES
+from pipeline.publishing.gate import GATES, Gate, default_of
 from pipeline.publishing.ownership import CARD
 from pipeline.verification.folders import STAGES
 from pipeline.verification.project import look_at
 
 if TYPE_CHECKING:
     from pipeline.publishing.hub import Kind, Receipt
+    from pipeline.publishing.results import Published
 
 RECEIPT = "publish.json"
 DEFAULT_MODEL = "parallelnet"
@@ -50,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", nargs="?", const=DEFAULT_MODEL, metavar="NETWORK",
         help=f"publish a network instead of the dataset (default: {DEFAULT_MODEL})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gated", choices=GATES,
+        help="manual: you answer each request for access (default of full and features); auto: whoever agrees to the "
+        "terms has it; none: everybody has it (default of all else, where a gate that is there stays)",
     )  # fmt: skip
     parser.add_argument("--private", action="store_true", help="a repository that only its owner sees")
     parser.add_argument("--dry-run", action="store_true", help="list files and show the card; change nothing")
@@ -94,13 +103,16 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
     folder = paths.work / "publish"
     storage.remove_tree(folder)  # what a stopped run has left
     folder.mkdir(parents=True)
+    gate: Gate = options.gated or default_of(what)
     if options.model:
-        contents = packages.model_files(facts, paths.checkpoints, options.model, repo_id)
+        dataset = _published(paths.reports / RECEIPT)
+        contents = packages.model_files(facts, paths.checkpoints, options.model, repo_id, gate, dataset)
     else:
         inputs = section(read_params(paths.root / PARAMS_FILE), "train", TrainParams).inputs
         contents = packages.dataset_files(
-            facts, paths.data, folder, options.mode, repo_id, inputs, keep_personal=options.keep_mentions
-        )
+            facts, paths.data, folder, options.mode, repo_id, inputs, gate, keep_personal=options.keep_mentions,
+            published=datetime.now(UTC).date(),
+        )  # fmt: skip
     if options.dry_run:
         _show(contents, found.gone(contents) if found else [])
         if found is None:
@@ -110,7 +122,11 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
         if sample and not options.allow_sample:
             print(f"publish: made of the embedded sample ({', '.join(sample)}): needs --allow-sample", file=sys.stderr)
     else:
-        receipt = hub.upload(contents, repo_id, kind, what, private=options.private, replace=options.replace)
+        # A gate that somebody has set by hand is not opened by a default.
+        asked = options.gated or (gate if gate != "none" else None)
+        receipt = hub.upload(
+            contents, repo_id, kind, what, private=options.private, replace=options.replace, gate=asked
+        )
         _write_receipt(paths.reports / RECEIPT, receipt, None if options.model else options.mode)
         print(f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}")
     storage.remove_tree(folder)
@@ -134,6 +150,21 @@ def _show(contents: Mapping[str, Path | bytes], gone: Sequence[str]) -> None:
     print()
     text = contents[CARD]
     say(text.decode() if isinstance(text, bytes) else "")
+
+
+def _published(receipt: Path) -> Published | None:
+    """Where the dataset was published last, on the Hub that is asked now; None where it was not."""
+    from huggingface_hub import constants  # noqa: PLC0415 - a second
+
+    from pipeline.publishing.results import Published  # noqa: PLC0415
+
+    try:
+        told = json.loads(receipt.read_bytes())["dataset"]
+        if told["endpoint"] != constants.ENDPOINT:
+            return None
+        return Published(str(told["repo_id"]), str(told["commit"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_receipt(path: Path, receipt: Receipt, mode: str | None) -> None:

@@ -53,6 +53,7 @@ def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]
     decided = assemble["decided_by"]
     shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
     lines.append(f"decided by   {shares}")
+    lines += [f"             {line}" for line in label["decided_alone"]]
     for name, metrics in teachers.items():
         lines.append(f"teacher      {name}: accuracy {accuracy_in_words(metrics['shown'])}")
     lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")
@@ -95,8 +96,9 @@ def _explained(report: dict[str, Any]) -> list[str]:
     first, baseline = next(iter(report["baselines"].items()))
     share = baseline["modality_share"]["all"]["image"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}"
+    moved = "an answer" if report["target"] == "predicted" else "the output of a row's label"
     return [
-        f"explained    {report['model']}, {report['rows']} rows: of what moves an answer, pictures make up",
+        f"explained    {report['model']}, {report['rows']} rows: of what moves {moved}, pictures make up",
         f"             {share['mean']:.1%} ({interval}), speech the rest; for what is absent: {first}",
     ]
 

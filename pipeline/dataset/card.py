@@ -14,27 +14,16 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from pipeline.dataset import terms
+from pipeline.dataset.sources import Provenance
 from pipeline.engine.shards import Marker
 from pipeline.evaluation.intervals import accuracy_in_words
-from pipeline.frame import acquired, tables
 from pipeline.labels import rules
 
 if TYPE_CHECKING:
     from datasets import Features
 
 FOLDER = Path(__file__).parent
-
-# Named voices whose terms we know. Others are described by the name only.
-VOICE_TERMS = {
-    "heart": (
-        "Hibari voice heart, under Apache-2.0. It was distilled from the voice af_heart of Kokoro-82M, which is under "
-        "Apache-2.0 as well."
-    ),
-    "en_US-joe-medium": (
-        "Piper voice en_US-joe-medium. Its training recordings are CC0; its weights were fine-tuned from the voice "
-        "lessac, whose terms differ."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -95,15 +84,9 @@ def _size_category(rows: int) -> str:
     return next((name for limit, name in limits if rows < limit), "100K<n<1M")
 
 
-def voice_terms(voice: str) -> str:
-    """What is known about the terms of a value of the column `voice`."""
-    model, _, speaker = voice.partition(tables.SPEAKER_MARK)
-    if model not in VOICE_TERMS:
-        return f"{voice}."
-    return f"Speaker {speaker}. {VOICE_TERMS[model]}" if speaker else VOICE_TERMS[model]
-
-
-def figures(rows: pd.DataFrame, decided_by_speech: float, label: Mapping[str, Any]) -> dict[str, Any]:
+def figures(
+    rows: pd.DataFrame, decided_by_speech: float, label: Mapping[str, Any], provenance: Provenance
+) -> dict[str, Any]:
     """What both cards say of the dataset's rows (label by name, decided_by, confidence, voice, word_error_rate).
 
     `label` is reports/label.json.
@@ -117,13 +100,12 @@ def figures(rows: pd.DataFrame, decided_by_speech: float, label: Mapping[str, An
         "confidence": float(rows["confidence"].median()),
         "transcribed": int(rows["word_error_rate"].notna().sum()),
         "word_error_rate": float(rows["word_error_rate"].mean()),
-        "voices": {voice: voice_terms(voice) for voice in sorted(rows["voice"].unique())},
+        "provenance": provenance,
+        "not_compared": terms.NOT_COMPARED,
+        "corpora": provenance.corpora,
+        "teachers": provenance.teachers,
+        "sample": provenance.samples,
     }
-
-
-def named(formats: Mapping[str, str]) -> dict[str, acquired.Named]:
-    """What cards call the corpora, and their terms; by the corpora's own names, from their formats."""
-    return {corpus: acquired.NAMED[form] for corpus, form in formats.items()}
 
 
 def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str:
@@ -133,6 +115,7 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
         loader=jinja2.FileSystemLoader([folder, FOLDER]),
     )  # fmt: skip
     environment.filters["percent"] = lambda share, digits=0: f"{100 * share:.{digits}f} %"
+    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|")
     environment.filters["teacher_accuracy"] = accuracy_in_words
     environment.filters["figure"] = lambda value, digits=3: "none" if value is None else f"{float(value):.{digits}f}"
     return environment.get_template(template).render(**values)
@@ -140,28 +123,25 @@ def fill(template: str, values: Mapping[str, Any], folder: Path = FOLDER) -> str
 
 def render(
     features: Features, markers: Sequence[Marker], names: Sequence[str], metrics: Mapping[str, Any],
-    label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, origin: str, formats: Mapping[str, str],
-    normalised: bool, language: str,
+    label: Mapping[str, Any], rows: pd.DataFrame, rule: rules.LabelParams, provenance: Provenance, normalised: bool,
+    language: str,
 ) -> str:  # fmt: skip
     """README.md of `data/sier`, of whose files these are markers and names; `rows` as for `figures`, and agreement.
 
-    `normalised`: whether the speech teacher normalised voices; `origin`: of the tweets, and formats of all
-    corpora, see `pipeline.frame.acquired`.
+    `normalised`: whether the speech teacher normalised voices.
     """
-    is_sample = origin == acquired.SAMPLE
     splits = []
     for split in ("train", "test"):
         parts = [marker.part for name, marker in zip(names, markers, strict=True) if name.startswith(f"data/{split}-")]
         size = sum(part.bytes for part in parts)
         splits.append(Split(split, f"data/{split}-*.parquet", sum(part.rows for part in parts), size))
-    values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"], label) | {
+    values = figures(rows, metrics["decided_by"]["speech"] / metrics["rows"], label, provenance) | {
         "header": header(
-            [Configuration("default", features, splits)], is_sample=is_sample, language=language,
+            [Configuration("default", features, splits)], is_sample=bool(provenance.samples), language=language,
             task_categories=["audio-classification", "image-classification"],
             tags=["emotion-recognition", "multimodal", "speech", "image", "pseudo-labels", "synthetic-speech"],
         ),
         "metrics": metrics, "rule": rule, "label": label, "normalised": normalised,
-        "sample": acquired.CORPORA if is_sample else (), "corpora": named(formats),
         "features": features, "labels": features["label"].names, "agreement": label["agreement"]["kept_rows"],
     }  # fmt: skip
     return fill("card.md.j2", values)

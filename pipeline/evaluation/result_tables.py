@@ -145,7 +145,7 @@ def _scale(findings: Mapping[str, Any], scale: Mapping[str, Any] | None, theirs:
         return "No network of `params.yaml` is trained on these rows."
     sample = findings["origin"] == acquired.SAMPLE
     corpus = acquired.NAMED[findings.get("format", "b_t4sa")]
-    where = "the embedded sample" if sample else f"a local copy of {corpus.name}"
+    where = "the embedded sample" if sample else f"a local copy of {corpus}"
     caution = "; that shows that everything runs, not how good a network is" if sample else ""
     return (
         f"Run on {where}: {scale['train']:,} rows in train and {scale['test']:,} in test, where {theirs}{caution}. "

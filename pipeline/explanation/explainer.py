@@ -24,7 +24,7 @@ from pipeline.explanation.figure_content import figure_content
 from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.preparation import Sample, players_of, probabilities, sample_of
 from pipeline.explanation.selection import Chosen
-from pipeline.explanation.table import ORDERS, ROW, numbers
+from pipeline.explanation.table import ORDERS, ROW, numbers, silenced
 from pipeline.explanation.transcripts import Transcriber, Word
 from pipeline.frame.stage import ENGLISH
 from pipeline.media import audio
@@ -85,14 +85,14 @@ class RowExplainer:
             words = self.transcriber.words(sample.waveform)
         players = players_of(
             sample, config, times=params.times, grid=params.grid, segments=params.segments,
-            words=words if by_words else None,
+            words=words if by_words else None, speech_cells=params.segmentation == "cells",
         )  # fmt: skip
-        score = self._score(sample, chosen)
+        score, explained = self._score(sample, chosen), chosen.explained(params.target)
         records, figure = [], None
         for index, (image_baseline, speech_baseline) in enumerate(params.baselines):
             game = PairGame(
                 self.net, sample.pixel_values, sample.spectrogram, players,
-                target=self.labels.index(chosen.predicted), output=params.output, image_baseline=image_baseline,
+                target=self.labels.index(explained), output=params.output, image_baseline=image_baseline,
                 speech_baseline=speech_baseline, batch_size=params.batch_size, recording=sample.recording,
             )  # fmt: skip
             drawn = chosen.figure and index == 0
@@ -101,16 +101,18 @@ class RowExplainer:
                 explanation = explain(game, method, params.max_evals, params.permutations, self.seed, checked_masks)
                 record = {
                     "id": chosen.id, "method": method, "label": chosen.label, "predicted": chosen.predicted,
-                    "score": score, "output": params.output, "image_baseline": image_baseline,
+                    "score": score, "explained": explained, "output": params.output, "image_baseline": image_baseline,
                     "speech_baseline": speech_baseline, "text": row["text"], **numbers(explanation, game.players),
+                    **silenced(explanation, game.players, sample.speech_frames, params.percentile),
                 }  # fmt: skip
                 if method == params.method:
                     record["curves"] = list(self._curves(game, explanation, sample, chosen.id))
                 if drawn and method == params.figure_method:
                     content = figure_content(
                         sample, game.players, explanation, words, self.transcriber, name=chosen.id,
-                        labels=self.labels, score=score, output=params.output, baselines=params.baselines[0],
-                        percentile=params.percentile, truth=chosen.label, tweet=row["text"],
+                        predicted=chosen.predicted, explained=explained, score=score, output=params.output,
+                        baselines=params.baselines[0], percentile=params.percentile, truth=chosen.label,
+                        tweet=row["text"],
                     )  # fmt: skip
                     figure = png(content)
                     if content.speech is not None:
@@ -128,7 +130,7 @@ class RowExplainer:
         return dict(row)
 
     def _score(self, sample: Sample, chosen: Chosen) -> float:
-        """Probability of the predicted class; UserError if `evaluate` found another one."""
+        """Probability of the predicted class, whichever is explained; UserError if `evaluate` found another one."""
         score = float(probabilities(self.net, sample)[self.labels.index(chosen.predicted)])
         if not abs(score - chosen.score) <= SCORE_TOLERANCE:
             raise UserError(

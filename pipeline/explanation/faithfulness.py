@@ -74,8 +74,9 @@ def edge_scores(pixels: NDArray[np.floating], players: Ints) -> Floats:
 
 
 def loudness_scores(spectrogram: NDArray[np.floating], players: Ints) -> Floats:
-    """How loud each segment of speech is: the mean of its spectrogram [n_mels, n_frames], which is in dB."""
-    return _means(spectrogram.mean(axis=0, dtype=np.float64), players)
+    """How loud each segment or cell of speech is: the mean of its spectrogram [n_mels, n_frames], which is in dB."""
+    places = spectrogram.mean(axis=0, dtype=np.float64) if players.ndim == 1 else spectrogram.astype(np.float64)
+    return _means(places, players)
 
 
 def random_scores(generator: Generator, n: int) -> Floats:

@@ -97,7 +97,7 @@ def _draw_title(figure: Figure, content: FigureContent) -> None:
         right = "correct" if content.truth == content.predicted else "wrong"
         title += f", pseudo-label {content.truth}: {right}"
     draw_text(figure, drawable(title), MARGIN, 0.48, TITLE_SIZE, bold=True)
-    what = f"values are parts of the {content.output} of “{content.predicted}”; in place of what is absent:"
+    what = f"values are parts of the {content.output} of “{content.explained}”; in place of what is absent:"
     note = drawable(f"{content.name}: {what} {content.baselines}")
     draw_lines(figure, wrapped(plain(note), SMALL_SIZE, WIDTH_INCHES - 2 * MARGIN)[:2], MARGIN, 0.56, SMALL_SIZE)
 
@@ -186,7 +186,7 @@ def _draw_waveform(figure: Figure, speech: Speech, top: float) -> None:
     axes.set_xlabel("seconds", fontproperties=font(SMALL_SIZE), labelpad=1)
     axes.tick_params(labelsize=SMALL_SIZE, length=2.5, width=0.6)
     draw_text(figure, "Speech", MARGIN, top - 0.08, HEADING_SIZE, bold=True)
-    hatched = f"hatched: below percentile {speech.percentile:g}, silenced"
+    hatched = f"hatched: below percentile {speech.percentile:g}, silenced ({1 - speech.kept.mean():.0%} of the speech)"
     draw_text(figure, hatched, WIDTH_INCHES - MARGIN, top - 0.08, SMALL_SIZE, align="right")
     bar = _axes(figure, WIDTH_INCHES - MARGIN - 2.2, top + WAVEFORM_HEIGHT + 0.3, 2.2, 0.12)
     _draw_scale(figure, bar, ScalarMappable(norm, SEQUENTIAL), {low: "least important", high: "most"})
@@ -199,7 +199,7 @@ def _text_blocks(content: FigureContent, width: float) -> list[tuple[str, list[L
         values = np.array([word.value for word in speech.words])
         grounds = [mpl.colormaps[DIVERGING](0.5 + 0.5 * value) for value in scaled(values)]
         words: list[Token] = [(drawable(word.text), ground) for word, ground in zip(speech.words, grounds, strict=True)]
-        heading = f"Words heard, orange for and purple against the label (up to ±{scale_limit(values):.2g})"
+        heading = f"Words heard, orange for and purple against “{content.explained}” (up to ±{scale_limit(values):.2g})"
         blocks.append((heading, words))
         blocks.append(("Heard without the hatched parts", plain(drawable(speech.text_kept))))
     if content.tweet is not None:

@@ -20,10 +20,12 @@ class ExplainParams:
     figure_method: Method  # how these are explained; exact: 2^cells + 2^segments encodings where the network factors
     corpus_rows: Count | None  # test rows that the report is about, those with a picture among them; null for all
     method: Method  # how these are explained
+    target: Literal["predicted", "labelled"]  # the class that is explained: the network's answer, or the row's label
     times: Annotated[int, Field(ge=0, le=8)]  # picture and speech are halved: 2^times cells and segments (Algorithm 1)
     grid: tuple[Count, Count] | None  # rows and columns of cells instead
     segments: Count | None  # of the speech instead, at most
-    segmentation: Literal["time", "words"]  # of speech: into equal parts, or between words
+    # Of speech: into equal parts, between words, or as cells of the spectrogram, which is halved as a picture is.
+    segmentation: Literal["time", "words", "cells"]
     output: Literal["logit", "probability"]  # whose parts the values are; the paper's probability saturates
     image_baselines: Annotated[tuple[Literal["zero", "mean", "blur"], ...], Field(min_length=1)]  # figures: the first
     speech_baselines: Annotated[tuple[Literal["silence", "mean"], ...], Field(min_length=1)]  # one for each of these
@@ -44,6 +46,8 @@ class ExplainParams:
             raise ValueError("as many image_baselines as speech_baselines")
         if len(set(self.baselines)) < len(self.baselines):
             raise ValueError("pairs of image_baselines and speech_baselines that differ from each other")
+        if self.segmentation == "cells" and self.segments is not None:
+            raise ValueError("segments null, since cells of the spectrogram are made by times")
         if self.corpus_rows is not None and self.figures > self.corpus_rows:
             raise ValueError("no more figures than corpus_rows")
         return self

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from models.pair.masked_inputs import Recording
-from models.pair.players import Players, grid_and_segments, word_segments
+from models.pair.players import Players, grid_and_segments, with_speech_cells, word_segments
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
 from models.parallelnet.spectrogram import speech_frames
@@ -86,18 +86,19 @@ def probabilities(net: ParallelNet, sample: Sample) -> Tensor:
 
 def players_of(
     sample: Sample, config: ParallelNetConfig, *, times: int, grid: tuple[int, int] | None = None,
-    segments: int | None = None, words: tuple[Word, ...] | None = None,
+    segments: int | None = None, words: tuple[Word, ...] | None = None, speech_cells: bool = False,
 ) -> Players:  # fmt: skip
     """The parts of a sample: cells of its picture and segments of its speech.
 
     Both are halved `times` times, unless rows and columns of a `grid` or a number of `segments` are given. With `words`
-    segments end where words do, and are fewer where there are fewer words.
+    segments end where words do, and are fewer where there are fewer words. With `speech_cells` the spectrogram is
+    halved as a picture of its size is, so that all rows have the same bands and as many columns.
 
-    Raises RowError: fewer frames of speech than segments; ValueError: fewer pixels than cells.
+    Raises RowError: fewer frames of speech than segments or columns; ValueError: fewer pixels than cells.
     """
     size = config.image_size_px
     grid = grid or grid_shape(times, size, size)
-    segments = segments or 2**times
+    bands, segments = grid_shape(times, config.n_mels, config.n_frames) if speech_cells else (1, segments or 2**times)
     if config.modalities == "image":
         return grid_and_segments(size, 1, 1, grid, 1).of("image")
     if sample.speech_frames < segments and words is None:
@@ -110,4 +111,6 @@ def players_of(
     if words is not None:
         boundaries = word_boundaries(words, sample.seconds_per_frame)
         players = replace(players, speech=word_segments(boundaries, config.n_frames, sample.speech_frames, segments))
+    if speech_cells:
+        players = with_speech_cells(players, config.n_mels, sample.speech_frames, (bands, segments))
     return players.of(config.modalities)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -40,11 +41,16 @@ class Chosen:
     score: float
     figure: bool
 
+    def explained(self, target: Literal["predicted", "labelled"]) -> str:
+        """The class whose output is explained."""
+        return self.predicted if target == "predicted" else self.label
+
 
 def check_parts(params: ExplainParams, model: ModelParams, inputs: InputParams) -> None:
     """Look before anything is loaded whether pictures and speech can be cut into the parts asked for.
 
-    Raises UserError: more cells than pixels, more segments than frames, or more players than the methods can take.
+    Raises UserError: more cells than pixels, more segments than frames, cells of speech for a network that hears words,
+    or more players than the methods can take.
     """
     size = inputs.image_size_px
     segments = params.segments or 2**params.times
@@ -52,8 +58,15 @@ def check_parts(params: ExplainParams, model: ModelParams, inputs: InputParams) 
         rows, columns = params.grid or grid_shape(params.times, size, size)
         grid_players(size, size, rows, columns)
         segment_players(inputs.n_frames, segments)
+        if params.segmentation == "cells":
+            grid_shape(params.times, inputs.n_mels, inputs.n_frames)
     except ValueError as error:
         raise UserError(f"{PARAMS_FILE}: explain: {error}; set times, grid or segments lower") from None
+    if params.segmentation == "cells" and model.hears_words:
+        raise UserError(
+            f"{PARAMS_FILE}: explain: {params.model} hears words, which have no frequency: expected segmentation time "
+            "or words, found cells"
+        )
     counts = {"image": rows * columns, "speech": segments}
     players = sum(counts.values()) if model.modalities == "both" else counts[model.modalities]
     methods = {params.method, *([params.figure_method] if params.figures else [])}
@@ -79,7 +92,7 @@ def read_predictions(folder: Path, model: str, labels: Sequence[str]) -> pd.Data
     Raises UserError: the file is missing, damaged or of other labels.
     """
     path = folder / f"{model}.parquet"
-    schema = trained.predictions_schema(labels, fold=False)
+    schema = trained.predictions_schema(labels, runs=False)
     try:
         table = pq.read_table(path, columns=schema.names, partitioning=None).cast(schema)
     except (OSError, ValueError, pa.ArrowException):

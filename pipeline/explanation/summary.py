@@ -25,20 +25,24 @@ from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.tables import MODALITIES
 
 REPORTED = [
-    "id", "method", "image_baseline", "speech_baseline", "label", "predicted", "residual", "max_difference",
-    "image_value", "speech_value", "image_share", "speech_share", "synergy", "image_values", "speech_values",
-    "interactions", "curves",
+    "id", "method", "image_baseline", "speech_baseline", "label", "predicted", "explained", "residual",
+    "max_difference", "image_value", "speech_value", "image_share", "speech_share", "synergy", "image_values",
+    "speech_values", "interactions", "segments_silenced", "share_silenced", "curves",
 ]  # fmt: skip
 WEIGHTING = ["weight", "group_id"]  # how many test rows a row stands for, and its group
 ALL = "all"
+TARGETS = {
+    "predicted": "the label that the network predicts",
+    "labelled": "the label that the row has, whatever the network predicts",
+}
 MEANING = {
     "sample": (
         "Rows are drawn by label and by whether the answer is right; each counts as often as the test split has rows "
         "of its kind, so that means are of the test split. Intervals are by group."
     ),
     "modality_share": (
-        "|sum of a modality's values| / (|sum of image values| + |sum of speech values|) per row, by the label that "
-        "the network predicts: how much of what moves its answer comes from that modality, for or against."
+        "|sum of a modality's values| / (|sum of image values| + |sum of speech values|) per row, by the label that is "
+        "explained: how much of what moves its output comes from that modality, for or against."
     ),
     "synergy": (
         "v(both) - v(image) - v(speech) + v(nothing): what the two add only together; above 0 they need each other, "
@@ -48,6 +52,10 @@ MEANING = {
     "interaction_strength": (
         "sum of |interaction| over all pairs of a cell and a segment, of rows with exact values only: how much the "
         "meaning of parts of one modality hangs on parts of the other."
+    ),
+    "silenced": (
+        "How much of the speech lies below the percentile of its frames' values and is silenced before it is heard "
+        "again. Whole segments go, so that the share is a multiple of a segment's: 25 % of 8 segments at percentile 30."
     ),
     "deletion": "Area under the output's change while parts go, best first: the lower, the better the order.",
     "insertion": "Area under the output's change while parts come, best first: the higher, the better the order.",
@@ -72,12 +80,15 @@ def report_on(explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[
         name: {
             "modality_share": _shares(reported[name]),
             **_together(reported[name], rows),
+            **_silenced(reported[name], params.percentile),
             "faithfulness": _faithfulness(reported[name]),
         }
         for name, rows in by_baselines.items()
     }
     findings = {
         **scale,
+        "target": params.target,
+        "explained": TARGETS[params.target],
         "largest_residual": float(explanations["residual"].abs().max()),
         "largest_difference": float(explanations["max_difference"].max()),
         "baselines": results,
@@ -86,13 +97,13 @@ def report_on(explanations: pd.DataFrame, params: ExplainParams, scale: Mapping[
     write_metrics(reports / "explain.json", findings)
     plots = reports / "plots"
     write_plot(
-        plots / "modality_share.csv", ("series", "predicted", "image_share", "low", "high", "rows"), _bars(results)
+        plots / "modality_share.csv", ("series", "explained", "image_share", "low", "high", "rows"), _bars(results)
     )
     for kind in KINDS:
         for modality in MODALITIES:
             lines = _lines(reported, params.deletion_steps, kind, modality)
             write_plot(plots / f"{kind}_{modality}.csv", ("series", "share", "change", "rows"), lines)
-    return list(_notes(results))
+    return list(_notes(results, params.target))
 
 
 def mean_of(values: ArrayLike, rows: pd.DataFrame) -> dict[str, Any]:
@@ -111,8 +122,8 @@ def mean_of(values: ArrayLike, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _shares(rows: pd.DataFrame) -> dict[str, Any]:
-    """Share of each modality over all rows and by predicted label, with its spread among the explained rows."""
-    groups = {ALL: rows, **{str(label): group for label, group in rows.groupby("predicted")}}
+    """Share of each modality over all rows and by the explained label, with its spread among the explained rows."""
+    groups = {ALL: rows, **{str(label): group for label, group in rows.groupby("explained")}}
     return {
         name: {
             modality: {
@@ -142,6 +153,21 @@ def _together(reported: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
         strength = [float(np.abs(values).sum()) for values in exact["interactions"]]
         results["interaction_strength"] = mean_of(strength, exact)
     return results
+
+
+def _silenced(rows: pd.DataFrame, percentile: float) -> dict[str, Any]:
+    """What the percentile takes of the speech of these rows; nothing for a network that hears none."""
+    heard = rows[rows["share_silenced"].notna()]
+    if heard.empty:
+        return {}
+    gone = heard["segments_silenced"]
+    return {
+        "silenced": {
+            "percentile": percentile,
+            "rows_by_segments": {str(count): int(number) for count, number in gone.value_counts().sort_index().items()},
+            "share": mean_of(heard["share_silenced"], heard),
+        }
+    }
 
 
 def _faithfulness(rows: pd.DataFrame) -> dict[str, Any]:
@@ -191,12 +217,13 @@ def _lines(reported: Mapping[str, pd.DataFrame], steps: int, kind: str, modality
                     yield f"{order}, {baselines}", share, change, len(changes)
 
 
-def _notes(results: Mapping[str, Any]) -> Iterator[str]:
+def _notes(results: Mapping[str, Any], target: str) -> Iterator[str]:
     """A sentence per finding and pair of baselines."""
+    moved = "the answer" if target == "predicted" else "the output of the row's label"
     for baselines, result in results.items():
         share = result["modality_share"][ALL].get("image")
         if share is not None:
-            yield f"{baselines}: pictures make up {_percent(share)} of what moves the answer, speech the rest"
+            yield f"{baselines}: pictures make up {_percent(share)} of what moves {moved}, speech the rest"
         if "synergy_ratio" in result:
             ratio = _percent(result["synergy_ratio"])
             yield f"{baselines}: what neither gives without the other is {ratio} of what they give one by one"

@@ -18,6 +18,7 @@ from models.pair.players import Players
 from pipeline.engine import files, shards
 from pipeline.engine.rejects import rejects_table
 from pipeline.engine.work import Work
+from pipeline.explanation.maps import frames_kept
 from pipeline.frame.stage import Context
 
 FILE = "explanations.parquet"
@@ -43,8 +44,9 @@ EXPLANATION = pa.struct(
         "image_baseline": pa.string(),
         "speech_baseline": pa.string(),
         "label": pa.string(),  # the true one
-        "predicted": pa.string(),  # whose output is explained
+        "predicted": pa.string(),  # the network's answer
         "score": pa.float64(),  # its probability
+        "explained": pa.string(),  # whose output is explained: the predicted label, or the true one
         "output": pa.string(),  # logit or probability
         "v_full": pa.float64(),  # by plain forwards, as the next three
         "v_empty": pa.float64(),
@@ -59,11 +61,16 @@ EXPLANATION = pa.struct(
         "speech_share": pa.float64(),
         "synergy": pa.float64(),  # v_full - v_image - v_speech + v_empty; null for a network of one modality
         "image_values": pa.list_(pa.float64()),  # cells, row by row
-        "speech_values": pa.list_(pa.float64()),  # segments
-        "interactions": pa.list_(pa.float64()),  # cells x segments, row by row; null unless exact
+        "speech_values": pa.list_(pa.float64()),  # segments; or cells of the spectrogram, band by band from the lowest
+        "interactions": pa.list_(pa.float64()),  # players of image x of speech, row by row; null unless exact
         "image_map": pa.list_(pa.float32()),  # pixels, row by row; sums to image_value
-        "speech_map": pa.list_(pa.float64()),  # frames with padding; sums to speech_value
-        "speech_players": pa.list_(pa.int16()),  # the segment of each frame; -1 in the padding
+        "speech_map": pa.list_(
+            pa.float64()
+        ),  # frames with padding, of cells the sum over mel bands; sums to speech_value
+        "speech_players": pa.list_(pa.int16()),  # the segment, or column of cells, of each frame; -1 in the padding
+        "speech_bands": pa.int16(),  # of cells; 1 of segments, 0 of no speech
+        "segments_silenced": pa.int16(),  # segments or columns below the percentile
+        "share_silenced": pa.float64(),  # of the frames of speech; null where there is none
         "evaluations": pa.int64(),  # masks that the method asked for
         "image_encodings": pa.int64(),  # that this explanation added to those before it
         "speech_encodings": pa.int64(),
@@ -96,10 +103,22 @@ def numbers(explanation: PairExplanation, players: Players) -> dict[str, Any]:
         "interactions": None if interactions is None else interactions.ravel(),
         "image_map": explanation.image_map.ravel().astype(np.float32) if players.n_image else [],
         "speech_map": explanation.speech_map if players.n_speech else [],
-        "speech_players": players.speech.astype(np.int16) if players.n_speech else [],
+        "speech_players": players.speech_columns.astype(np.int16) if players.n_speech else [],
+        "speech_bands": players.speech_grid[0] if players.speech_grid else int(players.n_speech > 0),
         "words": [],
         "curves": [],
     }
+
+
+def silenced(
+    explanation: PairExplanation, players: Players, speech_frames: int, percentile: float
+) -> dict[str, int | float | None]:
+    """How much of the speech lies below the percentile of its frames' values: the columns of that name."""
+    if not players.n_speech:
+        return {"segments_silenced": 0, "share_silenced": None}
+    gone = ~frames_kept(explanation.speech_map[:speech_frames], percentile)
+    columns = players.speech_columns[:speech_frames]
+    return {"segments_silenced": len(np.unique(columns[gone])), "share_silenced": float(gone.mean())}
 
 
 def publish(

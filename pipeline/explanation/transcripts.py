@@ -83,15 +83,6 @@ def text_of(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def frames_kept(frame_values: Floats, percentile: float) -> NDArray[np.bool_]:
-    """The frames of speech, without padding, whose value is not below the percentile (30 in the paper) of all.
-
-    Strictly below: frames with the very value of the percentile stay, and so do all where all values are equal.
-    """
-    kept: NDArray[np.bool_] = frame_values >= np.percentile(frame_values, percentile)
-    return kept
-
-
 def silence_frames(waveform: Waveform, kept: NDArray[np.bool_], seconds_per_frame: float) -> Waveform:
     """A copy of the recording with zeros in the frames that are not kept. What lies behind the last frame stays."""
     bounds = np.rint(np.arange(len(kept) + 1) * seconds_per_frame * SAMPLING_RATE_HZ).astype(np.int64)

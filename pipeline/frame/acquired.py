@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,25 @@ REJECTS = "rejects.parquet"  # of fi, where its pictures were downloaded
 SAMPLE = "sample"
 LOCAL_COPY = "local copy"
 SOURCE_FILE = "source.json"  # in data/clean, of whose corpus it keeps the format for those who have no corpus
+EMOSET, EMOSET_LISTS = "emoset", {"train.json", "val.json", "test.json"}  # what stands in for fi, by its files
 PAIRS = "pairs"  # the format of anybody's pairs of text and picture
 CORPORA = ("b_t4sa", "iemocap", "fi")  # that a dataset derives from
 
 
-@dataclass(frozen=True)
-class Named:
-    """What a corpus in some format is called, and its terms as far as they are known."""
-
-    name: str
-    terms: str = "of whose terms its maker knows"
-
-
-OWN_RECORDINGS, OWN_PICTURES = Named("recordings of the maker's own"), Named("pictures of the maker's own")
-NAMED: Mapping[str, Named] = {
-    "b_t4sa": Named("B-T4SA", "research use on request, and the posts' authors' rights"),
-    PAIRS: Named("texts and pictures of the maker's own"),
-    "iemocap": Named("IEMOCAP", "licence form"),
-    "ravdess": Named("RAVDESS", "CC BY-NC-SA 4.0"),
-    "crema_d": Named("CREMA-D", "Open Database License"),
-    "meld": Named("MELD", "GPL-3.0; its films belong to others"),
-    "emodb": Named("EmoDB", "see its authors' page"),
-    "speech_table": OWN_RECORDINGS,
-    "fi": Named("FI", "research use"),
-    "picture_table": OWN_PICTURES,
-    "picture_folders": OWN_PICTURES,
+# What a corpus in some format is called; terms are in `pipeline/dataset/terms.yaml`.
+NAMED: Mapping[str, str] = {
+    "b_t4sa": "B-T4SA",
+    PAIRS: "texts and pictures of the maker's own",
+    "iemocap": "IEMOCAP",
+    "ravdess": "RAVDESS",
+    "crema_d": "CREMA-D",
+    "meld": "MELD",
+    "emodb": "EmoDB",
+    "speech_table": "recordings of the maker's own",
+    "fi": "FI",
+    EMOSET: "EmoSet-118K",
+    "picture_table": "pictures of the maker's own",
+    "picture_folders": "pictures of the maker's own",
 }
 
 
@@ -51,6 +44,13 @@ def read_manifest(corpus_folder: Path) -> dict[str, Any]:
 def read_format(corpus_folder: Path) -> str:
     """Which reader reads a corpus that has been acquired; its own name where it is in its published format."""
     return str(read_manifest(corpus_folder).get("format", corpus_folder.name))
+
+
+def known_as(corpus_folder: Path) -> str:
+    """Whose corpus it is, a key of `NAMED`: its format, but EmoSet where that stands in for FI."""
+    form = read_format(corpus_folder)
+    names = {file.get("name") for file in read_manifest(corpus_folder).get("files", ())}
+    return EMOSET if form == "fi" and names >= EMOSET_LISTS else form
 
 
 def source_file(corpus_folder: Path) -> bytes:
@@ -65,8 +65,3 @@ def is_of_pairs(clean: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and found.get("format") == PAIRS
-
-
-def read_formats(corpora: Path) -> dict[str, str]:
-    """`read_format` of each of `CORPORA` in a folder."""
-    return {name: read_format(corpora / name) for name in CORPORA}

@@ -46,6 +46,24 @@ class Labelled:
         """Number of kept rows."""
         return {name: int((self.labels[self.kept] == name).sum()) for name in self.label_names}
 
+    def by_label(self, chosen: Mapping[str, NDArray[np.bool_]], labels: NDArray[np.str_]) -> dict[str, dict[str, int]]:
+        """For each label, the number of rows of each choice that have it in `labels`."""
+        return {
+            name: {modality: int((rows & (labels == name)).sum()) for modality, rows in chosen.items()}
+            for name in self.label_names
+        }
+
+    @property
+    def named(self) -> dict[str, dict[str, int]]:
+        """For each label, the number of all rows in which each teacher names it by itself."""
+        every, params = np.ones_like(self.kept), self.params
+        said = {"speech": self.votes.speech_label, "image": self.votes.image_label}
+        found = {
+            modality: self.by_label({modality: every}, rules.remap(classes, params.remap, params.neutral))
+            for modality, classes in said.items()
+        }
+        return {name: found["speech"][name] | found["image"][name] for name in self.label_names}
+
     @property
     def heard(self) -> pd.DataFrame:
         """What the speech teacher says of each row, before the rule: voice, label, maximum."""
@@ -58,11 +76,14 @@ def label_metrics(labelled: Labelled, scored: Scored, context: Context) -> dict[
     votes, kept = labelled.votes, labelled.kept
     by_speech = votes.speech_decides & kept
     share_by_speech = by_speech.sum() / kept.sum()
+    by_label = labelled.by_label({"speech": by_speech, "image": kept & ~votes.speech_decides}, labelled.labels)
     return {
         "rows_in": len(kept),
         "kept": int(kept.sum()),
         "labels": labelled.kept_by_label,
         "decided_by": {"speech": int(by_speech.sum()), "image": int(kept.sum() - by_speech.sum())},
+        "decided_by_label": by_label,
+        "decided_alone": words.alone(by_label, labelled.named, len(kept)),
         "share_decided_by_speech": share_by_speech,
         "dominant_modality": rules.dominant_modality(share_by_speech),
         "agreement": {"all_rows": _agreement(votes, np.ones_like(kept)), "kept_rows": _agreement(votes, kept)},

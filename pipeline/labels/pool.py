@@ -32,7 +32,7 @@ class PooledVotes(Votes):
     @property
     def source_label(self) -> NDArray[np.str_]:
         """The class that has it, of equal ones the first of the speech teacher's, [rows]."""
-        return np.array(self.pooled_classes)[self.pooled.argmax(axis=1)]
+        return np.asarray(np.array(self.pooled_classes)[self.pooled.argmax(axis=1)])
 
 
 def pool(

@@ -17,11 +17,12 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, STRICT
 
-Rule = Literal["max_probability", "agreement", "log_pool"]
+Rule = Literal["max_probability", "agreement", "disagreement", "log_pool"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 DOMINANT_SHARE = 0.7  # of the kept rows; a modality that decides more is named wherever the labels are described
 BELOW_THRESHOLD = "below_threshold"
 DISAGREE = "teachers_disagree"
+AGREE = "teachers_agree"
 NEUTRAL = "neutral"
 
 
@@ -146,13 +147,15 @@ def drop_reasons(rule: Rule, threshold: float, teachers: Votes, neutral: Collect
     """Why a row is dropped, [rows]; empty where it is kept.
 
     Whatever the rule, a row whose class is `neutral` is dropped, and one whose confidence is below `threshold`;
-    `agreement` asks besides that both teachers name the same class. The comparison is in float32, so that a stored 0.7
-    reaches a threshold of 0.7.
+    `agreement` asks besides that both teachers name the same class, `disagreement` that they do not: section 3.1 of the
+    paper says both. The comparison is in float32, so that a stored 0.7 reaches a threshold of 0.7.
     """
     reasons = np.where(teachers.confidence < np.float32(threshold), BELOW_THRESHOLD, "")
     reasons = np.where(np.isin(teachers.source_label, list(neutral)), NEUTRAL, reasons)
     if rule == "agreement":
         reasons = np.where((reasons == "") & ~teachers.agree, DISAGREE, reasons)
+    if rule == "disagreement":
+        reasons = np.where((reasons == "") & teachers.agree, AGREE, reasons)
     return reasons
 
 

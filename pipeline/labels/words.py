@@ -60,6 +60,27 @@ def agreement(measured: Mapping[str, Any]) -> str:
     return f"{measured['share']:.0%}, by chance {measured['by_chance']:.0%}, Cohen's kappa {shown}"
 
 
+def alone(
+    decided_by: Mapping[str, Mapping[str, int]], named: Mapping[str, Mapping[str, int]], scored: int
+) -> list[str]:
+    """A sentence for each label whose kept rows one modality has decided, all of them.
+
+    Of each label, `decided_by` has the kept rows by the modality that decided, `named` the rows, of all that were
+    `scored`, by the modality whose teacher names it.
+    """
+    lines = []
+    for label, rows in decided_by.items():
+        deciding = [modality for modality, count in rows.items() if count]
+        if len(deciding) == 1:
+            (other,) = set(rows) - set(deciding)
+            by = {"speech": "speech", "image": "pictures"}[deciding[0]]
+            lines.append(
+                f"{label}: decided by {by} alone, all {rows[deciding[0]]:,} rows; the {other} teacher names it in "
+                f"{named[label][other]:,} of {scored:,}"
+            )
+    return lines
+
+
 def first_lines(metrics: Mapping[str, Any]) -> list[str]:
     """What of reports/label.json is said before anything else: verdict, a modality that decides most, what it means."""
     share = metrics["share_decided_by_speech"]

@@ -5,7 +5,7 @@ Weights arrive after construction, since `transformers` initialises a new model 
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -14,9 +14,7 @@ from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
 from models.weights.backbones import HUB, TORCHVISION, Weights, create_backbone, expect_on_hub, torchvision_file
 from pipeline.errors import UserError
-from pipeline.networks.params import BackboneParams, ModelParams, TrainParams
-
-Modality = Literal["image", "speech"]
+from pipeline.networks.params import BackboneParams, Modality, ModelParams, TrainParams
 
 
 def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> ParallelNet:
@@ -47,8 +45,8 @@ def _with_random_weights(model: ModelParams, train: TrainParams, labels: Sequenc
     return create_parallelnet(
         fusion=model.fusion, modalities=model.modalities, fusion_op=model.fusion_op,
         image_backbone=model.image_backbone.name, speech_backbone=model.speech_backbone.name,
-        freeze_backbone=model.freeze_backbone, n1_channels=list(model.n1_channels), code_size=model.code_size,
-        head_size=model.head_size, **asdict(train.inputs), focal_weight=train.focal_weight,
+        freeze_backbone=model.freeze_backbone, learn_colours=model.learn_colours, n1_channels=list(model.n1_channels),
+        code_size=model.code_size, head_size=model.head_size, **asdict(train.inputs), focal_weight=train.focal_weight,
         focal_gamma=train.focal_gamma, focal_alpha=train.focal_alpha, batch_norm_momentum=train.batch_norm_momentum,
         batch_norm_epsilon=train.batch_norm_epsilon, id2label=dict(enumerate(labels)),
         label2id={name: label for label, name in enumerate(labels)},

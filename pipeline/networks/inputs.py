@@ -10,8 +10,8 @@ An epoch then decodes no JPEG and no FLAC, and its memory does not grow with the
 by shard, and goes on from where it was stopped; later calls check the files against their seal and open them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Inputs:
     labels: tuple[str, ...]  # in the order of class ids
     words: Path | None = None  # folder of the word frames, where they were asked for
     targets: NDArray[np.float32] | None = None  # [n, classes], where a network learns these in place of labels
+    features: Mapping[str, Path] = field(default_factory=dict)  # by name; see `pipeline.networks.features`
 
     @cached_property
     def images(self) -> NDArray[np.uint8]:
@@ -80,7 +81,8 @@ class Inputs:
             chosen = np.flatnonzero(chosen)
         indices = chosen.astype(np.int64)
         targets = None if self.targets is None else self.targets[indices]
-        return InputRows(self.folder, indices, self.rows["label"].to_numpy()[indices], self.words, targets)
+        labels = self.rows["label"].to_numpy()[indices]
+        return InputRows(self.folder, indices, labels, self.words, targets, self.features)
 
 
 @dataclass(eq=False)
@@ -92,6 +94,7 @@ class InputRows(Dataset[Item]):
     labels: NDArray[np.int64]  # [n], class ids
     words: Path | None = None  # as of `Inputs`
     targets: NDArray[np.float32] | None = None  # [n, classes]
+    features: Mapping[str, Path] = field(default_factory=dict)  # as of `Inputs`
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -99,7 +102,8 @@ class InputRows(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         """As stored: pixel_values uint8 [3, size, size], spectrogram float16 [n_mels, n_frames], labels int.
 
-        With words also word_frames float16 [n_word_frames, 384], with targets float32 [classes].
+        With words also word_frames float16 [n_word_frames, 384], with targets float32 [classes]; and each of the
+        features, float32 [channels, h, w].
         """
         row = self.indices[index]
         soft = {} if self.targets is None else {"targets": self.targets[index]}
@@ -110,6 +114,7 @@ class InputRows(Dataset[Item]):
         paths = {"pixel_values": self.folder / MEDIA["image"], "spectrogram": self.folder / MEDIA["spectrogram"]}
         if self.words is not None:
             paths["word_frames"] = self.words / MEDIA["word_frames"]
+        paths |= self.features
         return {name: _mapped(path) for name, path in paths.items()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def collate(batch: Sequence[Item]) -> dict[str, Tensor]:
     """What a network takes, of what the items have: labels int64 [n], and floats in [0, 1].
 
     These are pixel_values float32 [n, 3, size, size] and spectrogram float32 [n, 1, n_mels, n_frames]; and word_frames
-    float32 [n, n_word_frames, 384], of any size.
+    float32 [n, n_word_frames, 384], of any size, and features as they are.
     """
     stacked = {name: torch.from_numpy(np.stack([item[name] for item in batch])) for name in batch[0]}
     if "pixel_values" in stacked:
@@ -175,7 +180,7 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, decode
     """Join the finished shards to arrays in the folder above theirs, and remove them."""
     parts = folder / PARTS
     for column, (dtype, shape) in decoder.shapes.items():
-        write = partial(_write_array, parts, markers, column, dtype, (len(rows), *shape))
+        write = partial(write_array, parts, markers, column, dtype, (len(rows), *shape))
         files.write_atomically(folder / MEDIA[column], write)
     durations = pa.concat_tables(shards.read_part(parts, marker, columns=["duration_seconds"]) for marker in markers)
     rows = rows.assign(duration_seconds=durations["duration_seconds"].to_numpy())
@@ -185,7 +190,7 @@ def _join(folder: Path, markers: list[shards.Marker], rows: pd.DataFrame, decode
     files.remove_tree(parts)
 
 
-def _write_array(
+def write_array(
     parts: Path, markers: list[shards.Marker], column: str, dtype: str, shape: tuple[int, ...], target: Path
 ) -> None:
     """A column of all parts as one `.npy` file; not by way of a map, as a full disk kills whoever writes to one."""

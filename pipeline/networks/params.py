@@ -17,6 +17,7 @@ from pipeline.frame.params import STRICT, expect_network_of_sier, section
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Modality = Literal["image", "speech"]
 
 # `models.parallelnet.parallelnet_config` has it too, and brings transformers along.
 WHISPER = "whisper-tiny.en"
@@ -79,11 +80,27 @@ class ModelParams:
     code_size: Size  # of the dense layer that ends N1 and N2
     head_size: Size  # of both dense layers of each head
     targets: Literal["hard", "soft"] = field(default="hard", kw_only=True)  # labels, or what the teachers leave open
+    learn_colours: bool = field(default=True, kw_only=True)  # else a spectrogram enters N2 as a grey picture
 
     @property
     def hears_words(self) -> bool:
         """Whether N2 of speech reads the frames of an encoder of words, which goes beyond the paper."""
         return self.speech_backbone.name == WHISPER and self.modalities != "image"
+
+    @property
+    def kept_features(self) -> dict[Modality, BackboneParams]:
+        """Frozen N2 whose features of a row are the same in every epoch, since nothing that learns stands before it.
+
+        Not those with random weights, which are others in every fold.
+        """
+        if not self.freeze_backbone or (self.modalities == "both" and self.fusion != 3):
+            return {}
+        found: dict[Modality, BackboneParams] = {}
+        if self.modalities != "speech":
+            found["image"] = self.image_backbone
+        if self.modalities != "image" and not self.hears_words and not self.learn_colours:
+            found["speech"] = self.speech_backbone
+        return {modality: backbone for modality, backbone in found.items() if backbone.pretrained}
 
     @model_validator(mode="after")
     def _soft_targets_are_teachers(self) -> Self:
@@ -145,6 +162,7 @@ class TrainParams:
     balance: Literal["none", "class_weights", "sampler"]
     mixed_precision: Literal["bf16", "fp16"] | None  # null for float32
     performance: PerformanceParams = field(default_factory=PerformanceParams, kw_only=True)
+    cache_features: bool = field(default=False, kw_only=True)  # of frozen backbones, see `pipeline.networks.features`
 
     @field_validator("folds")
     @classmethod

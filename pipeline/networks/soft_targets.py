@@ -14,13 +14,14 @@ from pipeline.frame import tables
 from pipeline.frame.stage import Context
 from pipeline.labels.rules import read_rule
 from pipeline.labels.soft import soft_labels
-from pipeline.networks.inputs import Inputs, open_inputs
+from pipeline.networks.features import open_with_features
+from pipeline.networks.inputs import Inputs
 from pipeline.networks.job import Job
 
 
 def open_rows(job: Job, context: Context) -> Inputs:
     """The rows that a run trains on and holds out. Raises UserError as `open_inputs` does."""
-    inputs = open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words)
+    inputs = open_with_features(job, context)
     if job.model.targets == "hard":
         return inputs
     sier, labels = context.paths.data / "sier", context.paths.data / "labels"

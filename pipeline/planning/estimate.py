@@ -183,21 +183,25 @@ class _Planner:
         return StagePlan(stage, size, None, seconds, at_most, round(runs[1].out_bytes / runs[1].units * size))
 
     def _train(self, runs: Sequence[Run]) -> list[StagePlan]:
-        """A line per network; networks of the same rows share their inputs in `.work`."""
+        """A line per network; networks of the same rows share their inputs in `.work`, and features of the same N2."""
         train = self.sections["train"]
         side, frames = train["inputs"]["image_size_px"], train["inputs"]["n_mels"] * train["inputs"]["n_frames"]
         plans: list[StagePlan] = []
-        shared: set[str] = set()
+        shared: set[Any] = set()
         for name, cost in self.costs.items():
-            kind = self.sections["models"][name]["rows"]
+            model = self.sections["models"][name]
+            kind = model["rows"]
             done = passes(self.sections, name, self.rows["sier_rows"], self.rows["speech_rows"])
             rows, by_row = done.rows, cost.train_seconds_per_row * (1 - done.held_out)
             by_row += cost.predict_seconds_per_row * done.held_out
             # What a stage costs to start: the smaller pilot's, less its rows.
             start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
-            seconds = start + done.seconds(cost) + cost.hear_seconds_per_row * rows
+            once = cost.hear_seconds_per_row + cost.feature_seconds_per_row
+            seconds = start + done.seconds(cost) + once * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
-            shared.add(kind)
+            n2 = (kind, str(model["image_backbone"]), str(model["speech_backbone"]), cost.feature_bytes_per_row)
+            inputs += 0 if n2 in shared else round(rows * cost.feature_bytes_per_row)
+            shared |= {kind, n2}
             checkpoint = WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes
             peak = inputs + 2 * checkpoint  # the last and the best
             kept = cost.weight_bytes * (done.runs if train["keep_networks"] == "all" else 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.networks.params import ModelParams, TrainParams
+from pipeline.networks.params import Modality, ModelParams, TrainParams
 
 ROWS = 2  # batch-norm of a feature map of one pixel takes no fewer
 
@@ -21,8 +21,8 @@ class Flops:
     predict: float
 
 
-def count(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Flops:
-    """Of a network without pretrained weights; of one that hears words without the encoder, which runs once."""
+def count(model: ModelParams, train: TrainParams, labels: Sequence[str], kept: Sequence[Modality] = ()) -> Flops:
+    """Of a network without pretrained weights; what runs once is left out: an encoder of words, `kept` in training."""
     import torch  # noqa: PLC0415 - seconds
     from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415 - as above
 
@@ -38,8 +38,9 @@ def count(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Flop
         }
         if model.hears_words:
             given["word_frames"] = torch.empty(ROWS, *words.SHAPE)
+        features = {f"{name}_features": torch.empty(ROWS, *getattr(net, f"n2_{name}").feature_shape) for name in kept}
         with FlopCounterMode(display=False) as training:
-            torch.autograd.backward(net.train()(**given, labels=torch.zeros(ROWS, dtype=torch.long)).loss)
+            torch.autograd.backward(net.train()(**given, **features, labels=torch.zeros(ROWS, dtype=torch.long)).loss)
         with torch.no_grad(), FlopCounterMode(display=False) as predicting:
             net.eval()(**given)
     return Flops(training.get_total_flops() / ROWS, predicting.get_total_flops() / ROWS)

@@ -58,7 +58,7 @@ def mark(sections: Mapping[str, Any]) -> str:
     """Of all that a network's seconds per row depend on beside the machine."""
     train = sections["train"]
     facts = [sections["models"], sections["base"]["labels"]]
-    facts += [train[key] for key in ("inputs", "batch_size", "mixed_precision", "performance")]
+    facts += [train[key] for key in ("inputs", "batch_size", "mixed_precision", "performance", "cache_features")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,7 @@ step is small (see `make bench`) and left out.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,9 @@ class Cost:
     predict_seconds_per_row: float
     weight_bytes: int
     hear_seconds_per_row: float = 0.0  # to make the word frames of a network that hears words, once for all networks
+    # Of features of frozen backbones, made once for all epochs, folds and networks that have them.
+    feature_seconds_per_row: float = 0.0
+    feature_bytes_per_row: int = 0
     train_flops_per_row: float = 0.0
     predict_flops_per_row: float = 0.0
 
@@ -42,13 +45,13 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     models = params.read_models(dict(sections))
     train = section(sections, "train", params.TrainParams)
     base = section(sections, "base", BaseParams)
-    known: dict[params.ModelParams, Cost] = {}
+    known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
-        shape = shape_of(model)
-        if shape not in known:
-            known[shape] = measure_one(shape, train, base)
-        costs[name] = known[shape]
+        shape, kept = shape_of(model), tuple(model.kept_features) if train.cache_features else ()
+        if (shape, kept) not in known:
+            known[shape, kept] = measure_one(shape, train, base, kept)
+        costs[name] = known[shape, kept]
     return costs
 
 
@@ -62,8 +65,10 @@ def shape_of(model: params.ModelParams) -> params.ModelParams:
     )  # fmt: skip
 
 
-def measure_one(model: params.ModelParams, train: params.TrainParams, base: BaseParams) -> Cost:
-    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for."""
+def measure_one(
+    model: params.ModelParams, train: params.TrainParams, base: BaseParams, kept: Sequence[params.Modality] = ()
+) -> Cost:
+    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for; `kept` features are made before."""
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
 
     from pipeline.networks import performance  # noqa: PLC0415 - as above
@@ -83,11 +88,9 @@ def measure_one(model: params.ModelParams, train: params.TrainParams, base: Base
         from pipeline.networks import words  # noqa: PLC0415
 
         given["word_frames"] = torch.rand(rows, *words.SHAPE, device=device)
-        noise = torch.rand(round(size.duration_seconds * SAMPLING_RATE_HZ)).numpy()
-        words.word_frame_array(noise, size.duration_seconds)
-        begin = time.perf_counter()
-        words.word_frame_array(noise, size.duration_seconds)
-        hear = time.perf_counter() - begin
+        hear = _hear_seconds(size.duration_seconds)
+    features = {name: torch.rand(rows, *getattr(net, f"n2_{name}").feature_shape, device=device) for name in kept}
+    in_training = given | {f"{name}_features": made for name, made in features.items()}
     truth = torch.arange(rows, device=device) % len(base.labels)
     kind, arguments = performance.optimizer_of(train)
     optimizer = kind((weight for weight in net.parameters() if weight.requires_grad), **arguments)
@@ -96,7 +99,7 @@ def measure_one(model: params.ModelParams, train: params.TrainParams, base: Base
     def step() -> None:
         optimizer.zero_grad()
         with performance.autocast(train, device):
-            loss = computed(**given, labels=truth).loss
+            loss = computed(**in_training, labels=truth).loss
         torch.autograd.backward(loss)
         optimizer.step()
 
@@ -104,23 +107,48 @@ def measure_one(model: params.ModelParams, train: params.TrainParams, base: Base
         with torch.inference_mode(), performance.autocast(train, device):
             net(**given)
 
+    def extract() -> None:
+        with torch.inference_mode():
+            for name in kept:
+                getattr(net, f"n2_{name}").features(pixels if name == "image" else mels.expand(-1, 3, -1, -1))
+
+    net.train()
+    trained = _seconds(step, device) / rows
+    net.eval()
+    weights = sum(weight.numel() for weight in net.parameters())
+    counted = flops.count(model, train, base.labels, kept)
+    size_bytes = sum(4 * made[0].numel() for made in features.values())
+    once = _seconds(extract, device) / rows if kept else 0.0
+    predicted = _seconds(predict, device) / rows
+    return Cost(trained, predicted, 4 * weights, hear, once, size_bytes, counted.train, counted.predict)
+
+
+def _seconds(action: Callable[[], None], device: str) -> float:
+    """Of one call, after some that warm up."""
+    import torch  # noqa: PLC0415 - as above
+
     def now() -> float:
         if device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def seconds(action: Callable[[], None]) -> float:
-        for _ in range(WARM_UP[device]):
-            action()
-        begin, done = now(), 0
-        while done < STEPS["cpu"] or (done < STEPS[device] and time.perf_counter() - begin < LONGEST_SECONDS):
-            action()
-            done += 1
-        return (now() - begin) / done / rows
+    for _ in range(WARM_UP[device]):
+        action()
+    begin, done = now(), 0
+    while done < STEPS["cpu"] or (done < STEPS[device] and time.perf_counter() - begin < LONGEST_SECONDS):
+        action()
+        done += 1
+    return (now() - begin) / done
 
-    net.train()
-    trained = seconds(step)
-    net.eval()
-    weights = sum(weight.numel() for weight in net.parameters())
-    counted = flops.count(model, train, base.labels)
-    return Cost(trained, seconds(predict), 4 * weights, hear, counted.train, counted.predict)
+
+def _hear_seconds(duration_seconds: float) -> float:
+    """Of the second of two recordings."""
+    import torch  # noqa: PLC0415 - as above
+
+    from pipeline.networks import words  # noqa: PLC0415 - as above
+
+    noise = torch.rand(round(duration_seconds * SAMPLING_RATE_HZ)).numpy()
+    words.word_frame_array(noise, duration_seconds)
+    begin = time.perf_counter()
+    words.word_frame_array(noise, duration_seconds)
+    return time.perf_counter() - begin

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlcroissant as mlc
 
-from pipeline.dataset.card import named
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import accuracy_in_words
-from pipeline.frame.acquired import PAIRS
+from pipeline.publishing.citations import PAPER, entries
 from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.responsible import responsible
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # recommended properties; a date would differ from run to run
+logging.getLogger("absl").setLevel(logging.ERROR)  # what it recommends besides is looked at in a test
 
 if TYPE_CHECKING:
     from datasets import Features
 
 REPO = "repo"
+CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 # Croissant wants a sha256 of every file object; a git repository has none. The Hub's own metadata says so likewise.
 NO_DIGEST = "https://github.com/mlcommons/croissant/issues/80"
 # By the dtype of a feature: that of Audio is dict, that of ClassLabel int64.
@@ -47,8 +48,10 @@ DESCRIPTIONS = {
 }
 
 
-def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, citation: str) -> bytes:
-    """The metadata as JSON."""
+def croissant(
+    facts: Facts, exported: Exported, repo_id: str, endpoint: str, *, keep_personal: bool, published: date
+) -> bytes:
+    """The metadata as JSON; `published`: the day on which it is."""
     url = f"{endpoint}/datasets/{repo_id}"
     distribution: list[Any] = [
         mlc.FileObject(
@@ -76,14 +79,27 @@ def croissant(facts: Facts, exported: Exported, repo_id: str, endpoint: str, cit
     ]
     try:
         metadata = mlc.Metadata(
-            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}#licences"], in_language=[facts.language],
+            name="IIT-R SIER", version="1.0.0", url=url, license=[f"{url}/blob/main/LICENSE"],
+            in_language=[facts.language], creators=_creators(repo_id, endpoint),
             description=f"{len(facts.rows)} pairs of a synthetic utterance and a picture with emotion pseudo-labels.",
-            keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=" ".join(citation.split()),
-            distribution=distribution, record_sets=records, **_responsible(facts),
+            keywords=["emotion recognition", "speech", "image", "pseudo-labels"], cite_as=entries()[PAPER],
+            conforms_to=list(CONFORMS_TO), date_published=datetime.combine(published, time()),
+            distribution=distribution, record_sets=records,
+            **responsible(facts, exported.mode, keep_personal=keep_personal),
         )  # fmt: skip
+    except KeyError as error:
+        raise UserError(
+            f"croissant.json cannot be written, a number was not measured: {error}; run: dvc repro"
+        ) from None
     except mlc.ValidationError as error:
         raise UserError(f"croissant.json would not be valid: {' '.join(str(error).split())}") from None
     return (json.dumps(metadata.to_json(), indent=2, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def _creators(repo_id: str, endpoint: str) -> list[Any]:
+    """Whose repository it is; nobody where the account is not known, as in a dry run without a Hub."""
+    account, slash, _ = repo_id.partition("/")
+    return [mlc.Organization(name=account, url=f"{endpoint}/{account}")] if slash else []
 
 
 def _records(name: str, files: str, features: Features, columns: list[str]) -> Any:
@@ -99,36 +115,6 @@ def _records(name: str, files: str, features: Features, columns: list[str]) -> A
             )
         )  # fmt: skip
     return mlc.RecordSet(id=name, name=name, key=f"{name}/id", fields=fields)
-
-
-def _responsible(facts: Facts) -> dict[str, Any]:
-    reports = facts.reports
-    corpora = named(facts.formats)
-    personal = "Numbers of tweets, by which their authors can be found."
-    if facts.formats["b_t4sa"] == PAIRS:
-        personal = "Ids and texts, by which their authors may be found."
-    shown = {name: reports[f"train_teacher_{name}"]["shown"] for name in ("speech", "image")}
-    teachers = " and ".join(f"{name} {accuracy_in_words(value)}" for name, value in shown.items())
-    protocol = (
-        f"Pseudo-labels by rule {facts.rule.rule} of two teachers' probabilities, rows below {facts.rule.threshold} "
-        f"left out; {reports['label']['verdict']['words']}. Accuracy of the teachers on their corpora: {teachers}."
-    )
-    return {
-        "data_collection": f"{corpora['b_t4sa'].name}, cleaned; speech is synthesised from the texts.",
-        "data_annotation_protocol": [protocol],
-        "annotations_per_item": "2",
-        "machine_annotation_tools": [
-            f"speech emotion teacher ({corpora['iemocap'].name})",
-            f"image emotion teacher ({corpora['fi'].name})",
-        ],
-        "data_biases": [
-            "Synthetic, neutral speech.",
-            "Labels repeat the teachers' mistakes; their domains are acted dialogues and social-media photographs.",
-            f"Uneven classes: {', '.join(f'{name} {rows}' for name, rows in reports['assemble']['labels'].items())}.",
-        ],
-        "data_limitations": ["Not for judging what a person feels, and not for decisions about anybody."],
-        "personal_sensitive_information": [personal],
-    }
 
 
 def check(path: Path) -> None:

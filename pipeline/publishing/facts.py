@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.dataset import sources
 from pipeline.dataset.rows import read_rows
+from pipeline.dataset.sources import Provenance
 from pipeline.errors import UserError
-from pipeline.frame import acquired, tables
+from pipeline.frame import tables
 from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import ENGLISH, Paths
@@ -25,7 +27,9 @@ STAGES = {
     "train_teacher_image": "train_teacher@image", "label": "label", "assemble": "assemble",
 }  # fmt: skip
 HIDDEN_SECTIONS = {"acquire"}  # it holds paths, addresses and names of accounts
-_COLUMNS = ["id", "label", "decided_by", "confidence", "agreement", "sentiment", "voice", "word_error_rate"]
+_COLUMNS = [
+    "id", "label", "decided_by", "confidence", "agreement", "sentiment", "group_id", "voice", "word_error_rate",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,7 @@ class Facts:
     params: Mapping[str, Any]  # all but section acquire
     labels: tuple[str, ...]
     rows: pd.DataFrame  # of data/sier without media; `label` by name
-    origins: Mapping[str, str]  # of each corpus: `sample` or where it came from
-    formats: Mapping[str, str]  # of each corpus
+    provenance: Provenance  # what of others' it was made with
     normalised: bool  # whether the speech teacher normalised voices
     audit: Mapping[str, float] | None  # rows audited, and share of them whose label is doubted
 
@@ -50,7 +53,7 @@ class Facts:
     @property
     def sample_corpora(self) -> list[str]:
         """Which corpora are the embedded sample."""
-        return [name for name, origin in self.origins.items() if origin == acquired.SAMPLE]
+        return list(self.provenance.samples)
 
 
 def gather(paths: Paths) -> Facts:
@@ -71,15 +74,14 @@ def gather(paths: Paths) -> Facts:
                 f"{paths.reports / name}.json tells of {told} rows, data/sier holds {len(rows)}; run: dvc repro {name}"
             )
     audit = read_audit(paths.data)
-    corpora = paths.data / "corpora"
+    teachers = {name: reports[f"train_teacher_{name}"] for name in tables.MODALITIES}
     return Facts(
         reports=reports,
         rule=read_rule(paths.data / "labels"),
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
-        origins={name: str(acquired.read_manifest(corpora / name)["origin"]) for name in acquired.CORPORA},
-        formats=acquired.read_formats(corpora),
+        provenance=sources.gather(params, teachers, paths.data / "corpora", sorted(rows["voice"].unique())),
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )

@@ -22,6 +22,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline.errors import UserError, first_line
+from pipeline.publishing.gate import Gate
 from pipeline.publishing.ownership import CARD, CARD_BYTES_MAX, KEPT, marked, objection
 
 Kind = Literal["dataset", "model"]
@@ -94,12 +95,13 @@ def look(
 
 def upload(
     files: Mapping[str, Path | bytes], repo_id: str, kind: Kind, what: str, *, private: bool, replace: bool = False,
-    endpoint: str | None = None, pause_seconds: float = 2.0,
+    gate: Gate | None = None, endpoint: str | None = None, pause_seconds: float = 2.0,
 ) -> Receipt:  # fmt: skip
     """Make the repository hold these files, by their path, and no others, by one commit; the card gets its mark.
 
     One that is not ours to replace by `what` (see `pipeline.publishing.ownership`) is refused unless `replace`. A
-    public repository that should be `private` is refused, not hidden. The endpoint is by default HF_ENDPOINT or the
+    public repository that should be `private` is refused, not hidden. It is gated before anything is sent; without a
+    `gate` it stays as it is. The endpoint is by default HF_ENDPOINT or the
     public Hub; the pause is that before a second attempt, doubled before each further one.
 
     Raises:
@@ -114,6 +116,8 @@ def upload(
     info = hub.ask("look at", lambda: api.repo_info(repo_id, repo_type=kind))
     if private and not info.private:
         raise UserError(f"{repo_id} is public already; --private cannot hide it, make it private on the Hub first")
+    if gate is not None:
+        _set_gate(hub, kind, gate)
 
     # Not `HfApi.upload_folder`: it makes several commits of a large folder.
     def commit() -> tuple[str, dict[str, tuple[int, str]]]:
@@ -135,6 +139,20 @@ def upload(
     oid, sums = hub.ask("publish to", commit)
     _compare(hub, kind, oid, sums)
     return Receipt(repo_id, kind, api.endpoint, oid, sums)
+
+
+def _set_gate(hub: "_Hub", kind: Kind, gate: Gate) -> None:
+    """Who may load the repository; looked at again, lest media go to one that is open."""
+    gated: Literal["manual", "auto", False] = False if gate == "none" else gate
+    if (hub.ask("look at", lambda: hub.api.repo_info(hub.repo_id, repo_type=kind)).gated or False) == gated:
+        return
+    hub.ask("gate", lambda: hub.api.update_repo_settings(hub.repo_id, gated=gated, repo_type=kind))
+    found = hub.ask("look at", lambda: hub.api.repo_info(hub.repo_id, repo_type=kind)).gated or False
+    if found != gated:
+        raise UserError(
+            f"{hub.repo_id} is not gated as asked (--gated {gate}), nothing was sent; set it in the settings of the "
+            "repository on the Hub, then run the same command again"
+        )
 
 
 def _look(hub: "_Hub", kind: Kind, what: str) -> Found:

@@ -1,19 +1,23 @@
 """All files of a repository, card included: of a dataset, or of a network."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
 
 from models.weights.whisper_weights import MODEL_FILE
+from pipeline.dataset.sources import Source
 from pipeline.networks.params import WHISPER, InputParams
-from pipeline.publishing import cards, croissant, pictures
+from pipeline.publishing import cards, citations, croissant, pictures, results
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.export import export
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.gate import Gate
 from pipeline.publishing.ownership import CARD
+from pipeline.publishing.results import Published
 
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
@@ -23,23 +27,31 @@ Files = dict[str, Path | bytes]
 
 
 def dataset_files(
-    facts: Facts, data: Path, folder: Path, mode: Mode, repo_id: str, inputs: InputParams, *, keep_personal: bool
-) -> Files:
+    facts: Facts, data: Path, folder: Path, mode: Mode, repo_id: str, inputs: InputParams, gate: Gate = "none", *,
+    keep_personal: bool, published: date,
+) -> Files:  # fmt: skip
     """Write the Parquet files of a mode into `folder`, an empty one, and describe them."""
     exported = export(data, folder, mode, inputs, keep_personal=keep_personal)
     files: Files = {part.name: folder / part.name for parts in exported.parts.values() for part in parts}
     files["pictures/distributions.png"] = pictures.distributions(facts.rows, facts.labels)
-    files[CARD] = cards.dataset_card(facts, exported, repo_id, keep_personal=keep_personal).encode()
-    citation = cards.CITATION.read_text(encoding="utf-8")
+    files[CARD] = cards.dataset_card(facts, exported, repo_id, gate, keep_personal=keep_personal).encode()
+    files["DATASHEET.md"] = cards.datasheet(facts, exported, gate, keep_personal=keep_personal).encode()
+    files |= _terms(facts, "this dataset", facts.provenance.sources, ids_only=mode == "no_media")
     metadata = folder / "croissant.json"
-    metadata.write_bytes(croissant.croissant(facts, exported, repo_id, constants.ENDPOINT, citation))
+    metadata.write_bytes(
+        croissant.croissant(
+            facts, exported, repo_id, constants.ENDPOINT, keep_personal=keep_personal, published=published
+        )
+    )
     croissant.check(metadata)
     files[metadata.name] = metadata
     return files
 
 
-def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Files:
-    """Weights, code, processor, snippet and card of the network `name`."""
+def model_files(
+    facts: Facts, checkpoints: Path, name: str, repo_id: str, gate: Gate = "none", dataset: Published | None = None
+) -> Files:
+    """Weights, code, processor, snippet, card and figures of the network `name`; `dataset`: that of its rows."""
     from pipeline.networks.loading import expect_checkpoint  # noqa: PLC0415 - brings torch along
 
     folder = checkpoints / name
@@ -51,8 +63,19 @@ def model_files(facts: Facts, checkpoints: Path, name: str, repo_id: str) -> Fil
     processor = processor_config(config)
     files["processor_config.json"] = (json.dumps(processor, indent=2, sort_keys=True) + "\n").encode()
     files["predict.py"] = FOLDER / "predict.py.txt"
-    files[CARD] = cards.model_card(facts, repo_id, name, config).encode()
+    known_as = dataset.repo_id if dataset else cards.DATASET
+    files[CARD] = cards.model_card(facts, repo_id, name, config, gate, known_as).encode()
+    files |= _terms(facts, f"the network {name}", cards.model_sources(facts, name), ids_only=False)
+    if dataset and facts.params["models"][name]["rows"] == "sier":
+        files[results.PATH] = results.entries(facts.reports["evaluate"]["models"][name], dataset)
     return files
+
+
+def _terms(facts: Facts, what: str, sources: Sequence[Source], *, ids_only: bool) -> Files:
+    return {
+        cards.LICENCE: cards.licence(facts, what, sources, ids_only=ids_only).encode(),
+        citations.FILE.name: (citations.bibliography(sources) + "\n").encode(),
+    }
 
 
 def processor_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,9 @@ def draw_explanation(numbers: Mapping[str, Any], recording: bytes, seconds_per_f
             waveform = audio.decode(recording)
         except RowError as error:
             raise UserError(f"{numbers['id']}: {error}; run: sier verify") from None
-        players, values = np.array(numbers["speech_players"]), np.array(numbers["speech_values"])
+        players = np.array(numbers["speech_players"])
+        # Of cells of the spectrogram, what is drawn along the recording is their sum over the bands.
+        values = np.array(numbers["speech_values"]).reshape(numbers["speech_bands"], -1).sum(axis=0)
         drawn = stretches(waveform, players, values, seconds_per_frame)
     strengths = np.abs(scaled(np.array([word["value"] for word in numbers["words"]])))
     words = [

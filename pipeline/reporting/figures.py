@@ -74,9 +74,11 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
     }  # fmt: skip
     for modality, name in NAMES.items():
         points = series(plots[f"teacher_{modality}_reliability"], "mean_confidence", "accuracy")
+        chose = reports.metrics[f"train_teacher_{modality}"].get("rows_chose")
+        sure = "Below the dashed line the teacher is surer than it is right."
         drawn[f"{modality}_reliability"] = chart(
             f"Reliability of the {name} teacher", {"teacher": points.get("", [])}, confidence, accuracy,
-            Style(diagonal=True), note="Below the dashed line the teacher is surer than it is right.",
+            Style(diagonal=True), note=f"{sure} {chose[0].upper()}{chose[1:]}." if chose else sure,
         )  # fmt: skip
         for kind, moved in (("deletion", "go"), ("insertion", "come")):
             drawn[f"{kind}_{modality}"] = chart(

@@ -21,7 +21,7 @@ from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.listening import heard_in
-from pipeline.teachers.material import Material, MeasuredTeacher
+from pipeline.teachers.material import Material, MeasuredTeacher, fitted_on
 from pipeline.teachers.params import CheckpointParams
 from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import Representer, vectors_of
@@ -67,6 +67,7 @@ def train(params: CheckpointParams, material: Material) -> MeasuredTeacher:
     return MeasuredTeacher.of(
         teacher, items, PROTOCOL, labels[~validation].tolist(), probabilities,
         labels_of_the_checkpoint=network.labels, temperature=temperature,
+        calibration=fitted_on(validation.sum(), 0) if validation.any() else None,
     )  # fmt: skip
 
 

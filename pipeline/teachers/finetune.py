@@ -30,7 +30,7 @@ from pipeline.networks import trainers
 from pipeline.networks.job import derived_seed
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.fit import NET_FOLDER, Fit, Fitted, fit
-from pipeline.teachers.material import Material, MeasuredTeacher
+from pipeline.teachers.material import Material, MeasuredTeacher, fitted_on
 from pipeline.teachers.params import FinetuneParams
 from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import Representer, vectors_of
@@ -80,11 +80,13 @@ def train(params: FinetuneParams, material: Material) -> MeasuredTeacher:
     network = ReadyNetwork.load(str(plan.work / KEPT / NET_FOLDER), plan.modality, batch_size=params.batch_size)
     label_classes = {name: name for name in material.classes}
     class_map = ClassMap.of(network.labels, label_classes, "renormalise", material.section)
-    temperature = 1.0
+    temperature, calibration = 1.0, None
     if params.calibrate == "held_out":
         validation = splits[-1].validation
         logits = _standardised(params, fitted[KEPT].validation, _chosen(plan.items, validation))
         temperature = class_map.fit_temperature(logits, _chosen(plan.labels, validation))
+        measured = np.any([split.test for split in splits], axis=0)
+        calibration = fitted_on(validation.sum(), (validation & measured).sum())
     test = np.concatenate([np.flatnonzero(split.test) for split in splits])
     logits = np.concatenate([fitted[split.name].test for split in splits])
     probabilities = class_map.probabilities(
@@ -93,7 +95,8 @@ def train(params: FinetuneParams, material: Material) -> MeasuredTeacher:
     teacher = CheckpointTeacher(network, class_map, label_classes, params.normalise, temperature, kind="finetune")
     return MeasuredTeacher.of(
         teacher, plan.items, protocol, [plan.labels[index] for index in test], probabilities,
-        temperature=temperature, trainings={name: training.figures for name, training in fitted.items()},
+        temperature=temperature, calibration=calibration,
+        trainings={name: training.figures for name, training in fitted.items()},
     )  # fmt: skip
 
 

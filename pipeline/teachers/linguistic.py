@@ -31,7 +31,7 @@ from pipeline.frame import acquired
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.fusion import fuse
 from pipeline.teachers.listening import encode_texts, folder_of_texts, heard_in
-from pipeline.teachers.material import Material, MeasuredTeacher, Reject
+from pipeline.teachers.material import Material, MeasuredTeacher, Reject, fitted_on
 from pipeline.teachers.params import ProbeParams, WordsParams
 from pipeline.teachers.vectors import frozen, vectors_of
 
@@ -72,19 +72,22 @@ def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     encoder, vectors = vectors_for.all_rows()
     probe = fit_words(gathered.rows, recipe, encoder, vectors, temperature)
     teacher: Teacher = probe
+    further: dict[str, float] = {}
     spoken = probabilities_of(logits[: gathered.spoken], temperature)
     truth = gathered.rows.labels[: gathered.spoken]
     beside = {"commonest_class": _commonest(truth), "vader_alone": _vader(gathered, recipe)}
-    further: dict[str, Any] = {"regularisation": probe.regularisation, "temperature": temperature}
+    calibration = fitted_on(len(logits), gathered.spoken) if calibrated else None
     if sound is not None:
         heard = {item.id for item in gathered.items}
         of_items = sound[[item.id in heard for item in material.items]]
         fused = fuse(params, gathered.items, truth, of_items, probe, spoken, material.seed)
         beside |= {"linguistic_alone": _figures(truth, spoken, classes), "acoustic_alone": fused.acoustic_alone}
-        further |= {"temperature": fused.teacher.temperature, "weight": fused.teacher.weight}
-        teacher, spoken = fused.teacher, fused.probabilities
+        further = {"weight": fused.teacher.weight}
+        calibration = fitted_on(gathered.spoken, gathered.spoken) if calibrated else None
+        teacher, spoken, temperature = fused.teacher, fused.probabilities, fused.teacher.temperature
     measured = MeasuredTeacher.of(
-        teacher, gathered.items, PROTOCOL, truth, spoken, **further, beside=beside,
+        teacher, gathered.items, PROTOCOL, truth, spoken, regularisation=probe.regularisation, temperature=temperature,
+        calibration=calibration, **further, beside=beside,
         emotion_texts={
             "used": len(gathered.texts), "rejected": dict(Counter(status for _, status, _ in gathered.rejects)),
             "held_out": _by_part(gathered, logits, classes),

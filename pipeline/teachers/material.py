@@ -57,6 +57,11 @@ class Material:
         return items
 
 
+def fitted_on(rows: int, again: int) -> dict[str, int]:
+    """Of how many rows a temperature was fitted, and how many of them are among those whose confidence is measured."""
+    return {"rows": int(rows), "measured_too": int(again)}
+
+
 @dataclass(frozen=True)
 class MeasuredTeacher:
     """A teacher, and what it or its stand-ins that were trained on other sessions say about held-out rows."""

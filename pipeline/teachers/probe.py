@@ -7,6 +7,7 @@ image   80/5/15, stratified; the teacher that is kept is the one that was measur
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from models.teachers.probe_training import fit_probe, validation_speakers
 from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
-from pipeline.teachers.material import Material, MeasuredTeacher
+from pipeline.teachers.material import Material, MeasuredTeacher, fitted_on
 from pipeline.teachers.params import ProbeParams
 from pipeline.teachers.picture_split import split_pictures
 from pipeline.teachers.vectors import frozen, vectors_of
@@ -65,14 +66,18 @@ def _train_speech(examples: Examples, params: ProbeParams, seed: int) -> Measure
         vectors, labels, classes, speakers=speakers, sessions=[item.session for item in examples.items],
         cs=params.regularisation, normalise=params.normalise, seed=seed,
     )  # fmt: skip
+    validation = validation_speakers(speakers, seed)
     probe = fit_probe(
-        examples.encoder, vectors, labels, classes, validation=validation_speakers(speakers, seed),
+        examples.encoder, vectors, labels, classes, validation=validation,
         cs=params.regularisation, speakers=speakers if params.normalise == "voice" else None,
         calibrate=params.calibrate == "held_out",
     )  # fmt: skip
     held_out = {"protocol": "leave one session out", **evaluate(labels, out_of_fold.predictions, classes)}
     probabilities = out_of_fold.probabilities(probe.temperature)
-    return MeasuredTeacher(probe, examples.items, held_out, probabilities, labels, _record(probe))
+    # Sessions are held out in turn, so that each speaker who fitted the temperature is measured in another turn.
+    rows = int(validation.sum())
+    record = _record(probe, fitted_on(rows, rows) if params.calibrate == "held_out" else None)
+    return MeasuredTeacher(probe, examples.items, held_out, probabilities, labels, record)
 
 
 def _train_image(examples: Examples, params: ProbeParams, seed: int) -> MeasuredTeacher:
@@ -80,9 +85,10 @@ def _train_image(examples: Examples, params: ProbeParams, seed: int) -> Measured
     splits = split_pictures(examples.items, examples.labels, seed)
     known = splits != "test"
     validation = splits[known] == "validation"
+    by_validation = validation.sum() >= MIN_VALIDATION_ROWS
     probe = fit_probe(
         examples.encoder, examples.vectors[known], labels[known].tolist(), classes,
-        validation=validation if validation.sum() >= MIN_VALIDATION_ROWS else None,
+        validation=validation if by_validation else None,
         cs=params.regularisation, calibrate=params.calibrate == "held_out", seed=seed,
     )  # fmt: skip
     # 15 % of a small corpus is a handful of pictures; this figure is steadier.
@@ -91,11 +97,13 @@ def _train_image(examples: Examples, params: ProbeParams, seed: int) -> Measured
         examples.vectors, examples.labels, classes, c=probe.regularisation, seed=seed, folds=folds
     )
     probabilities = probe.classify(examples.vectors[~known], None)
+    rows = validation.sum() if by_validation else len(validation)
+    record = _record(probe, fitted_on(rows, 0) if params.calibrate == "held_out" else None)
     return MeasuredTeacher.of(
         probe, examples.items, "80/5/15 stratified", labels[~known].tolist(), probabilities,
-        cross_validation=steadier, **_record(probe),
+        cross_validation=steadier, **record,
     )  # fmt: skip
 
 
-def _record(probe: Probe) -> dict[str, float]:
-    return {"regularisation": probe.regularisation, "temperature": probe.temperature}
+def _record(probe: Probe, calibration: dict[str, int] | None) -> dict[str, Any]:
+    return {"regularisation": probe.regularisation, "temperature": probe.temperature, "calibration": calibration}

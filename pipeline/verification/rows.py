@@ -131,6 +131,8 @@ def check_labels(
     reason = pd.Series("", index=rows.index)
     if rule.rule == "agreement":
         reason[rows["first_speech"] != rows["first_image"]] = "teachers_disagree"
+    if rule.rule == "disagreement":
+        reason[rows["first_speech"] == rows["first_image"]] = "teachers_agree"
     reason[surer < np.float32(rule.threshold)] = "below_threshold"
     reason[source.isin(rule.neutral)] = "neutral"
     expected = {

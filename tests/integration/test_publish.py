@@ -200,6 +200,15 @@ def test_private_only_where_asked(published: Published) -> None:
     assert [name for (_, name), repo in sorted(repos.items()) if repo.private] == [f"{USER}/media"]
 
 
+def test_media_are_gated_and_every_repository_says_its_terms(published: Published) -> None:
+    repos = {name.removeprefix(f"{USER}/"): repo for (_, name), repo in published.hub.repos.items()}
+    gates = {name: repo.gated for name, repo in repos.items()}
+    assert gates == {"ids": False, "media": "manual", "sound": "manual", "net": False}
+    assert all({"LICENSE", "citation.bib"} <= repo.files.keys() for repo in repos.values())
+    assert [name for name, repo in repos.items() if "DATASHEET.md" in repo.files] == ["ids", "media", "sound"]
+    assert f"id: {USER}/sound" in repos["net"].files[".eval_results/sier.yaml"].decode()
+
+
 def test_the_sample_is_refused_and_a_dry_run_changes_nothing(published: Published) -> None:
     before = len(published.hub.requests)
     done = run(published.project, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y")

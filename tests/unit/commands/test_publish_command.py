@@ -16,6 +16,7 @@ from pipeline.commands.command import run_command
 from pipeline.errors import UserError
 from pipeline.publishing import facts, packages
 from pipeline.publishing import hub as publishing
+from pipeline.publishing.results import Published
 from tests import hub_server
 from tests.hub_repositories import Fault, Repo
 from tests.hub_server import TOKEN, USER, Hub
@@ -128,3 +129,46 @@ def test_what_is_published_can_be_published_again_and_replaced_only_by_the_same(
     for network, code in (("parallelnet", 0), ("baseline_1", 1), ("parallelnet", 0)):
         assert run_command("publish", ["--repo-id", "net", "--model", network]) == code
     assert hub.repos["model", f"{USER}/net"].files.keys() == FILES.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before", "after"),
+    [
+        (["--mode", "full"], False, "manual"), (["--mode", "features"], False, "manual"), ([], False, False),
+        ([], "auto", "auto"), (["--gated", "none"], "auto", False), (["--gated", "auto"], False, "auto"),
+        (["--mode", "full", "--gated", "none"], "manual", False), (["--model"], False, False),
+        (["--model", "--gated", "manual"], False, "manual"),
+    ],
+)  # fmt: skip
+def test_what_holds_media_is_gated_by_default_and_no_default_opens_a_gate(
+    hub: Hub, arguments: list[str], before: str | bool, after: str | bool
+) -> None:
+    repo = Repo(private=False, gated=before)
+    hub.repos["model" if "--model" in arguments else "dataset", f"{USER}/sier"] = repo
+    assert run_command("publish", ["--repo-id", "sier", *arguments]) == 0
+    assert (repo.gated, repo.files.keys()) == (after, FILES.keys())
+
+
+def test_a_gate_that_there_is_not_is_refused(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_command("publish", ["--repo-id", "sier", "--gated", "moat"])
+    assert "invalid choice: 'moat'" in capsys.readouterr().err
+    assert hub.requests == []
+
+
+def test_figures_name_the_dataset_that_was_published_on_the_same_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def model_files(*got: object) -> dict[str, bytes]:
+        given.append(got[-1])
+        return dict(FILES)
+
+    monkeypatch.setattr(packages, "model_files", model_files)
+    receipt = Path("reports", "publish.json")
+    told = {"repo_id": "me/sier", "commit": "a" * 40, "endpoint": constants.ENDPOINT}
+    elsewhere = {**told, "endpoint": "https://elsewhere"}
+    receipts: list[object] = [{"dataset": told}, {"dataset": elsewhere}, {"model": told}, []]
+    for written in receipts:
+        receipt.write_text(json.dumps(written), encoding="utf-8")
+        assert run_command("publish", ["--repo-id", "net", "--model"]) == 0
+    assert given == [Published("me/sier", "a" * 40), None, None, None]

@@ -44,6 +44,7 @@ METRICS: dict[str, Any] = {
         "rows_in": 200,
         "kept": 150,
         "share_decided_by_speech": 0.4,
+        "decided_alone": ["hate: decided by pictures alone, all 20 rows"],
         "verdict": {"holds": True, "words": "labels go with something"},
         "agreement": {"all_rows": {"share": 0.37, "by_chance": 0.356, "cohen_kappa": 0.009}},
         "validity": {
@@ -73,6 +74,7 @@ METRICS: dict[str, Any] = {
     },
     "explain": {
         "model": "parallelnet",
+        "target": "predicted",
         "rows": 20,
         "baselines": {
             "zero + silence": {"modality_share": {"all": {"image": {"mean": 0.7, "low": 0.6, "high": 0.8}}}},
@@ -117,6 +119,7 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "  hate           20  train 14, test 6",
         "  sad            40  train 28, test 12",
         "decided by   speech 60 (40%), image 90 (60%)",
+        "             hate: decided by pictures alone, all 20 rows",
         "teacher      speech: accuracy 80.0% (74% to 85%, 1,200 rows; commonest class 25%; leave one session out)",
         "teacher      image: accuracy 83.8% (75% to 90%, 96 rows; commonest class 30%; 5 folds)",
         "agreement    37%, by chance 36%, Cohen's kappa 0.01 of all scored rows",

@@ -105,6 +105,12 @@ def test_a_label_without_rows_costs_nothing_but_itself(tmp_path: Path) -> None:
     assert histogram["rows"].sum() == found(tmp_path)["rows"]
 
 
+def test_the_rows_are_said_to_have_chosen_the_epoch(tmp_path: Path) -> None:
+    report = audit.run(PARAMS, write(tmp_path, *planted()))
+    assert found(tmp_path)["rows_chose"].startswith("The same rows chose the epoch")
+    assert found(tmp_path)["rows_chose"] in report.notes
+
+
 def test_one_fold_is_said_to_be_one(tmp_path: Path) -> None:
     report = audit.run(PARAMS, write(tmp_path, *planted(), folds=1))
     assert any("only fold 0 was held out" in note for note in report.notes)

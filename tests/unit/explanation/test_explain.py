@@ -270,6 +270,62 @@ def test_segments_can_end_where_words_do(fresh: Path) -> None:
     assert all(1 <= len(values) <= 4 for values in stored(fresh)["speech_values"])
 
 
+def test_the_rows_own_label_can_be_explained_in_the_place_of_the_answer(fresh: Path) -> None:
+    explain.run(params(target="labelled", corpus_rows=None), context(fresh))
+    frame = stored(fresh)
+    assert (frame["explained"] == frame["label"]).all()
+    assert (frame["explained"] != frame["predicted"]).any()
+    net = ParallelNet.from_pretrained(fresh / "data/checkpoints/parallelnet").eval()
+    rows = pq.read_table(fresh / "data/sier/data").to_pandas().set_index("id")
+    for found in records(frame[frame["image_baseline"] == "zero"]):
+        row = rows.loc[found.id]
+        sample = sample_of(read_image(row["image"]["bytes"]), audio.decode(row["audio"]["bytes"]), net.config)
+        assert sample.pixel_values is not None and sample.spectrogram is not None
+        with torch.inference_mode():
+            logits = net(sample.pixel_values[None], sample.spectrogram[None]).logits[0].double()
+        assert found.v_full == pytest.approx(float(logits[row["label"]]), abs=1e-4)
+        assert found.predicted == LABELS[int(logits.argmax())]  # which is the network's answer still
+        assert found.score == pytest.approx(float(logits.softmax(0).max()))
+    report = json.loads((fresh / "reports/explain.json").read_text())
+    assert (report["target"], report["explained"][:14]) == ("labelled", "the label that")
+    assert set(report["baselines"]["zero + silence"]["modality_share"]) == {"all", *frame["label"]}
+    bars = pd.read_csv(fresh / "reports/plots/modality_share.csv")
+    assert set(bars["explained"]) == {"all", *frame["label"]}
+
+
+def test_speech_can_be_cut_into_cells_of_its_spectrogram(fresh: Path) -> None:
+    explain.run(params(segmentation="cells", times=3, figures=1), context(fresh))
+    frame = stored(fresh)
+    # 32 mel bands and 64 frames: halved in time, in time again (of equal sides), then in frequency.
+    assert {len(values) for values in frame["speech_values"]} == {8}
+    assert set(frame["speech_bands"]) == {2}
+    for found in records(frame):
+        columns, values = np.array(found.speech_players), np.array(found.speech_values).reshape(2, 4)
+        assert columns.max() == 3
+        by_column = [np.sum(np.array(found.speech_map)[columns == column]) for column in range(4)]
+        assert by_column == pytest.approx(values.sum(axis=0).tolist())
+        assert np.sum(found.speech_map) == pytest.approx(found.speech_value)
+        assert found.image_value + found.speech_value == pytest.approx(found.v_full - found.v_empty, abs=1e-4)
+    exact = frame[frame["method"] == "exact"].iloc[0]
+    assert len(exact["interactions"]) == 8 * 8
+    assert exact["text_kept"] is not None
+
+
+def test_what_the_percentile_silences_is_counted(project: tuple[Path, list[dict[str, Any]], Report]) -> None:
+    root = project[0]
+    frame = stored(root)
+    for found in records(frame):
+        columns = np.array(found.speech_players)[np.array(found.speech_players) >= 0]
+        values = np.array(found.speech_map)[: len(columns)]
+        gone = values < np.percentile(values, 30)
+        assert found.share_silenced == pytest.approx(gone.mean())
+        assert found.segments_silenced == len(set(columns[gone]))
+        assert found.segments_silenced == 1  # of four; a second one would be half of the speech
+    report = json.loads((root / "reports/explain.json").read_text())["baselines"]["zero + silence"]["silenced"]
+    assert (report["percentile"], report["rows_by_segments"]) == (30.0, {"1": 4})
+    assert 0.2 < report["share"]["mean"] < 0.3
+
+
 def change_predictions(root: Path) -> None:
     path = root / "data/predictions/parallelnet.parquet"
     frame = pq.read_table(path).to_pandas()
@@ -294,6 +350,7 @@ def other_rows(root: Path) -> None:
         ({}, other_rows, "its test rows are not those of data/predictions; run: dvc repro evaluate"),
         ({"grid": [40, 1]}, None, "rows of cells must number between 1 and the 32 rows of pixels, found 40"),
         ({"segments": 65}, None, "segments must number between 1 and the 64 frames of sound, found 65"),
+        ({"model": "words", "segmentation": "cells"}, None, "words hears words, which have no frequency: expected seg"),
         ({"times": 4}, None, "exact values are for at most 20 parts, found 32"),
         ({"model": "early", "times": 3}, None, "a network that does not factor are for at most 12 parts, found 16"),
         ({"method": "sample", "max_evals": 10}, None, "2 permutations of 8 parts need 30 evaluations"),
@@ -318,6 +375,9 @@ def test_what_cannot_be_explained_is_said_in_one_line(
         ({"image_baselines": ["zero"] * 2, "speech_baselines": ["mean"] * 2}, "that differ from each other"),
         ({"figures": 5}, "no more figures than corpus_rows"),
         ({"percentile": 101.0}, "less than or equal to 100"),
+        ({"segmentation": "cells", "segments": 4}, "segments null, since cells of the spectrogram are made by times"),
+        ({"segmentation": "mels"}, "'time', 'words' or 'cells'"),
+        ({"target": "truth"}, "'predicted' or 'labelled'"),
         ({"image_baselines": ["noise", "zero"]}, "'zero', 'mean' or 'blur'"),
         ({"colour": 1}, "not a known key"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.explanation.summary import MEANING, REPORTED, WEIGHTING, report_on
+from pipeline.explanation.summary import MEANING, REPORTED, TARGETS, WEIGHTING, report_on
 from tests.builders_explain import params
 
 
@@ -27,7 +27,8 @@ def explanation(image: float, speech: float, predicted: str = "sad", **changes: 
     ]  # fmt: skip
     return {
         "id": "1-1", "method": "level", "image_baseline": "zero", "speech_baseline": "silence", "label": "sad",
-        "predicted": predicted, "residual": 1e-6, "max_difference": 2e-6, "image_value": image, "speech_value": speech,
+        "predicted": predicted, "explained": predicted, "residual": 1e-6, "max_difference": 2e-6, "image_value": image,
+        "speech_value": speech, "segments_silenced": 2, "share_silenced": 0.25,
         "image_share": abs(image) / total if total else None, "speech_share": abs(speech) / total if total else None,
         "synergy": 0.5, "image_values": [image], "speech_values": [speech], "interactions": None, "curves": curves,
         **changes,
@@ -118,15 +119,38 @@ def test_plots_have_a_line_per_order_and_a_bar_per_label(tmp_path: Path) -> None
     ]
     assert len(lines) == 1 + 3 * 5
     bars = (tmp_path / "plots/modality_share.csv").read_text().splitlines()
-    assert bars[0] == "series,predicted,image_share,low,high,rows"
+    assert bars[0] == "series,explained,image_share,low,high,rows"
     assert [bar.split(",")[1] for bar in bars[1:]] == ["all", "happy", "sad"]
     assert bars[3].startswith("zero + silence,sad,0.75,")
+
+
+def test_what_is_silenced_is_counted_over_rows_that_are_heard(tmp_path: Path) -> None:
+    rows = [
+        explanation(1, 1, weight=3.0), explanation(1, 1, segments_silenced=0, share_silenced=0.0),
+        explanation(1, 0, segments_silenced=0, share_silenced=None),
+    ]  # fmt: skip
+    found = report(rows, tmp_path, percentile=20.0)[0]["baselines"]["zero + silence"]["silenced"]
+    assert (found["percentile"], found["rows_by_segments"]) == (20.0, {"0": 1, "2": 1})
+    assert (found["share"]["rows"], found["share"]["mean"]) == (2, pytest.approx(0.75 * 0.25))
+    assert "silenced" not in report(rows[2:], tmp_path)[0]["baselines"]["zero + silence"]
+
+
+def test_sentences_name_what_is_explained(tmp_path: Path) -> None:
+    rows = [explanation(3, 1, predicted="happy", explained="sad")]
+    found, notes = report(rows, tmp_path, target="labelled")
+    assert set(found["baselines"]["zero + silence"]["modality_share"]) == {"all", "sad"}
+    assert found["explained"] == TARGETS["labelled"]
+    assert (
+        notes[0]
+        == "zero + silence: pictures make up 75.0% of what moves the output of the row's label, speech the rest"
+    )
+    assert "what moves the answer" in report(rows, tmp_path)[1][0]
 
 
 def test_each_figure_is_explained_in_a_sentence(tmp_path: Path) -> None:
     found, _ = report([explanation(1, 1), explanation(1, 2)], tmp_path)
     assert found["meaning"] == MEANING
     assert found["largest_residual"] == 1e-6
-    assert {"modality_share", "synergy", "synergy_ratio"} <= set(found["baselines"]["zero + silence"]) & set(
-        MEANING
-    ) | {"faithfulness"}
+    assert {"modality_share", "silenced", "synergy", "synergy_ratio"} <= set(
+        found["baselines"]["zero + silence"]
+    ) & set(MEANING) | {"faithfulness"}

@@ -38,8 +38,8 @@ def explained(**changes: Any) -> FigureContent:
     image_map = np.array([[1.0, -1.0], [0.0, 0.5]]).repeat(8, axis=0).repeat(8, axis=1)
     values = {"image": 0.5, "speech": 0.4}
     found = FigureContent(
-        "1-1", "happy", 0.831, "sad", "logit", "black and silence", 1.2, 0.3, values, 0.1, photo, image_map, speech(),
-        "a tweet with $5 and 10% 🤮",
+        "1-1", "happy", 0.831, "sad", "happy", "logit", "black and silence", 1.2, 0.3, values, 0.1, photo, image_map,
+        speech(), "a tweet with $5 and 10% 🤮",
     )  # fmt: skip
     return replace(found, **changes)
 
@@ -144,6 +144,15 @@ def test_right_and_wrong_are_said_in_words() -> None:
     assert title(explained()) == "Predicted happy (83.1%), pseudo-label sad: wrong"
     assert title(explained(truth="happy")) == "Predicted happy (83.1%), pseudo-label happy: correct"
     assert title(explained(truth=None)) == "Predicted happy (83.1%)"
+
+
+def test_the_explained_label_and_what_is_silenced_are_named() -> None:
+    texts = [text.get_text() for text in drawn(explained(explained="sad")).findobj(Text)]
+    assert "Predicted happy (83.1%), pseudo-label sad: wrong" in texts
+    assert any("“sad”;" in text for text in texts)
+    assert any("against “sad”" in text for text in texts)
+    assert not any("“happy”" in text for text in texts)
+    assert "hatched: below percentile 30, silenced (25% of the speech)" in texts
 
 
 def test_the_resolution_is_that_of_the_measured_text() -> None:

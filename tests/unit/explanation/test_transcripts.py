@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.explanation.transcripts import Transcriber, Word, frames_kept, silence_frames, text_of
+from pipeline.explanation.maps import frames_kept
+from pipeline.explanation.transcripts import Transcriber, Word, silence_frames, text_of
 from pipeline.media import audio
 from tests import voice
 
@@ -22,6 +23,16 @@ def transcriber() -> Transcriber:
 @pytest.fixture(scope="module")
 def spoken() -> audio.Waveform:
     return voice.spoken(SENTENCE)
+
+
+@pytest.mark.parametrize(
+    ("segments", "gone"), [(1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (7, 2), (8, 2), (10, 3), (16, 4), (32, 9)]
+)
+def test_of_equal_segments_whole_ones_go_and_no_more_than_fit(segments: int, gone: int) -> None:
+    values = np.repeat(np.arange(float(segments)), 12)
+    silenced = ~frames_kept(values, 30)
+    assert silenced.sum() == 12 * gone
+    assert np.unique(values[silenced]).tolist() == list(range(gone))
 
 
 def test_frames_below_the_percentile_go_and_those_of_its_very_value_stay() -> None:

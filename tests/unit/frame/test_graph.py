@@ -78,6 +78,7 @@ def resolved() -> list[Stage]:
 
 STAGES = resolved()
 RECOGNISER = "synthesize.recognition.model"
+MADE_WITH = ["synthesize.recognition", "synthesize.voice", "train_teacher"]
 WRITTEN = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
 each_stage = pytest.mark.parametrize("stage", STAGES, ids=[stage.name for stage in STAGES])
@@ -174,6 +175,8 @@ def whole_sections(stage: Stage) -> list[str]:
     further = {"evaluate": ["models", "train"], "explain": ["models", "train"], "audit": ["models"]}
     if stage.module == "train_teacher":  # hears by the recogniser that heard the tweets
         return [RECOGNISER, own]
+    if stage.module == "assemble":  # its card tells what the dataset was made with
+        return [own, *MADE_WITH]
     return [own, *further.get(stage.module, [])]
 
 
@@ -184,7 +187,7 @@ def test_a_stage_depends_on_base_and_its_own_whole_section(stage: Stage) -> None
 
 def test_every_section_belongs_to_a_stage() -> None:
     used = {name for stage in STAGES for name in stage.params["params.yaml"]}
-    assert used - {RECOGNISER} == set(SECTIONS) | {f"models.{name}" for name in PARAMS["models"]}
+    assert used - {RECOGNISER, *MADE_WITH} == set(SECTIONS) | {f"models.{name}" for name in PARAMS["models"]}
 
 
 def test_every_network_has_a_stage() -> None:

@@ -146,7 +146,11 @@ def test_check_reads_params_yaml_of_the_current_folder(
         ("label/threshold", -0.1, "label.threshold = -0.1: expected greater than or equal to 0"),
         ("label/threshold", float("nan"), "label.threshold = NaN: expected a finite number"),
         ("label/threshold", float("inf"), "label.threshold = Infinity: expected a finite number"),
-        ("label/rule", "max", "label.rule = \"max\": expected 'max_probability', 'agreement' or 'log_pool'"),
+        (
+            "label/rule",
+            "max",
+            "label.rule = \"max\": expected 'max_probability', 'agreement', 'disagreement' or 'log_pool'",
+        ),
         ("base/seed", -1, "base.seed = -1: expected greater than or equal to 0"),
         ("base/seed", 2**31, f"base.seed = {2**31}: expected less than {2**31}"),
         ("base/labels", ["sad"], 'base.labels = ["sad"]: expected at least 2 items after validation, not 1'),
@@ -202,7 +206,7 @@ def test_check_reads_params_yaml_of_the_current_folder(
             [1, 2],
             (
                 "train.folds = [1, 2]: expected different folds in rising order, 0 among them, whose network is the "
-                "one that is kept"
+                "one that is published"
             ),
         ),
         ("train/learning_rate", 1, "train.learning_rate = 1: expected less than 1"),
@@ -213,7 +217,8 @@ def test_check_reads_params_yaml_of_the_current_folder(
             4,
             (
                 "models.ser_only.width = 4: not a known key; expected rows, modalities, fusion, fusion_op, "
-                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size, targets"
+                "image_backbone, speech_backbone, freeze_backbone, n1_channels, code_size, head_size, targets, "
+                "learn_colours"
             ),
         ),
         ("models/ser_only/image_backbone/name", MISSING, "models.ser_only.image_backbone.name is missing"),

@@ -58,8 +58,24 @@ def test_labels_that_go_with_the_sentiment_are_said_to_before_anything_else(tmp_
     assert parts == [metrics["decided_by"]["speech"], metrics["decided_by"]["image"]]
     surest = found["speech teacher", "as many of the surest rows"]["rows"]
     assert surest == metrics["kept"] == found["rule log_pool", "as many of the surest rows"]["rows"]
-    assert found["rule agreement", "rows that it keeps"]["rows"] < metrics["kept"]
+    split = [found[f"rule {name}", "rows that it keeps"]["rows"] for name in ("agreement", "disagreement")]
+    assert all(0 < rows < metrics["kept"] for rows in split)
+    assert sum(split) == metrics["kept"]
     assert len(metrics["confounds"]) == 15
+
+
+def test_a_label_that_the_speech_teacher_has_no_class_for_is_said_to_be_the_pictures(tmp_path: Path) -> None:
+    three = [name for name in CLASSES if name != "disgust"]
+    seen = [say("disgust", 0.9)] * 5 + [say("anger", 0.4)] * 7
+    heard = [say(three[row % 3], 0.6, three) for row in range(12)]
+    made = scene(12, speech=heard, speech_classes=three, image=seen)
+    notes, metrics = labelled(tmp_path, made)
+    assert metrics["decided_by_label"]["hate"] == {"speech": 0, "image": 5}
+    said = "hate: decided by pictures alone, all 5 rows; the speech teacher names it in 0 of 12"
+    assert said in metrics["decided_alone"] and said in notes
+    for name, rows in metrics["decided_by_label"].items():
+        assert sum(rows.values()) == metrics["labels"][name]
+    assert all(line.startswith(("hate:", "anger:", "happy:", "sad:")) for line in metrics["decided_alone"])
 
 
 def test_the_sample_says_that_its_validity_is_by_construction(tmp_path: Path) -> None:
@@ -113,7 +129,7 @@ def test_a_run_of_neutral_rows_only_is_refused_in_one_line(tmp_path: Path) -> No
     assert str(caught.value) == "label.threshold = 0.5: no row of 12 is kept; 12 are neutral: see label.neutral"
 
 
-@pytest.mark.parametrize("rule", ["max_probability", "agreement", "log_pool"])
+@pytest.mark.parametrize("rule", ["max_probability", "agreement", "disagreement", "log_pool"])
 @pytest.mark.parametrize("weight", [0.3, 0.5, 1.0])
 def test_verify_comes_to_the_same_labels_and_sees_where_one_is_another(
     tmp_path: Path, rule: str, weight: float

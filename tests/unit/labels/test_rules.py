@@ -114,7 +114,7 @@ def random_votes(draw: st.DrawFn) -> Votes:
 
 
 THRESHOLDS = st.floats(0, 1)
-RULES: st.SearchStrategy[Rule] = st.sampled_from(("max_probability", "agreement"))
+RULES: st.SearchStrategy[Rule] = st.sampled_from(("max_probability", "agreement", "disagreement"))
 
 
 @given(random_votes(), THRESHOLDS, THRESHOLDS, RULES)
@@ -128,6 +128,31 @@ def test_a_higher_threshold_keeps_a_subset(found: Votes, one: float, other: floa
 def test_agreement_keeps_exactly_the_agreeing_rows_of_the_papers_rule(found: Votes, threshold: float) -> None:
     by_maximum, by_agreement = (drop_reasons(rule, threshold, found) == "" for rule in ("max_probability", "agreement"))
     assert by_agreement.tolist() == (by_maximum & found.agree).tolist()
+
+
+def test_disagreement_keeps_what_agreement_does_not() -> None:
+    found = asked(
+        ([0.1, 0.2, 0.7], [0.1, 0.0, 0.8, 0.1]),  # the paper's example: .8 of one class, .7 of another
+        ([0.7, 0.2, 0.1], [0.6, 0.2, 0.1, 0.1]),  # both say anger
+        ([0.4, 0.3, 0.3], [0.1, 0.1, 0.45, 0.35]),  # unsure of different classes
+        ([0.49, 0.41, 0.1], [0.4, 0.2, 0.2, 0.2]),  # unsure of the same class
+    )
+    assert drop_reasons("disagreement", 0.5, found).tolist() == [
+        "", "teachers_agree", "below_threshold", "below_threshold",
+    ]  # fmt: skip
+    assert drop_reasons("agreement", 0.5, found).tolist() == [
+        "teachers_disagree", "", "below_threshold", "below_threshold",
+    ]  # fmt: skip
+    assert found.source_label.tolist() == ["excitement", "anger", "excitement", "anger"]
+
+
+@given(random_votes(), THRESHOLDS)
+def test_agreeing_and_disagreeing_rows_are_together_those_of_the_papers_rule(found: Votes, threshold: float) -> None:
+    every, alike, apart = (
+        drop_reasons(rule, threshold, found) == "" for rule in ("max_probability", "agreement", "disagreement")
+    )
+    assert not (alike & apart).any()
+    assert (alike | apart).tolist() == every.tolist()
 
 
 @given(random_votes())

@@ -69,6 +69,21 @@ def test_warnings_and_what_the_sentiment_is_come_first(holds: bool, share: float
     assert words.first_lines(metrics) == expected
 
 
+def test_a_label_that_one_modality_decides_alone_is_named_with_what_the_other_says() -> None:
+    decided = {
+        "anger": {"speech": 3, "image": 1}, "hate": {"speech": 0, "image": 1200}, "sad": {"speech": 5, "image": 0},
+        "happy": {"speech": 0, "image": 0},
+    }  # fmt: skip
+    named = {
+        "anger": {"speech": 9, "image": 9}, "hate": {"speech": 0, "image": 2000}, "sad": {"speech": 8, "image": 7},
+        "happy": {"speech": 0, "image": 0},
+    }  # fmt: skip
+    assert words.alone(decided, named, 3000) == [
+        "hate: decided by pictures alone, all 1,200 rows; the speech teacher names it in 0 of 3,000",
+        "sad: decided by speech alone, all 5 rows; the image teacher names it in 7 of 3,000",
+    ]
+
+
 def test_agreement_stands_beside_chance() -> None:
     measured = {"share": 0.37, "by_chance": 0.356, "cohen_kappa": 0.009}
     assert words.agreement(measured) == "37%, by chance 36%, Cohen's kappa 0.01"

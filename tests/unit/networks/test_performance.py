@@ -20,7 +20,7 @@ from pipeline.networks import performance
 from pipeline.networks.build import build
 from pipeline.networks.fold import arguments, make_trainer, train_fold
 from pipeline.networks.inputs import Inputs, open_inputs
-from pipeline.networks.job import Job
+from pipeline.networks.job import RESULT_FILE, Job
 from pipeline.networks.params import PerformanceParams, TrainParams, read_models
 from pipeline.networks.trainers import MOST_LOADERS, loaders
 from tests.builders_planted import LABELS, TINY_MODEL, TINY_TRAIN, write_planted
@@ -34,7 +34,7 @@ def job(folder: Path, **changes: Any) -> Job:
         "train": {**TINY_TRAIN, "epochs": 1, **changes},
     }  # fmt: skip
     base, protocol = section(found, "base", BaseParams), section(found, "train", TrainParams)
-    return Job("net", read_models(found)["net"], protocol, base, 0, "cpu", folder)
+    return Job("net", read_models(found)["net"], protocol, base, 0, 0, "cpu", folder)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_layout_and_optimiser_change_the_last_bits_only(inputs: Inputs, tmp_path
     for name, changes in (("plain", {}), ("fast", {"performance": ALL})):
         (tmp_path / name).mkdir()
         train_fold(job(tmp_path / name, **changes), inputs)
-        (epoch,) = json.loads((tmp_path / name / "fold.json").read_text())["history"]
+        (epoch,) = json.loads((tmp_path / name / RESULT_FILE).read_text())["history"]
         losses.append((epoch["train_loss"], epoch["validation_loss"]))
         net = ParallelNet.from_pretrained(tmp_path / name / "net")
         weights.append(net.head_mul[0].weight)

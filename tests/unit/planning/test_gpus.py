@@ -81,7 +81,10 @@ def test_hours_go_by_the_best_precision_that_both_have() -> None:
 
 
 def write_report(path: Path, sections: dict[str, Any], **changes: Any) -> Path:
-    costs = {name: asdict(Cost(0.001, 0.0005, 1000, 0.0, 2e9, 1e9)) for name in sections["models"]}
+    costs = {
+        name: asdict(Cost(0.001, 0.0005, 1000, train_flops_per_row=2e9, predict_flops_per_row=1e9))
+        for name in sections["models"]
+    }
     report = {"device": "Some GPU", "of": gpus.mark(sections), "networks": costs, **changes}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report), encoding="utf-8")
@@ -90,7 +93,9 @@ def write_report(path: Path, sections: dict[str, Any], **changes: Any) -> Path:
 
 def test_a_report_that_is_none_or_of_other_networks_is_refused(paper: dict[str, Any], tmp_path: Path) -> None:
     good = write_report(tmp_path / "gpu.json", paper)
-    assert gpus.read(good, paper).costs["vgg19"] == Cost(0.001, 0.0005, 1000, 0.0, 2e9, 1e9)
+    assert gpus.read(good, paper).costs["vgg19"] == Cost(
+        0.001, 0.0005, 1000, train_flops_per_row=2e9, predict_flops_per_row=1e9
+    )
     paper["train"]["epochs"] = 7  # which no step depends on
     assert gpus.read(good, paper).device == "Some GPU"
     for broken in ({"networks": [1]}, {"networks": {"parallelnet": {"speed": 3}}}, {"device": None, "of": None}):
@@ -112,7 +117,7 @@ def test_a_plan_takes_what_was_measured_on_a_gpu(
     (tmp_path / ".dvc").mkdir()
     sections = yaml.safe_load((HERE / "params.yaml").read_text(encoding="utf-8"))
     Path("params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
-    slow = dict.fromkeys(sections["models"], Cost(0.2, 0.1, 1000, 0.0, 2e9, 1e9))
+    slow = dict.fromkeys(sections["models"], Cost(0.2, 0.1, 1000, train_flops_per_row=2e9, predict_flops_per_row=1e9))
     keep(Measured(made_pilot(sections), slow), kept_path(sections, plan.PILOT_TWEETS, Path()))
 
     def planned(*options: str) -> dict[str, Any]:

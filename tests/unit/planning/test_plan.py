@@ -10,6 +10,7 @@ import huggingface_hub
 import pytest
 import yaml
 
+from models.parallelnet.networks import N2
 from pipeline.commands import plan
 from pipeline.commands.command import run_command
 from pipeline.corpora import iemocap
@@ -39,6 +40,15 @@ def made_pilot(sections: dict[str, Any]) -> Pilot:
         "rows": 125, "clean_rows": 100, "distinct_texts": 80, "speech_rows": 100, "speech_seconds": 400, "kept_rows": 50
     }  # fmt: skip
     return Pilot(100, runs, facts)
+
+
+def plan_arguments(sections: dict[str, Any], cost: Cost) -> tuple[Any, ...]:
+    names = ("parallelnet", "ser_only", "parallelnet_sentiment")
+    chosen = {**sections, "models": {name: sections["models"][name] for name in names}}
+    amounts = Amounts(
+        1250, 0.5, {"speech": 1000, "image": 2000}, {"b_t4sa": 10**9, "iemocap": 0, "fi": 0, "emotion_texts": 0}
+    )
+    return made_pilot(sections), dict.fromkeys(names, cost), amounts, chosen, 10**8
 
 
 def planned(sections: dict[str, Any], made: Pilot, rows: int = 1250) -> dict[str, StagePlan]:
@@ -260,6 +270,46 @@ def test_every_network_is_measured(sections: dict[str, Any]) -> None:
     assert found["larger"].weight_bytes > found["one"].weight_bytes
     assert all(0 < cost.predict_seconds_per_row < cost.train_seconds_per_row for cost in found.values())
     assert all(0 < cost.predict_flops_per_row < cost.train_flops_per_row for cost in found.values())
+    assert not any(cost.feature_bytes_per_row for cost in found.values())  # nothing is frozen
+
+
+def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
+    sections: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = {**TINY_NET, "pretrained": True, "weights": "hub"}  # a plan's networks have random weights
+    frozen = {**TINY_MODEL, "image_backbone": backbone, "speech_backbone": backbone, "freeze_backbone": True}
+    sections["models"] = {"learnt": frozen, "grey": {**frozen, "learn_colours": False}}
+    sections["train"] |= {"inputs": TINY["train.inputs"], "batch_size": 4}
+    in_training: list[bool] = []
+    work = N2.features
+
+    def noting(self: N2, pictures: Any) -> Any:
+        in_training.append(self.training and not pictures.is_meta)  # where operations are counted
+        return work(self, pictures)
+
+    monkeypatch.setattr(N2, "features", noting)
+    found = networks.measure(sections)
+    # Only the N2 of speech behind the convolution that learns is run in the steps, once in each of three.
+    assert in_training.count(True) == 3
+    assert found["grey"].feature_bytes_per_row == 2 * found["learnt"].feature_bytes_per_row > 0
+    assert all(cost.feature_seconds_per_row > 0 for cost in found.values())
+    assert (
+        networks.measure({**sections, "train": {**sections["train"], "cache_features": False}})[
+            "grey"
+        ].feature_bytes_per_row
+        == 0
+    )
+
+
+def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any]) -> None:
+    plain = estimate.plan(*plan_arguments(sections, Cost(0.2, 0.1, 1000)))
+    kept = estimate.plan(*plan_arguments(sections, Cost(0.2, 0.1, 1000, 0.0, 0.5, 300)))
+    before, after = ({line.stage: line for line in lines} for lines in (plain, kept))
+    for name, shared in (("parallelnet", False), ("ser_only", True), ("parallelnet_sentiment", False)):
+        one, other = before[f"train@{name}"], after[f"train@{name}"]
+        assert one.seconds is not None and other.seconds is not None
+        assert other.seconds - one.seconds == pytest.approx(0.5 * one.units, abs=1)
+        assert other.work_bytes - one.work_bytes == pytest.approx(0 if shared else 300 * one.units, abs=300)
 
 
 def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:

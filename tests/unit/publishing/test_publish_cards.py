@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
+from pipeline.dataset.sources import Provenance
 from pipeline.errors import UserError
-from pipeline.frame import acquired
 from pipeline.labels.rules import AppliedRule, Temperatures
 from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
 from pipeline.publishing.export import Exported, Part
 from pipeline.publishing.facts import Facts
+from tests.builders_provenance import provenance
 
 LABELS = ("anger", "happy", "hate", "sad")
 COUNTS = {"anger": 2, "happy": 1, "hate": 0, "sad": 1}
@@ -39,6 +41,7 @@ REPORTS: dict[str, Any] = {
     "train_teacher_image": TEACHER,
     "label": {
         "rows_in": 8, "kept": 4, "share_decided_by_speech": 0.35, "speech_features": "linguistic",
+        "decided_alone": ["anger: decided by pictures alone, all 1 rows"],
         "agreement": {"all_rows": AGREEMENT, "kept_rows": AGREEMENT},
         "verdict": {"holds": True, "words": "labels go with something"},
         "validity": {"note": "Text against text", "table": [
@@ -51,10 +54,13 @@ REPORTS: dict[str, Any] = {
         "rows": 4, "labels": COUNTS, "splits": {"train": {"rows": 3, **COUNTS}, "test": {"rows": 1, **COUNTS}},
         "fold_rows": [1, 1, 1], "leaks": 0,
     },
-    "evaluate": {"models": {"parallelnet": {
+    "evaluate": {"without_training": {"sier": {"majority_class": {
+        "rows": 67, "accuracy": 0.53, "macro_f1": 0.17, "cohen_kappa": 0.0, "intervals": {"accuracy": [0.4, 0.66]},
+    }}}, "models": {"parallelnet": {
         "parameters": 12345,
         "validation": {"per_run": [{"accuracy": 0.5}], **{name: {"mean": value} for name, value in SCORES.items()}},
-        "test": {**SCORES, "rows": 67, "intervals": {"accuracy": [0.37, 0.61]},
+        "test": {**SCORES, "rows": 67,
+                 "intervals": {"accuracy": [0.37, 0.61], "macro_f1": [0.3, 0.5], "cohen_kappa": None},
                  "per_class": {"anger": {"recall": 0.5, "precision": None, "f1": 0.5, "support": 2}}},
     }}},
 }  # fmt: skip
@@ -62,6 +68,8 @@ CONFIG = {
     "image_size_px": 32, "duration_seconds": 1.0, "sampling_rate_hz": 16_000, "image_backbone": "vgg19",
     "speech_backbone": "vgg16", "freeze_backbone": False, "id2label": dict(enumerate(LABELS)),
 }  # fmt: skip
+BACKBONE = {"name": "tf_efficientnet_lite0", "pretrained": True, "weights": None}
+NETWORK = {"rows": "sier", "modalities": "both", "image_backbone": BACKBONE, "speech_backbone": BACKBONE}
 TEXT = Value("string")
 SIER = Features({
     "id": TEXT, "audio": Audio(sampling_rate=16_000), "image": Image(), "text": TEXT,
@@ -72,21 +80,27 @@ SIER = Features({
 
 
 @pytest.fixture
-def facts() -> Facts:
+def built(tmp_path: Path) -> Provenance:
+    """The paper's corpora, a Piper voice, and probes."""
+    return provenance(tmp_path / "corpora", voices=["en_US-joe-medium"])
+
+
+@pytest.fixture
+def facts(built: Provenance) -> Facts:
     rows = pd.DataFrame({
         "id": list("abcd"), "label": ["anger", "anger", "happy", "sad"], "decided_by": ["speech"] + ["image"] * 3,
-        "confidence": [0.5, 0.6, 0.7, 0.8], "agreement": [True, False, True, False], "voice": "en_US-joe-medium",
+        "confidence": [0.5, 0.6, 0.7, 0.8], "group_id": list("aabc"),
+        "agreement": [True, False, True, False], "voice": "en_US-joe-medium",
         "sentiment": ["negative", "negative", "positive", "neutral"], "word_error_rate": [0.1, None, 0.3, None],
     })  # fmt: skip
     return Facts(
         reports=copy.deepcopy(REPORTS),
         rule=AppliedRule("max_probability", 0.5, {"anger": "anger"}, "match", temperatures=Temperatures(1.5, 2.0)),
         params={"base": {"seed": 7}, "synthesize": {"voice": {"model": "/home/me/secret/voice.onnx"}}, "train": {},
-                "models": {"parallelnet": {"rows": "sier"}}},
+                "models": {"parallelnet": NETWORK}},
         labels=LABELS,
         rows=rows,
-        origins={"b_t4sa": "local copy", "iemocap": "local copy", "fi": "local copy"},
-        formats={name: name for name in acquired.CORPORA},
+        provenance=built,
         normalised=True,
         audit=None,
     )  # fmt: skip
@@ -215,7 +229,7 @@ def test_the_model_card_tells_the_figures_and_how_to_use_it(facts: Facts) -> Non
     text = cards.model_card(facts, "me/net", "parallelnet", CONFIG)
     data: Any = ModelCard(text).data
     assert data.library_name == "transformers"
-    assert [result.metric_value for result in data.eval_results or []] == [0.5151, 0.4022]
+    assert [result.metric_value for result in data.eval_results or []] == [0.5151, 0.4022, 0.3098]
     assert 'AutoModel.from_pretrained("me/net", trust_remote_code=True)' in text
     assert "51.5 % (37.0 % to 61.0 %)" in text
 
@@ -261,10 +275,16 @@ def test_labels_that_go_with_nothing_are_told_before_anything_else(facts: Facts,
     assert body[1].endswith("These pseudo-labels do not go with it.")
 
 
+def metadata_of(facts: Facts, files: Exported) -> bytes:
+    return croissant.croissant(
+        facts, files, "me/sier", "https://example.org", keep_personal=False, published=date(2026, 3, 4)
+    )
+
+
 @pytest.mark.parametrize("mode", columns.MODES)
 def test_croissant_is_valid_and_names_every_configuration(facts: Facts, tmp_path: Path, mode: columns.Mode) -> None:
     path = tmp_path / "croissant.json"
-    path.write_bytes(croissant.croissant(facts, exported(tmp_path, mode), "me/sier", "https://example.org", "cite"))
+    path.write_bytes(metadata_of(facts, exported(tmp_path, mode)))
     croissant.check(path)
     value = json.loads(path.read_bytes())
     assert [record["@id"] for record in value["recordSet"]] == [
@@ -296,10 +316,11 @@ def test_parameters_name_no_folder_of_the_machine() -> None:
 
 
 def test_cards_of_ones_own_pairs_name_the_corpora_that_were_used(facts: Facts, tmp_path: Path) -> None:
-    own = replace(facts, formats={"b_t4sa": "pairs", "iemocap": "ravdess", "fi": "picture_folders"})
+    formats = {"b_t4sa": "pairs", "iemocap": "ravdess", "fi": "picture_folders"}
+    own = replace(facts, provenance=provenance(tmp_path / "own", formats=formats))
     there = exported(tmp_path, "full")
     del there.parts["sentiment"]
     text = cards.dataset_card(own, there, "me/own", keep_personal=False)
-    assert not any(name in text for name in ("B-T4SA", "IEMOCAP", "(FI"))
-    assert "RAVDESS (CC BY-NC-SA 4.0)" in text
+    assert not any(name in text for name in ("B-T4SA", "IEMOCAP", "(FI", "X's terms"))
+    assert "| speech teacher's corpus | RAVDESS | CC-BY-NC-SA-4.0 |" in text
     assert [one["config_name"] for one in cards.configurations(there)] == ["default", "full"]

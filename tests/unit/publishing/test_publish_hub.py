@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import HfApi, constants
 
 from pipeline.errors import UserError
+from pipeline.publishing.gate import Gate
 from pipeline.publishing.hub import Receipt, look, upload
 from pipeline.publishing.ownership import MARK
 from tests import hub_server
@@ -35,11 +36,12 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 def send(
     hub: Hub, files: Mapping[str, Path | bytes] = FILES, what: str = "full", *, private: bool = False,
-    replace: bool = False,
+    replace: bool = False, gate: Gate | None = None,
 ) -> Receipt:  # fmt: skip
     return upload(
-        files, "sier", "dataset", what, private=private, replace=replace, endpoint=hub.url, pause_seconds=0.01
-    )
+        files, "sier", "dataset", what, private=private, replace=replace, gate=gate, endpoint=hub.url,
+        pause_seconds=0.01,
+    )  # fmt: skip
 
 
 def refused(hub: Hub, files: Mapping[str, Path | bytes] = FILES, what: str = "full") -> str:
@@ -292,3 +294,33 @@ def test_a_card_that_cannot_be_had_is_not_taken_for_ours(hub: Hub) -> None:
     hub.fail("resolve", *itertools.repeat(Fault(status=403), 20))
     assert "403" in refused(hub, {**FILES, "data/d.parquet": b"d"})
     assert stored(hub) == FILES
+
+
+@pytest.mark.parametrize(("gate", "gated"), [("manual", "manual"), ("auto", "auto")])
+def test_a_repository_is_gated_before_anything_is_sent_and_stays_so(hub: Hub, gate: Gate, gated: str) -> None:
+    send(hub, gate=gate)
+    repo = hub.repos["dataset", f"{USER}/sier"]
+    asked = [operation for operation, _ in hub.requests]
+    assert asked.index("settings") < min(asked.index("preupload"), asked.index("put"), asked.index("commit"))
+    assert (repo.gated, stored(hub)) == (gated, FILES)
+    send(hub, {**FILES, "data/d.parquet": b"d"}, gate=gate)
+    send(hub, {**FILES, "data/e.parquet": b"e"})  # nothing is asked for
+    assert (repo.gated, hub.count("settings")) == (gated, 1)
+    send(hub, gate="none")
+    assert repo.gated is False
+
+
+@pytest.mark.parametrize("fault", [Fault(status=403), Fault(status=404)])
+def test_where_a_gate_cannot_be_set_nothing_is_sent(hub: Hub, fault: Fault) -> None:
+    hub.fail("settings", fault)
+    with pytest.raises(UserError, match=rf"^cannot gate {USER}/sier at \S+: {fault.status} "):
+        send(hub, gate="manual")
+    assert stored(hub) == {}
+    assert hub.count("put") == hub.count("commit") == 0
+
+
+def test_a_hub_that_gates_nothing_is_not_believed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HfApi, "update_repo_settings", lambda *_, **__: None)
+    with pytest.raises(UserError, match=r"is not gated as asked \(--gated manual\), nothing was sent"):
+        send(hub, gate="manual")
+    assert stored(hub) == {}

@@ -16,6 +16,7 @@ from pipeline.engine import usage
 from pipeline.errors import UserError
 from pipeline.explanation.maps import AGAINST, FOR
 from pipeline.frame.params import section
+from pipeline.media import audio
 from pipeline.reporting import explanations, left_out, provenance, rows, stage_reports
 from pipeline.reporting.charts import Axis, Style, chart
 from pipeline.reporting.figures import Matrix
@@ -104,8 +105,23 @@ def test_a_row_has_all_that_is_known_of_it(project: Path) -> None:
     assert [one.label for one in train.speech if one.largest] == ["sad"]
     assert explained.explanation is not None
     assert explained.explanation.words == [("a<b", -1.0, 1.0)]
+    assert [one.value for one in explained.explanation.stretches] == [0.0, 0.25, 0.25, -1.0]
     test = found["891-0"]
     assert test.prediction == {"label": "happy", "p": 1.0, "correct": test.columns["label"] == "happy"}
+
+
+def test_cells_of_a_spectrogram_are_drawn_as_their_sum_along_the_recording() -> None:
+    numbers = builder.explanation("1-0", words=False)
+    numbers |= {
+        "image_map": [], "speech_players": numbers["speech_players"].tolist(), "speech_bands": 2,
+        "speech_values": [1.0, 0.0, -2.0, 0.5, 0.25, 0.5, 1.0, -0.5],
+    }  # fmt: skip
+    seconds = 0.25
+    recording = audio.encode_flac(np.full(16_000, 0.5, dtype=np.float32), audio.SAMPLING_RATE_HZ)
+    drawn = explanations.draw_explanation(numbers, recording, seconds / (builder.FRAMES // builder.SEGMENTS))
+    assert [(one.start_seconds, one.value) for one in drawn.stretches] == [
+        (0.0, 1.25), (0.25, 0.5), (0.5, -1.0), (0.75, 0.0),
+    ]  # fmt: skip
 
 
 def test_media_are_left_out_where_they_would_fill_the_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.dataset.card import voice_terms
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.params import section
@@ -150,11 +149,3 @@ def test_the_example_of_the_readme_is_valid() -> None:
 def test_the_column_voice_names_model_and_speaker() -> None:
     assert voice_of("facebook/mms-tts-eng", None) == "facebook/mms-tts-eng"
     assert voice_of("tts_models/en/vctk/vits", "p225") == "tts_models/en/vctk/vits:p225"
-
-
-def test_a_card_tells_the_terms_of_a_model_for_each_of_its_speakers() -> None:
-    plain = voice_terms("en_US-joe-medium")
-    assert plain.startswith("Piper voice en_US-joe-medium. ")
-    assert voice_terms("en_US-joe-medium:joe") == f"Speaker joe. {plain}"
-    assert voice_terms("heart").startswith("Hibari voice heart, under Apache-2.0. ")
-    assert voice_terms("facebook/mms-tts-eng:3") == "facebook/mms-tts-eng:3."

@@ -101,6 +101,9 @@ def test_a_teacher_goes_by_the_words_and_not_by_the_sound(root: Path, encoder: s
     assert metrics["emotion_texts"]["held_out"]["table"]["rows"] == 18
     assert metrics["beside"]["commonest_class"]["accuracy"] == pytest.approx(1 / 3)
     assert metrics["beside"]["vader_alone"]["rows"] == 18
+    # Utterances and texts fitted the temperature, and the reliability that is shown is that of the utterances.
+    assert metrics["calibration"] == {"rows": 36, "measured_too": 18}
+    assert "18 of the 18 rows whose reliability is shown are among them" in metrics["rows_chose"]
     assert metrics["held_out"]["accuracy"] > 0.6  # the same words in other sessions
     rejects = (root / "data/checkpoints/ser/rejects.csv").read_text().splitlines()
     assert rejects[1:] == ["emotion_texts/table.csv:21,empty_text,no word in '...'"]
@@ -126,9 +129,19 @@ def test_sound_and_words_together(root: Path) -> None:
     metrics = train(root, features="fused", normalise="voice")
     assert metrics["features"] == "fused"
     assert 0 <= metrics["weight"] <= 1
+    assert metrics["calibration"] == {"rows": 18, "measured_too": 18}
     assert set(metrics["beside"]) == {"commonest_class", "vader_alone", "linguistic_alone", "acoustic_alone"}
     found = scored(root, ["I am so angry with you", "I am so happy today"])
     assert sum(value for name, value in found["0-0"].items() if name.startswith("p_")) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_probe_of_sound_is_measured_on_the_speakers_who_fitted_its_temperature_too(root: Path) -> None:
+    metrics = train(root, features="acoustic", words=None)
+    fitted = metrics["calibration"]
+    assert 0 < fitted["rows"] == fitted["measured_too"] < metrics["held_out"]["rows"] == 18
+    assert f"{fitted['rows']} of the 18 rows whose reliability is shown are among them" in metrics["rows_chose"]
+    metrics = train(root, features="acoustic", words=None, calibrate="none")
+    assert (metrics["calibration"], metrics["rows_chose"], metrics["temperature"]) == (None, "", 1.0)
 
 
 def save_bert(folder: Path, labels: tuple[str, ...]) -> str:

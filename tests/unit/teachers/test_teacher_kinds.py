@@ -103,6 +103,8 @@ def test_a_ready_speech_classifier_is_measured_saved_and_scores_whatever_the_bat
     assert metrics["labels_of_the_checkpoint"] == list(tiny.SPEECH_LABELS)
     assert metrics["used"] == 18  # 3 sessions, 2 speakers, 3 emotions
     assert metrics["held_out"]["rows"] < 18  # the others chose the temperature
+    assert metrics["calibration"] == {"rows": 18 - metrics["held_out"]["rows"], "measured_too": 0}
+    assert metrics["rows_chose"].endswith("rows whose reliability is shown is among them")
     assert metrics["temperature"] > 0
     assert list(metrics["support"]) == ["anger", "excitement", "sadness"]
     bins = (root / "reports/plots/teacher_speech_reliability.csv").read_text().splitlines()
@@ -171,6 +173,9 @@ def test_a_speech_network_is_fine_tuned_and_measured_on_the_sessions_it_has_not_
     assert metrics["held_out"]["protocol"] == "leave one session out, 2 of 3 sessions"
     assert metrics["held_out"]["rows"] == 12
     assert metrics["kind"] == "finetune"
+    # Two speakers fitted the temperature; one of them is in a session that was held out, the other in the third.
+    assert metrics["calibration"] == {"rows": 6, "measured_too": 3}
+    assert metrics["rows_chose"].endswith("3 of the 12 rows whose reliability is shown are among them")
     assert sorted(metrics["trainings"]) == ["kept", "session-1", "session-2"]
     for name, figures in metrics["trainings"].items():
         # What is asked of rows is the epoch that was best, and not the last one.

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.pair.explain import explain
 from models.pair.explanation import InexactError, PairExplanation, check_exactness
 from models.pair.game import PairGame
-from models.pair.players import Players, grid_and_segments, halved_players
+from models.pair.players import Players, grid_and_segments, halved_players, with_speech_cells
 from models.parallelnet.parallelnet import Codes, ParallelNet
 from models.shapley import exact_values
 from tests.builders_nets import KINDS, new_net, tiny_net
@@ -124,6 +124,39 @@ def test_a_net_that_reads_one_segment_gives_that_segment_everything() -> None:
         assert found.values[6] == pytest.approx(found.v_full)
         assert found.v_full < -1
         assert np.flatnonzero(np.abs(found.speech_map) > 1e-9).tolist() == list(range(26, 38))
+
+
+@pytest.mark.parametrize("method", ["exact", "level"])
+def test_a_net_that_reads_one_cell_of_the_spectrogram_gives_that_cell_everything(method: Any) -> None:
+    class Low(Reader):
+        def encode_speech(self, spectrogram: Tensor, word_frames: Tensor | None = None) -> Codes:  # noqa: ARG002
+            code = spectrogram[:, 0, 20:30, 26:36].mean(dim=(1, 2))[:, None]
+            return code, code
+
+    net = Low(tiny_net().config).double().eval()
+    net.weights = (0.0, 20.0, 0.0)
+    bands = net.config.n_mels
+    players = with_speech_cells(grid_and_segments(32, 64, 50, (2, 2), 1), bands, 50, (2, 2))
+    found = explain_sample(net, players, target=1, method=method)
+    assert (players.n_image, players.n_speech) == (4, 4)
+    assert found.v_full > 1
+    owner = 4 + int(players.speech[20, 26])
+    assert np.flatnonzero(np.abs(found.values) > 1e-6).tolist() == [owner] == [4 + int(players.speech[29, 35])]
+    assert found.values[owner] == pytest.approx(found.v_full - found.v_empty)
+    assert found.speech_map.shape == (64,)
+    assert np.flatnonzero(np.abs(found.speech_map) > 1e-9).tolist() == list(range(25, 50))
+    assert found.speech_map.sum() == pytest.approx(found.speech_value) == pytest.approx(found.v_full - found.v_empty)
+
+
+@pytest.mark.parametrize("kind", ["fusion 3", "fusion 1"])
+def test_cells_of_the_spectrogram_sum_to_what_speech_is_worth_as_segments_do(kind: str) -> None:
+    net = net_of(kind)
+    segments = grid_and_segments(32, 64, 50, (2, 1), 4)
+    cells = with_speech_cells(segments, net.config.n_mels, 50, (2, 2))
+    by_segment, by_cell = (explain_sample(net, one, method="level", target=0) for one in (segments, cells))
+    assert by_cell.speech_value == pytest.approx(by_segment.speech_value, abs=1e-9)
+    assert by_cell.values[2:].tolist() != pytest.approx(by_segment.values[2:].tolist(), abs=1e-6)
+    assert abs(by_cell.residual) < 1e-9
 
 
 @pytest.mark.parametrize("modality", ["image", "speech"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.pair.players import Players, grid_and_segments, halved_players, word_segments
+from models.pair.players import Players, grid_and_segments, halved_players, with_speech_cells, word_segments
 
 
 def test_uneven_cells_and_segments_are_numbered_row_by_row_and_padding_is_no_player() -> None:
@@ -98,6 +98,47 @@ def test_maps_sum_to_the_values_of_their_modality_and_leave_padding_at_0() -> No
     assert image[0, 0] == pytest.approx(1 / 9)
     assert image.sum() == pytest.approx(21)
     assert speech.tolist() == pytest.approx([7 / 4] * 4 + [8 / 3] * 3 + [0, 0])
+
+
+def with_cells(grid: tuple[int, int] = (2, 2), n_mels: int = 3, speech_frames: int = 5) -> Players:
+    return with_speech_cells(grid_and_segments(4, 7, speech_frames, (1, 1), 1), n_mels, speech_frames, grid)
+
+
+def test_cells_of_a_spectrogram_are_numbered_band_by_band_and_padding_is_no_player() -> None:
+    players = with_cells()
+    assert players.speech.tolist() == [[0, 0, 0, 1, 1, -1, -1]] * 2 + [[2, 2, 2, 3, 3, -1, -1]]
+    assert players.speech_columns.tolist() == [0, 0, 0, 1, 1, -1, -1]
+    assert (players.n_image, players.n_speech) == (1, 4)
+    # 3 mel bands in 2 and 7 frames in 2: a cell is longer in time, so that time is halved first.
+    assert players.tree().nested == (0, ((1, 3), (2, 4)))
+    assert players.of("speech").tree().nested == ((0, 2), (1, 3))
+    assert (players.of("image").n_speech, players.of("image").tree().n_players) == (0, 1)
+
+
+def test_cells_are_summed_over_frequency_and_their_mean_is_the_papers() -> None:
+    players = with_cells()
+    _, speech = players.maps(np.array([10.0, 6.0, 4.0, -3.0, 1.0]))
+    # Two of three mel bands and three frames: 6 / 6 in each place of the first cell, 4 / 4, -3 / 3, 1 / 2.
+    assert speech.tolist() == pytest.approx([2 * 1 - 1] * 3 + [2 * 1 + 0.5] * 2 + [0, 0])
+    assert speech.sum() == pytest.approx(6 + 4 - 3 + 1)
+    by_hand = np.array([[1.0, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0, 0], [-1, -1, -1, 0.5, 0.5, 0, 0]])
+    averaged = by_hand.mean(axis=0)  # the paper's reduction to the axis of time
+    assert (speech / 3).tolist() == pytest.approx(averaged.tolist())
+    assert 3 * averaged.sum() == pytest.approx(8)  # of averages, the sum is what speech is worth over n_mels
+
+
+def test_one_band_of_cells_is_segments_of_time() -> None:
+    cells, segments = with_cells((1, 3)), grid_and_segments(4, 7, 5, (1, 1), 3)
+    assert cells.speech_columns.tolist() == segments.speech.tolist()
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    assert cells.maps(values)[1].tolist() == pytest.approx(segments.maps(values)[1].tolist())
+    assert cells.tree().nested == segments.tree().nested
+
+
+@pytest.mark.parametrize(("grid", "message"), [((4, 1), "rows of cells"), ((1, 6), "columns of cells")])
+def test_more_bands_than_mel_bands_or_columns_than_frames_are_refused(grid: tuple[int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_cells(grid)
 
 
 @pytest.mark.parametrize(("modality", "sizes"), [("image", (4, 0)), ("speech", (0, 3)), ("both", (4, 3))])
