@@ -1,11 +1,16 @@
 """A training step by Trainer against the same step in a bare PyTorch loop, and what the loader could deliver.
 
     python -m benchmarks.training_step [--rows 160] [--batch-size 16] [--rounds 5] [--network parallelnet] [--grey]
+    python -m benchmarks.training_step --switches [--params params.paper.yaml] [--batch-size 4] [--compile]
 
 All train the same network on the same rows in the same process, by turns; ratios are those of the medians. Trainer's
 evaluation and checkpoints, once per epoch, are not part of a step and are left out. The third line is Trainer again on
 features of frozen backbones that were computed before, where the network has such (`train.cache_features`); `--grey`
 lets no convolution learn before N2 of speech (`learn_colours: false`), so that its features are among them.
+
+With `--switches` a bare step instead, as it is and with each of what section train has to make it faster, by turns; the
+ratio is the median of those of the rounds. `--compile` adds torch.compile, which takes minutes before its first step.
+Weights are random, and no features are kept. On a GPU, benchmarks.gpu measures the same.
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,18 +30,30 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 
+from benchmarks import measure
+from benchmarks.gpu import with_switches
 from models.parallelnet.losses import CombinedLoss
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
-from pipeline.networks import words
+from pipeline.networks import performance, words
 from pipeline.networks.build import build
 from pipeline.networks.fold import arguments
 from pipeline.networks.inputs import MEDIA, InputRows, Inputs, collate
 from pipeline.networks.job import Job
-from pipeline.networks.params import InputParams, TrainParams, read_models
+from pipeline.networks.params import InputParams, ModelParams, TrainParams, read_models
 from pipeline.networks.trainers import LossTrainer
+from pipeline.planning import networks
+
+# TF32 is of GPUs only.
+SWITCHES: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "channels_last": {"channels_last": True},
+    "fused Adam": {"fused_adam": True},
+    "bf16": {"mixed_precision": "bf16"},
+    "all of these": {"mixed_precision": "bf16", "channels_last": True, "fused_adam": True},
+}
 
 
 def random_rows(folder: Path, rows: int, params: InputParams, labels: tuple[str, ...]) -> Inputs:
@@ -93,19 +112,71 @@ def bare_epoch(net: ParallelNet, loader: DataLoader[dict[str, torch.Tensor]], lo
     return time.perf_counter() - begin
 
 
-def main() -> None:
+def switched_step(model: ModelParams, train: TrainParams, base: BaseParams, rows: int) -> Callable[[], None]:
+    """A step on noise, computed as `train` says."""
+    torch.manual_seed(base.seed)
+    net: Any = build(model, train, base.labels).train()
+    performance.prepare(net, train, "cpu")
+    kind, settings = performance.optimizer_of(train)
+    optimizer = kind((weight for weight in net.parameters() if weight.requires_grad), **settings)
+    computed = torch.compile(net) if train.performance.compile else net
+    size = train.inputs
+    pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px)
+    mels, truth = torch.rand(rows, 1, size.n_mels, size.n_frames), torch.arange(rows) % len(base.labels)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with performance.autocast(train, "cpu"):
+            loss = computed(pixel_values=pixels, spectrogram=mels, labels=truth).loss
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return step
+
+
+def compare_switches(
+    model: ModelParams, train: TrainParams, base: BaseParams, rows: int, rounds: int, *, compiled: bool
+) -> None:
+    """Print the median step of each, and how many times as fast it is."""
+    model = networks.shape_of(model)
+    switches = {**SWITCHES, **({"compile": {"compile": True}} if compiled else {})}
+    steps = {
+        label: switched_step(model, with_switches(train, chosen), base, rows) for label, chosen in switches.items()
+    }
+    seconds = measure.by_turns(steps, rounds)
+    plain, *others = seconds
+    print(
+        f"{plain:<24}{1000 * statistics.median(seconds[plain]):8.0f} ms a step of {rows} rows, {rounds} rounds by turns"
+    )
+    for label in others:
+        ratio = measure.median_ratio(seconds[plain], seconds[label])
+        print(f"{label:<24}{1000 * statistics.median(seconds[label]):8.0f} ms, {ratio:5.2f} x as fast")
+
+
+def parsed() -> argparse.Namespace:
+    """What was given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=160)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--switches", action="store_true", help="what makes a step faster, instead of Trainer")
+    parser.add_argument("--compile", action="store_true", help="with --switches: torch.compile as well")
+    parser.add_argument("--params", type=Path, default=PROJECT / PARAMS_FILE, help="by default params.yaml")
     parser.add_argument("--network", default="parallelnet", help="a key of section models")
     parser.add_argument("--grey", action="store_true", help="learn_colours: false")
-    options = parser.parse_args()
-    sections = read_params(PROJECT / PARAMS_FILE)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    sections = read_params(options.params)
     train = replace(section(sections, "train", TrainParams), batch_size=options.batch_size)
     model, base = read_models(sections)[options.network], section(sections, "base", BaseParams)
     if options.grey:
         model = replace(model, learn_colours=False)
+    if options.switches:
+        compare_switches(model, train, base, options.batch_size, options.rounds, compiled=options.compile)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs = random_rows(folder, options.rows, train.inputs, base.labels)

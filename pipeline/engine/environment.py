@@ -22,7 +22,7 @@ def engine_from_environment() -> Engine:
     """The engine that `SIER_ENGINE`, `SIER_WORKERS`, `SIER_SHARD` and `SIER_RAY_*` ask for."""
     name = _choice("SIER_ENGINE", ENGINES)
     part = _parsed(parts.VARIABLE, parts.Part.parse)
-    workers = _number("SIER_WORKERS", "processes")
+    workers = workers_from_environment()
     if name == "local":
         return LocalEngine(workers, part)
     from pipeline.engine.ray_cluster import RayEngine, gpus  # noqa: PLC0415 - only who asks for it pays for it
@@ -38,6 +38,11 @@ def engine_from_environment() -> Engine:
 def store_from_environment() -> "store.Folder | None":
     """Where `SIER_WORK` wants shards committed: a folder, or the URL of a store; None for the project's own."""
     return _parsed("SIER_WORK", store.open_store)
+
+
+def workers_from_environment() -> int:
+    """Processes that `SIER_WORKERS` asks for; by default one per core that may be used."""
+    return _number("SIER_WORKERS", "processes")
 
 
 def threads_from_environment() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.evaluation import baselines, comparisons, crossing, pairs
 from pipeline.evaluation.metrics import METRICS
 from pipeline.frame import acquired
-from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS, TABLE_2, TABLE_3, PaperRow
+from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS, TABLE_2, TABLE_3, WITHOUT_FIGURES, PaperRow
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -81,6 +81,8 @@ def table_2(findings: Mapping[str, Any]) -> ResultTable:
     notes = [_scale(findings, scale, f"the paper's dataset has {LABELLED_ROWS['kept']:,}"), VALIDATION, MAJORITY]
     if scale:
         notes.append(TEACHERS)
+    if tried := [f"`{name}`" for name in findings["models"] if name in WITHOUT_FIGURES]:
+        notes.append(f"Tried by the paper too (sections 3.2.1 and 4.3.2), which prints no figure: {', '.join(tried)}.")
     notes += _training_notes(findings, "sier")
     notes += [f"{WORDS} {pairs.sentence(pair)}." for pair in findings.get("paired", ())]
     return _table_of("Table 2: emotion recognition (section 4.3.2)", notes, TABLE_2, findings, "sier")

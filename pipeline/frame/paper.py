@@ -48,6 +48,11 @@ TABLE_2 = (
     PaperRow("Baseline 3", 0.6770, "baseline_3"),
     PaperRow("ParallelNet", 0.8329, "parallelnet"),
 )
+# Sections 3.2.1 and 4.3.2: what the paper tried without a figure of it; keys of `models` in params.paper.yaml.
+WITHOUT_FIGURES = (
+    "vgg16", "vgg19", "resnet34", "resnet50", "resnet101", "inception_3a", "inception_4a", "mobilenet", "densenet121",
+    "weighted_add",
+)  # fmt: skip
 # Section 5.3: accuracy of sentiment classification on B-T4SA.
 TABLE_3 = (
     PaperRow("Cross-Modal Learning", 0.5130, author="Vadicamo et al., 2017"),

@@ -12,7 +12,7 @@ import torch
 from models.parallelnet.networks import N2
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import ParallelNetConfig
-from models.weights.backbones import HUB, Weights, create_backbone, expect_on_hub
+from models.weights.backbones import HUB, TORCHVISION, Weights, create_backbone, expect_on_hub, torchvision_file
 from pipeline.errors import UserError
 from pipeline.networks.params import BackboneParams, Modality, ModelParams, TrainParams
 
@@ -29,12 +29,14 @@ def build(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> Para
 
 
 def expect_buildable(model: ModelParams, train: TrainParams, labels: Sequence[str]) -> None:
-    """Raises UserError or ModelError where `build` would; nothing is fetched from the Hub."""
+    """Raises UserError or ModelError where `build` would; nothing is downloaded."""
     with torch.device("meta"):  # shapes only
         _with_random_weights(model, train, labels)
     for backbone in _pretrained(model).values():
         if backbone.source == HUB:
             expect_on_hub(backbone.name)
+        elif backbone.source == TORCHVISION:
+            torchvision_file(backbone.name)
         else:
             create_backbone(backbone.name, pretrained=True, weights=backbone.source)
 

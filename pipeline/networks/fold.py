@@ -27,7 +27,7 @@ from models.parallelnet.parallelnet import ParallelNet
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.frame import tables
-from pipeline.networks import trainers
+from pipeline.networks import performance, trainers
 from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback
 from pipeline.networks.inputs import Inputs, collate
@@ -59,6 +59,7 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
     weights = None
     if job.train.balance == "class_weights":
         weights = torch.from_numpy(class_weights(labels, len(inputs.labels)))
+    performance.lay_out(net, job.train)
     return LossTrainer(
         model=net,
         args=arguments(job),
@@ -68,7 +69,7 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
         eval_dataset=inputs.select(held_out),
         data_collator=collate,
         compute_metrics=_figures,
-        optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": job.train.learning_rate, "eps": job.train.adam_epsilon}),
+        optimizer_cls_and_kwargs=performance.optimizer_of(job.train),
         callbacks=[
             EarlyStoppingCallback(job.train.early_stopping_patience),
             CurvesCallback(job.folder / CURVES_FOLDER),
@@ -89,6 +90,8 @@ def arguments(job: Job) -> TrainingArguments:
         lr_scheduler_kwargs=plateau(train),
         metric_for_best_model=train.best_by, greater_is_better=train.best_by != "loss",
         max_grad_norm=0.0,  # the paper clips nothing
+        tf32=train.performance.tf32 if performance.has_tf32(job.device) else None,
+        torch_compile=train.performance.compile,
         ddp_backend="gloo" if job.device == "cpu" and processes > 1 else None,
     )  # fmt: skip
 

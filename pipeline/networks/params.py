@@ -40,14 +40,17 @@ class BackboneParams:
 
     name: Annotated[str, Field(min_length=1)]  # see `models.parallelnet.backbone_architectures`; of speech also WHISPER
     pretrained: bool  # start from ImageNet weights; where there are none to be had, that is an error
-    weights: str | None  # a file; null takes the packaged ones, hub timm's own from the Hugging Face Hub
+    # A file; null takes the packaged ones, hub timm's own from the Hugging Face Hub, torchvision its own GoogLeNet's.
+    weights: str | None
 
     @property
-    def source(self) -> Path | Literal["hub"] | None:
+    def source(self) -> Path | Literal["hub", "torchvision"] | None:
         """Of the weights, as `models.weights.backbones` takes it."""
-        if self.weights is None:
-            return None
-        return "hub" if self.weights == "hub" else Path(self.weights)
+        match self.weights:
+            case None | "hub" | "torchvision" as named:
+                return named
+            case path:
+                return Path(path)
 
     @model_validator(mode="after")
     def _weights_are_wanted(self) -> Self:
@@ -115,6 +118,16 @@ class ModelParams:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PerformanceParams:
+    """Section `train.performance`: what makes a step faster and moves no more than the last bits of its numbers."""
+
+    tf32: bool = False  # products of float32 with 10 bits of mantissa, on a GPU that has it (Ampere or later)
+    channels_last: bool = False  # order of a convolution's weights and inputs in memory
+    fused_adam: bool = False  # a step of the optimiser in one kernel
+    compile: bool = False  # torch.compile; needs a C++ compiler and a minute or two before the first step
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainParams:
     """Section `train`: the protocol of section 4.2, the same for every network.
 
@@ -148,6 +161,7 @@ class TrainParams:
     plateau_factor: Annotated[float, Field(gt=0, lt=1)]  # by which it falls
     balance: Literal["none", "class_weights", "sampler"]
     mixed_precision: Literal["bf16", "fp16"] | None  # null for float32
+    performance: PerformanceParams = field(default_factory=PerformanceParams, kw_only=True)
     cache_features: bool = field(default=False, kw_only=True)  # of frozen backbones, see `pipeline.networks.features`
 
     @field_validator("folds")

@@ -24,10 +24,13 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
 
 from pipeline.engine import files, sealed
-from pipeline.engine.environment import threads_from_environment
+from pipeline.engine.environment import threads_from_environment, workers_from_environment
 from pipeline.errors import UserError
 from pipeline.networks.curves import history
 from pipeline.networks.job import CHECKPOINTS_FOLDER
+from pipeline.networks.performance import expect_device
+
+MOST_LOADERS = 8
 
 WANTED = ("labels", "targets")  # of the items: what the network should say
 
@@ -73,10 +76,7 @@ def training_arguments(
 
     Raises UserError if the device cannot do what the parameters of `section` ask for.
     """
-    if device == "cpu" and mixed_precision == "fp16":
-        raise UserError(f"{section}.mixed_precision = fp16 needs SIER_DEVICE=cuda; on a cpu expected bf16 or null")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("SIER_DEVICE = cuda, but torch finds no such device")
+    expect_device(device, mixed_precision, section, compiled=bool(more.get("torch_compile")))
     return TrainingArguments(
         output_dir=str(folder / CHECKPOINTS_FOLDER),
         eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch",
@@ -85,10 +85,15 @@ def training_arguments(
         seed=seed, data_seed=seed,
         per_device_train_batch_size=batch_size, per_device_eval_batch_size=batch_size, remove_unused_columns=False,
         bf16=mixed_precision == "bf16", fp16=mixed_precision == "fp16", use_cpu=device == "cpu",
-        dataloader_num_workers=2 if device == "cuda" else 0, dataloader_pin_memory=device == "cuda",
+        dataloader_num_workers=loaders() if device == "cuda" else 0, dataloader_pin_memory=device == "cuda",
         report_to="none", disable_tqdm=not os.isatty(2), log_level="error",
         **{"metric_for_best_model": "loss", "greater_is_better": False, **more},
     )  # fmt: skip
+
+
+def loaders() -> int:
+    """Processes that read rows for each process that trains, as many as `SIER_WORKERS` allows and a GPU needs."""
+    return max(1, min(MOST_LOADERS, workers_from_environment()) // int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def start(seed: int) -> None:

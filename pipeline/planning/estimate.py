@@ -41,6 +41,40 @@ class StagePlan:
     workspace_bytes: int = 0  # of its outs
     work_peak_bytes: int = 0  # most of `.work` while it runs
     work_bytes: int = 0  # of `.work` that stay after it
+    flops: float = 0.0  # of the networks that it trains
+    checkpoint_bytes: int = 0  # that training writes, one after each epoch, and removes but for two
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often a network sees its rows in all epochs, folds and seeds."""
+
+    rows: float  # of the dataset, train and held out
+    held_out: float  # share of them
+    runs: int  # folds and seeds
+    epochs: int
+
+    def seconds(self, cost: Cost) -> float:
+        """Of all steps and of the validation after each epoch."""
+        return self._sum(cost.train_seconds_per_row, cost.predict_seconds_per_row)
+
+    def flops(self, cost: Cost) -> float:
+        """Operations of the same."""
+        return self._sum(cost.train_flops_per_row, cost.predict_flops_per_row)
+
+    def _sum(self, train: float, predict: float) -> float:
+        return self.runs * self.epochs * self.rows * (train * (1 - self.held_out) + predict * self.held_out)
+
+
+def passes(sections: Mapping[str, Any], name: str, sier_rows: float, speech_rows: float) -> Passes:
+    """Of network `name`, where so many rows are labelled and so many have speech."""
+    train, assemble = sections["train"], sections["assemble"]
+    if sections["models"][name]["rows"] == "sier":
+        rows, held_out, folds = sier_rows * (1 - assemble["test_share"]), 1 / assemble["folds"], len(train["folds"])
+    else:
+        share = CLEAN_SHARES["train"] + CLEAN_SHARES["val"]
+        rows, held_out, folds = speech_rows * share, CLEAN_SHARES["val"] / share, 1
+    return Passes(rows, held_out, folds * _seeds(train, name), int(train["epochs"]))
 
 
 def coefficients(points: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
@@ -150,34 +184,31 @@ class _Planner:
 
     def _train(self, runs: Sequence[Run]) -> list[StagePlan]:
         """A line per network; networks of the same rows share their inputs in `.work`, and features of the same N2."""
-        train, assemble = self.sections["train"], self.sections["assemble"]
+        train = self.sections["train"]
         side, frames = train["inputs"]["image_size_px"], train["inputs"]["n_mels"] * train["inputs"]["n_frames"]
         plans: list[StagePlan] = []
         shared: set[Any] = set()
         for name, cost in self.costs.items():
             model = self.sections["models"][name]
             kind = model["rows"]
-            if kind == "sier":
-                rows = self.rows["sier_rows"] * (1 - assemble["test_share"])
-                folds, held_out = len(train["folds"]), 1 / assemble["folds"]
-            else:
-                share = CLEAN_SHARES["train"] + CLEAN_SHARES["val"]
-                rows = self.rows["speech_rows"] * share
-                folds, held_out = 1, CLEAN_SHARES["val"] / share
-            runs_of_it = folds * _seeds(train, name)
-            by_row = cost.train_seconds_per_row * (1 - held_out) + cost.predict_seconds_per_row * held_out
+            done = passes(self.sections, name, self.rows["sier_rows"], self.rows["speech_rows"])
+            rows, by_row = done.rows, cost.train_seconds_per_row * (1 - done.held_out)
+            by_row += cost.predict_seconds_per_row * done.held_out
             # What a stage costs to start: the smaller pilot's, less its rows.
             start = max(0.0, runs[0].seconds - runs[0].units * by_row) if _complete(runs) else 0.0
             once = cost.hear_seconds_per_row + cost.feature_seconds_per_row
-            seconds = start + runs_of_it * int(train["epochs"]) * rows * by_row + once * rows
+            seconds = start + done.seconds(cost) + once * rows
             inputs = 0 if kind in shared else round(rows * (3 * side * side + 2 * frames))
             n2 = (kind, str(model["image_backbone"]), str(model["speech_backbone"]), cost.feature_bytes_per_row)
             inputs += 0 if n2 in shared else round(rows * cost.feature_bytes_per_row)
             shared |= {kind, n2}
-            peak = inputs + 2 * WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes  # the last checkpoint and the best
-            kept = cost.weight_bytes * (runs_of_it if train["keep_networks"] == "all" else 1)
+            checkpoint = WEIGHTS_IN_A_CHECKPOINT * cost.weight_bytes
+            peak = inputs + 2 * checkpoint  # the last and the best
+            kept = cost.weight_bytes * (done.runs if train["keep_networks"] == "all" else 1)
             peak += kept
-            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, kept, peak, inputs))
+            written = checkpoint * done.runs * done.epochs
+            facts = (kept, peak, inputs, done.flops(cost), written)
+            plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, *facts))
         return plans
 
     def _with_networks(self, plan: StagePlan, runs: Sequence[Run]) -> StagePlan:

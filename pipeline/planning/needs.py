@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.errors import ModelError
 from pipeline.corpora import b_t4sa
 from pipeline.corpora.checks import CHECKS, FORMATS
 from pipeline.downloads.sources import DEFAULT, LOGINS, REQUEST, VARIABLE
@@ -55,28 +56,34 @@ def corpora(sections: Mapping[str, Any], root: Path) -> list[Need]:
 
 
 def weights(sections: Mapping[str, Any]) -> list[Need]:
-    """Weights of backbones that the Hub has and this machine has not."""
+    """Weights of backbones that the Hub or torchvision has and this machine has not."""
     import timm  # noqa: PLC0415 - seconds
     from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - as above
 
-    wanted = {
-        model[side]["name"]
-        for model in sections["models"].values()
-        for side in ("image_backbone", "speech_backbone")
-        if model[side]["weights"] == "hub"
-    }
-    found = []
-    for name in sorted(wanted):
+    from models.weights.backbones import GOOGLENET_URL, torchvision_file  # noqa: PLC0415 - as above
+
+    backbones = [model[side] for model in sections["models"].values() for side in ("image_backbone", "speech_backbone")]
+    wanted = {where: {one["name"] for one in backbones if one["weights"] == where} for where in ("hub", "torchvision")}
+    found: dict[str, Need] = {}  # by what is missing; all cuts of GoogLeNet have one file
+    for name in sorted(wanted["torchvision"]):
+        try:
+            path = torchvision_file(name)
+        except ModelError as error:
+            found[name] = Need(str(error), fatal=True)
+        else:
+            if not path.is_file():
+                found[path.name] = Need(f"{path.name} will be downloaded from {GOOGLENET_URL}", fatal=False)
+    for name in sorted(wanted["hub"]):
         config = timm.get_pretrained_cfg(name)
         repository = config.hf_hub_id if config else None
         if repository and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
             continue
         if constants.HF_HUB_OFFLINE:
             what = f"weights of {name} ({repository}) are not in the Hub's cache, and HF_HUB_OFFLINE is set"
-            found.append(Need(f"{what}; unset it, or fill the cache on a machine that is online", fatal=True))
+            found[name] = Need(f"{what}; unset it, or fill the cache on a machine that is online", fatal=True)
         else:
-            found.append(Need(f"weights of {name} will be downloaded from the Hub ({repository})", fatal=False))
-    return found
+            found[name] = Need(f"weights of {name} will be downloaded from the Hub ({repository})", fatal=False)
+    return list(found.values())
 
 
 def pilot_failures(pilot: Pilot) -> list[Need]:

@@ -5,8 +5,7 @@ step is small (see `make bench`) and left out.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,14 +17,17 @@ from pipeline.frame.stage import BaseParams
 from pipeline.media.audio import SAMPLING_RATE_HZ
 from pipeline.networks import params
 from pipeline.networks.build import build
+from pipeline.planning import flops
 
-STEPS = 2
+STEPS = {"cpu": 2, "cuda": 20}  # after those that warm up
+WARM_UP = {"cpu": 1, "cuda": 5}
+LONGEST_SECONDS = 3.0  # after it no further step is begun, on a slow GPU
 CPU_BATCH = 8  # a row of a larger batch costs no less there
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one network: seconds per row, and bytes of its weights as float32."""
+    """Of one network: seconds and operations per row, and bytes of its weights as float32."""
 
     train_seconds_per_row: float
     predict_seconds_per_row: float
@@ -34,6 +36,8 @@ class Cost:
     # Of features of frozen backbones, made once for all epochs, folds and networks that have them.
     feature_seconds_per_row: float = 0.0
     feature_bytes_per_row: int = 0
+    train_flops_per_row: float = 0.0
+    predict_flops_per_row: float = 0.0
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
@@ -44,29 +48,37 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
-        shape = replace(
-            model, rows="sier",
-            image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
-            speech_backbone=model.speech_backbone if model.hears_words
-            else replace(model.speech_backbone, pretrained=False, weights=None),
-        )  # fmt: skip
-        kept = tuple(model.kept_features) if train.cache_features else ()
+        shape, kept = shape_of(model), tuple(model.kept_features) if train.cache_features else ()
         if (shape, kept) not in known:
-            known[shape, kept] = _measure(shape, kept, train, base)
+            known[shape, kept] = measure_one(shape, train, base, kept)
         costs[name] = known[shape, kept]
     return costs
 
 
-def _measure(
-    model: params.ModelParams, kept: tuple[params.Modality, ...], train: params.TrainParams, base: BaseParams
+def shape_of(model: params.ModelParams) -> params.ModelParams:
+    """The same network with random weights, which compute as long; equal for networks that cost the same."""
+    return replace(
+        model, rows="sier",
+        image_backbone=replace(model.image_backbone, pretrained=False, weights=None),
+        speech_backbone=model.speech_backbone if model.hears_words
+        else replace(model.speech_backbone, pretrained=False, weights=None),
+    )  # fmt: skip
+
+
+def measure_one(
+    model: params.ModelParams, train: params.TrainParams, base: BaseParams, kept: Sequence[params.Modality] = ()
 ) -> Cost:
+    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for; `kept` features are made before."""
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
+
+    from pipeline.networks import performance  # noqa: PLC0415 - as above
 
     device = device_from_environment()
     torch.set_num_threads(threads_from_environment())
     torch.manual_seed(base.seed)
     rows = min(train.batch_size, CPU_BATCH) if device == "cpu" else train.batch_size
-    net = build(model, train, base.labels).to(device)
+    net: Any = build(model, train, base.labels).to(device)
+    performance.prepare(net, train, device)
     size = train.inputs
     pixels = torch.rand(rows, 3, size.image_size_px, size.image_size_px, device=device)
     mels = torch.rand(rows, 1, size.n_mels, size.n_frames, device=device)
@@ -76,26 +88,23 @@ def _measure(
         from pipeline.networks import words  # noqa: PLC0415
 
         given["word_frames"] = torch.rand(rows, *words.SHAPE, device=device)
-        noise = torch.rand(round(size.duration_seconds * SAMPLING_RATE_HZ)).numpy()
-        words.word_frame_array(noise, size.duration_seconds)
-        begin = time.perf_counter()
-        words.word_frame_array(noise, size.duration_seconds)
-        hear = time.perf_counter() - begin
+        hear = _hear_seconds(size.duration_seconds)
     features = {name: torch.rand(rows, *getattr(net, f"n2_{name}").feature_shape, device=device) for name in kept}
     in_training = given | {f"{name}_features": made for name, made in features.items()}
     truth = torch.arange(rows, device=device) % len(base.labels)
-    optimizer = torch.optim.Adam((weight for weight in net.parameters() if weight.requires_grad), train.learning_rate)
-    kind = {"bf16": torch.bfloat16, "fp16": torch.float16, None: None}[train.mixed_precision]
+    kind, arguments = performance.optimizer_of(train)
+    optimizer = kind((weight for weight in net.parameters() if weight.requires_grad), **arguments)
+    computed = torch.compile(net) if train.performance.compile else net
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(device, dtype=kind) if kind else nullcontext():
-            loss = net(**in_training, labels=truth).loss
+        with performance.autocast(train, device):
+            loss = computed(**in_training, labels=truth).loss
         torch.autograd.backward(loss)
         optimizer.step()
 
     def predict() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), performance.autocast(train, device):
             net(**given)
 
     def extract() -> None:
@@ -103,21 +112,43 @@ def _measure(
             for name in kept:
                 getattr(net, f"n2_{name}").features(pixels if name == "image" else mels.expand(-1, 3, -1, -1))
 
+    net.train()
+    trained = _seconds(step, device) / rows
+    net.eval()
+    weights = sum(weight.numel() for weight in net.parameters())
+    counted = flops.count(model, train, base.labels, kept)
+    size_bytes = sum(4 * made[0].numel() for made in features.values())
+    once = _seconds(extract, device) / rows if kept else 0.0
+    predicted = _seconds(predict, device) / rows
+    return Cost(trained, predicted, 4 * weights, hear, once, size_bytes, counted.train, counted.predict)
+
+
+def _seconds(action: Callable[[], None], device: str) -> float:
+    """Of one call, after some that warm up."""
+    import torch  # noqa: PLC0415 - as above
+
     def now() -> float:
         if device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def seconds(action: Callable[[], None]) -> float:
+    for _ in range(WARM_UP[device]):
         action()
-        begin = now()
-        for _ in range(STEPS):
-            action()
-        return (now() - begin) / STEPS / rows
+    begin, done = now(), 0
+    while done < STEPS["cpu"] or (done < STEPS[device] and time.perf_counter() - begin < LONGEST_SECONDS):
+        action()
+        done += 1
+    return (now() - begin) / done
 
-    net.train()
-    trained = seconds(step)
-    net.eval()
-    weights = sum(weight.numel() for weight in net.parameters())
-    size_bytes = sum(4 * made[0].numel() for made in features.values())
-    return Cost(trained, seconds(predict), 4 * weights, hear, seconds(extract) if kept else 0.0, size_bytes)
+
+def _hear_seconds(duration_seconds: float) -> float:
+    """Of the second of two recordings."""
+    import torch  # noqa: PLC0415 - as above
+
+    from pipeline.networks import words  # noqa: PLC0415 - as above
+
+    noise = torch.rand(round(duration_seconds * SAMPLING_RATE_HZ)).numpy()
+    words.word_frame_array(noise, duration_seconds)
+    begin = time.perf_counter()
+    words.word_frame_array(noise, duration_seconds)
+    return time.perf_counter() - begin

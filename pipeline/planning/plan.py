@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
 from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS
 from pipeline.frame.params import read_params
-from pipeline.planning import estimate, needs, networks, pilot
+from pipeline.planning import estimate, gpus, needs, networks, pilot
 
 FOLDER = Path(".work", "plan")
 # What makes stages faster or slower without being a parameter.
@@ -44,6 +44,7 @@ class Wanted:
     kept_share: float | None  # of labelled rows over the threshold; None for the pilot's
     pilot_tweets: int
     again: bool = False  # whether to measure anew, even if there is a pilot of these parameters
+    measured: Path | None = None  # report of `benchmarks.gpu`; None for the one in `.work`, if there is one
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
     """The plan of a params file that `sier check` has found sound."""
     sections = read_params(root / wanted.params)
     missing = needs.corpora(sections, root)
+    report, told = _gpu_report(wanted, sections, root)
+    missing += told
     measured = _measured(sections, wanted, root)
     missing += needs.weights(sections) + needs.pilot_failures(measured.pilot)
     plans: list[estimate.StagePlan] = []
@@ -68,7 +71,8 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
     if measured.pilot.facts:
         amounts = _amounts(sections, measured.pilot, wanted, root)
         rows = estimate.counts(measured.pilot, amounts)
-        plans = estimate.plan(measured.pilot, measured.costs, amounts, sections, _sha256_bytes_a_second())
+        costs = report.costs if report else measured.costs
+        plans = estimate.plan(measured.pilot, costs, amounts, sections, _sha256_bytes_a_second())
         missing += needs.device(plans)
     linked = _can_link(root)
     disk = _disk(plans, linked=linked)
@@ -77,9 +81,36 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
     return {
         "params": str(wanted.params), "pilot_tweets": measured.pilot.tweets, "machine": _machine(), "rows": rows,
         "kept_share": {"paper": PAPER_KEPT_SHARE, "used": rows["sier_rows"] / rows["speech_rows"] if rows else None},
-        "cache_is_linked": linked, "disk": disk,
+        "cache_is_linked": linked, "disk": disk, "training": _training(plans, sections, report),
         "stages": [asdict(plan) | {"cache_bytes": 0 if linked else plan.workspace_bytes} for plan in plans],
         "needs": [asdict(need) for need in missing],
+    }  # fmt: skip
+
+
+def _gpu_report(wanted: Wanted, sections: Mapping[str, Any], root: Path) -> tuple[gpus.Report | None, list[needs.Need]]:
+    """What was measured on a GPU; UserError if the named report cannot be used, a note if it is that of `.work`."""
+    if wanted.measured is not None:
+        return gpus.read(wanted.measured, sections), []
+    if not (root / gpus.REPORT).is_file():
+        return None, []
+    try:
+        return gpus.read(root / gpus.REPORT, sections), []
+    except UserError as error:
+        return None, [needs.Need(f"not used: {error}", fatal=False)]
+
+
+def _training(
+    plans: Sequence[estimate.StagePlan], sections: Mapping[str, Any], report: gpus.Report | None
+) -> dict[str, Any]:
+    """Operations of all networks, and where their seconds come from."""
+    trained = [plan for plan in plans if plan.stage.startswith("train@")]
+    operations = sum(plan.flops for plan in trained)
+    return {
+        "networks": len(trained), "flops": operations,
+        "checkpoint_bytes": sum(plan.checkpoint_bytes for plan in trained),
+        "seconds": sum(plan.seconds or 0.0 for plan in trained),
+        "measured_on": report and report.device, "measured_in": report and str(report.path),
+        "gpu_hours": {} if report else gpus.hours(operations, sections["train"]),
     }  # fmt: skip
 
 

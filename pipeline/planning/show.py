@@ -5,6 +5,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from pipeline.planning.gpus import ASSUMED
+
 _HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
 _UNITS = {"acquire": "", "synthesize": "texts", "train_teacher": "items"}  # else rows
 
@@ -89,4 +91,16 @@ def _amounts(plan: Mapping[str, Any]) -> list[str]:
     lines = [amounts, kept, f"Disk: {size(disk['required_bytes'])} in all; the DVC cache {cache}"]
     if disk["downloads_bytes"]:
         lines.append(f"Downloads besides: {size(disk['downloads_bytes'])} of B-T4SA; other sizes are not known before")
-    return [*lines, TIMES]
+    return [*lines, TIMES, *_training(plan["training"])]
+
+
+def _training(training: Mapping[str, Any]) -> list[str]:
+    work = (
+        f"{training['networks']} networks to train, {training['flops']:.1e} operations with all folds, seeds and epochs"
+    )
+    work += f", up to {size(training['checkpoint_bytes'])} of checkpoints written in turn"
+    if training["measured_on"]:
+        where = f"measured on {training['measured_on']} ({training['measured_in']}), the other stages here"
+        return [f"{work}: {duration(training['seconds'])}, {where}"]
+    times = (f"{name} {duration(3600 * hours)}" for name, hours in training["gpu_hours"].items())
+    return [f"{work}. On a GPU: {'; '.join(times)}", ASSUMED]

@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 import timm
+import torch
 import yaml
 from safetensors.torch import save_file
 
+from models.parallelnet.backbone_architectures import bare_backbone
+from models.weights.backbones import GOOGLENET_URL
 from tests import hub_cache
 from tests.project import HERE, Project, new_project
 
@@ -36,8 +39,8 @@ AMOUNTS: Mapping[str, Any] = {
     "explain.corpus_rows": 2,
     "explain.times": 1,
 }
-# One network of each kind of stage; all others are made and run by the tests of networks.
-TRAINED = ("parallelnet", "ser_only", "parallelnet_sentiment")
+# One network of each kind of stage and source of weights; all others are made and run by the tests of networks.
+TRAINED = ("parallelnet", "ser_only", "inception_3a", "parallelnet_sentiment")
 
 
 def paper() -> dict[str, Any]:
@@ -46,13 +49,20 @@ def paper() -> dict[str, Any]:
 
 
 def with_small_backbones(model: dict[str, Any]) -> dict[str, Any]:
-    small = {side: {**model[side], "name": BACKBONE} for side in ("image_backbone", "speech_backbone")}
-    return {**model, **small, "n1_channels": [4], "code_size": 16, "head_size": 16}
+    small: dict[str, Any] = {"n1_channels": [4], "code_size": 16, "head_size": 16}
+    for side in ("image_backbone", "speech_backbone"):
+        if model[side]["weights"] == "hub":  # what comes from torchvision is small as it is
+            small[side] = {**model[side], "name": BACKBONE}
+    return {**model, **small}
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the Hub, and, in the same folder, of torch."""
     folder = tmp_path_factory.mktemp("hub")
+    googlenet = folder / "hub" / "checkpoints" / GOOGLENET_URL.rpartition("/")[2]
+    googlenet.parent.mkdir(parents=True)
+    torch.save(bare_backbone("googlenet_3a").state_dict(), googlenet)
     name = timm.get_pretrained_cfg(BACKBONE).hf_hub_id
     state = timm.create_model(BACKBONE).state_dict()
     hub_cache.put(folder, name, lambda place: save_file(state, place / "model.safetensors"))
@@ -62,7 +72,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def paper_build(tiny_build: Project, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("paper") / "project"
-    project = new_project(root, {}, HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE="1", SIER_WORKERS="1")
+    project = new_project(
+        root, {}, HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE="1", TORCH_HOME=str(cache), SIER_WORKERS="1"
+    )
     shutil.copy(root / PAPER, root / "params.yaml")
     corpora = {
         f"acquire.{corpus}.path": str(tiny_build.root / "data" / "corpora" / corpus / "files")
@@ -89,3 +101,21 @@ def test_it_has_the_sections_of_the_sample_and_only_other_values() -> None:
         sample = yaml.safe_load(file)
     assert list(paper()) == list(sample)
     assert set(sample["models"]) - {"parallelnet_words"} <= set(paper()["models"])  # which goes beyond the paper
+
+
+def test_it_has_every_choice_of_section_4_3_2() -> None:
+    """As the section lists them, by what their parameters say and not by their names."""
+    fixed = {"rows": "sier", "modalities": "both", "fusion_op": "multiply", "freeze_backbone": False}
+    found = {
+        (model["fusion"], model["image_backbone"]["name"], model["speech_backbone"]["name"])
+        for model in paper()["models"].values()
+        if fixed.items() <= model.items()
+    }
+    same = (
+        "vgg16", "vgg19", "resnet34", "resnet50", "resnet101", "googlenet_3a", "googlenet_4a", "mobilenetv1_100",
+        "densenet121",
+    )  # fmt: skip
+    efficientnet = {(fusion, "efficientnet_b0", "efficientnet_b0") for fusion in (1, 2, 3)}
+    assert found == {(3, "vgg19", "vgg16"), *((3, name, name) for name in same), *efficientnet}
+    (added,) = (model for model in paper()["models"].values() if model["fusion_op"] == "weighted_add")
+    assert {**added, "fusion_op": "multiply"} == paper()["models"]["parallelnet"]

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from pipeline.engine.fingerprint import PROJECT
 from pipeline.evaluation import plots, result_tables
 from pipeline.frame.metrics_files import write_plot
-from pipeline.frame.paper import TABLE_2, TABLE_3
+from pipeline.frame.paper import TABLE_2, TABLE_3, WITHOUT_FIGURES
 
 
 def figures(accuracy: float, rows: int = 66, kappa: float | None = 0.25) -> dict[str, Any]:
@@ -254,3 +256,21 @@ def test_plots_of_accuracy_have_the_paper_validation_test_and_what_needs_no_trai
     assert texts["curves"][0].startswith("series,epoch,train_loss,validation_loss,validation_accuracy")
     assert texts["curves"][1:] == ["ser_only,1,1.5,1.25,0.5,,"]
     assert [len(texts[name]) for name in ("accuracy_by_confidence", "accuracy_by_agreement")] == [1, 1]
+
+
+def test_what_the_paper_tried_without_a_figure_is_named() -> None:
+    findings = deepcopy(FINDINGS)
+    findings["models"] |= {
+        "vgg19": network("sier", 0.6, like="vgg19"),
+        "resnet34": network("sier", 0.5, like="resnet34"),
+    }
+    named = [note for note in result_tables.table_2(findings).notes if "no figure" in note]
+    assert named == ["Tried by the paper too (sections 3.2.1 and 4.3.2), which prints no figure: `vgg19`, `resnet34`."]
+    assert not any("no figure" in note for note in result_tables.table_2(FINDINGS).notes)
+
+
+def test_networks_without_a_figure_are_those_of_the_papers_params() -> None:
+    paper = yaml.safe_load((PROJECT / "params.paper.yaml").read_text(encoding="utf-8"))
+    assert set(WITHOUT_FIGURES) <= set(paper["models"])
+    with_figures = {row.model for row in (*TABLE_2, *TABLE_3)}
+    assert set(paper["models"]) - set(WITHOUT_FIGURES) <= with_figures

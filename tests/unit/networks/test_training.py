@@ -256,7 +256,8 @@ def test_the_papers_protocol_is_what_the_trainer_runs(inputs: Inputs, tmp_path: 
     assert {(group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups} == {(8e-6, 0.0)}
     assert isinstance(trainer.lr_scheduler, ReduceLROnPlateau)
     assert trainer.lr_scheduler.factor == 0.1
-    assert {group["eps"] for group in trainer.optimizer.param_groups} == {1e-7}
+    assert {(group["eps"], group["fused"]) for group in trainer.optimizer.param_groups} == {(1e-7, True)}
+    assert trainer.args.bf16
     norms = [trainer.model.n1_image.norm, trainer.model.n2_image.norm, trainer.model.n2_speech.norm]
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 0.001)}
     (stopping,) = [

@@ -90,13 +90,14 @@ def test_stages_scale_by_their_own_units(sections: dict[str, Any]) -> None:
 
 
 def test_training_takes_folds_times_epochs_times_rows(sections: dict[str, Any]) -> None:
-    sections["train"] |= {"epochs": 3, "folds": [0, 1]}
+    sections["train"] |= {"epochs": 3, "folds": [0, 1], "seeds": [0], "further_seeds": {}}
     sections["assemble"] |= {"test_share": 0.3, "folds": 5}
     found = planned(sections, made_pilot(sections))["train@parallelnet"]
     # 350 rows, of which a fifth is held out: 280 x 0.2 s and 70 x 0.1 s; before it what the smaller pilot
     # took beyond its 40 rows, 9 - 40 x 0.18 s.
     assert found.units == 350
     assert found.seconds == pytest.approx(1.8 + 2 * 3 * (56 + 7))
+    assert found.checkpoint_bytes == 2 * 3 * 3 * 1000  # folds, epochs; weights and Adam's two moments
 
 
 def test_explaining_knows_figures_from_rows(sections: dict[str, Any]) -> None:
@@ -160,6 +161,22 @@ def test_weights_of_the_hub_stop_a_run_that_is_offline(
         assert "vgg19" in need.what
 
 
+def test_weights_of_torchvision_are_one_file_for_all_cuts(
+    sections: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    model = sections["models"]["parallelnet"]
+    model["image_backbone"] = {"name": "googlenet_3a", "pretrained": True, "weights": "torchvision"}
+    model["speech_backbone"] = {**model["image_backbone"], "name": "googlenet_4a"}
+    (need,) = needs.weights(sections)
+    assert not need.fatal
+    assert "googlenet-1378be20.pth will be downloaded from https://download.pytorch.org/" in need.what
+    model["image_backbone"] = {**model["image_backbone"], "name": "vgg16"}
+    wrong = needs.weights(sections)
+    assert [need.fatal for need in wrong] == [False, True]
+    assert wrong[1].what.startswith("backbone vgg16: weights torchvision are those of googlenet_3a")
+
+
 def test_too_little_disk_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIER_DOWNLOADS", raising=False)
     free = shutil.disk_usage(tmp_path).free
@@ -180,9 +197,17 @@ def test_the_table_says_what_is_missing(sections: dict[str, Any]) -> None:
             "disk": dict.fromkeys(("workspace_bytes", "work_peak_bytes", "cache_bytes", "required_bytes"), 10**9)
             | {"downloads_bytes": 0},
             "needs": [{"what": "no voice", "fatal": True}],
+            "training": {
+                "networks": 2, "flops": 3e15, "checkpoint_bytes": 27 * 10**11, "seconds": 60.0,
+                "measured_on": None, "measured_in": None,
+                "gpu_hours": {"L4": 0.5},
+            },
         }
     )  # fmt: skip
     assert "2.0 hours of speech" in text
+    assert "2 networks to train, 3.0e+15 operations with all folds, seeds and epochs, up to 2.7 TB of" in text
+    assert "written in turn. On a GPU: L4 30 min" in text
+    assert "Assumed: 20% of the peak" in text
     assert "- no voice" in text
     assert text.endswith("The run cannot succeed as things are.")
 
@@ -244,6 +269,7 @@ def test_every_network_is_measured(sections: dict[str, Any]) -> None:
     assert found["one"] is found["same"]
     assert found["larger"].weight_bytes > found["one"].weight_bytes
     assert all(0 < cost.predict_seconds_per_row < cost.train_seconds_per_row for cost in found.values())
+    assert all(0 < cost.predict_flops_per_row < cost.train_flops_per_row for cost in found.values())
     assert not any(cost.feature_bytes_per_row for cost in found.values())  # nothing is frozen
 
 
@@ -258,7 +284,7 @@ def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
     work = N2.features
 
     def noting(self: N2, pictures: Any) -> Any:
-        in_training.append(self.training)
+        in_training.append(self.training and not pictures.is_meta)  # where operations are counted
         return work(self, pictures)
 
     monkeypatch.setattr(N2, "features", noting)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from models.errors import ModelError
+from models.parallelnet.backbone_architectures import bare_backbone
 from models.weights import backbones
-from models.weights.backbones import HUB, PACKAGED, create_backbone, load_in_order, weights_sha256
+from models.weights.backbones import HUB, PACKAGED, TORCHVISION, create_backbone, load_in_order, weights_sha256
 from models.weights.packaged_weights import PackagedFile, sha256_of
 from tests import hub_cache
 
@@ -156,6 +159,30 @@ def test_weights_of_the_hub_come_from_its_cache_where_they_are(tmp_path: Path, m
     found = create_backbone(name, pretrained=True, weights=HUB).state_dict()
     assert len(found) > 20
     assert all(torch.equal(tensor, whole[key]) for key, tensor in found.items())
+
+
+def test_weights_of_torchvision_are_fetched_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bare_backbone("googlenet_4a").state_dict()
+    torch.save(whole, tmp_path / "made.pth")
+    digits = hashlib.sha256((tmp_path / "made.pth").read_bytes()).hexdigest()[:8]
+    published = (tmp_path / "made.pth").rename(tmp_path / f"googlenet-{digits}.pth")
+    other = shutil.copy(published, tmp_path / "googlenet-00000000.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(backbones, "GOOGLENET_URL", published.as_uri())
+    found = create_backbone("googlenet_3a", pretrained=True, weights=TORCHVISION).state_dict()
+    assert len(found) > 20
+    assert all(torch.equal(tensor, whole[key]) for key, tensor in found.items())
+    published.unlink()  # from here on it is in torch's cache
+    assert create_backbone("googlenet_4a", pretrained=True, weights=TORCHVISION).state_dict().keys() == whole.keys()
+
+    monkeypatch.setattr(backbones, "GOOGLENET_URL", Path(other).as_uri())
+    with pytest.raises(
+        ModelError, match=r"^backbone googlenet_3a: cannot fetch file:.*invalid hash.*; go online"
+    ) as error:
+        create_backbone("googlenet_3a", pretrained=True, weights=TORCHVISION)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ModelError, match=r"^backbone vgg16: .* those of googlenet_3a and googlenet_4a; expected hub"):
+        create_backbone("vgg16", pretrained=True, weights=TORCHVISION)
 
 
 def test_a_cut_has_no_weights_on_the_hub() -> None:
