@@ -26,7 +26,6 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams
 from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import Models, TrainParams
-from pipeline.planning import ready
 from pipeline.speech.params import SynthesizeParams
 from pipeline.teachers.params import SECTION, ProbeParams, ScoreParams, expect_consistent
 from pipeline.tweets.params import CleanParams
@@ -102,6 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Check; quiet where all is well."""
     check(options.params)
+    from pipeline.planning import ready  # noqa: PLC0415 - torch takes seconds, a misspelt key is said without
+
     places.expect_repository()
     places.expect_folders()
     environment.engine_from_environment()

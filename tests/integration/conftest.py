@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from filelock import FileLock
 
 from tests.project import TINY, Project, new_project
 
+BUILT = ("data", "reports", ".work")
 CORPORA = ("b_t4sa", "iemocap", "fi")
 # The first builds the tiny project. Until it is there, the other test processes have those that do without it.
 LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py", "test_engine_ray.py")
@@ -25,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def tiny_build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project after `dvc repro`: about a minute on two cores. Never change it, copy it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a folder in that of the session
@@ -35,14 +38,21 @@ def tiny_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with FileLock(shared / "tiny.lock"):
         if not finished.exists():
             new_project(project.root).dvc("repro")
-            finished.touch()
-    return project
+            finished.write_text(json.dumps(project.digests(*BUILT)), encoding="utf-8")
+    yield project
+    assert project.digests(*BUILT) == json.loads(finished.read_text(encoding="utf-8")), "a test has changed it"
 
 
 @pytest.fixture
 def tiny_copy(tiny_build: Project, tmp_path: Path) -> Project:
     """A built project that a test may change."""
     return tiny_build.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def tiny_links(tiny_build: Project, tmp_path: Path) -> Project:
+    """A built project in which a test may make, remove and replace files; see `Project.link`."""
+    return tiny_build.link(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

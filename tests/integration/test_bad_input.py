@@ -208,11 +208,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_mistake_costs_one_line_and_no_output(tiny_copy: Project, tmp_path: Path, fault: Fault) -> None:
+def test_a_mistake_costs_one_line_and_no_output(tiny_links: Project, tmp_path: Path, fault: Fault) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
-    fault.spoil(tiny_copy, folder)
-    refused(tiny_copy, fault.stage, *fault.says)
+    fault.spoil(tiny_links, folder)
+    refused(tiny_links, fault.stage, *fault.says)
 
 
 @pytest.mark.parametrize(
@@ -223,22 +223,22 @@ def test_a_mistake_costs_one_line_and_no_output(tiny_copy: Project, tmp_path: Pa
     ],
 )
 def test_a_voice_that_is_not_installed(
-    tiny_copy: Project, tmp_path: Path, stage: str, module: str, content: str, extra: str
+    tiny_links: Project, tmp_path: Path, stage: str, module: str, content: str, extra: str
 ) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / f"{module}.py").write_text(content, encoding="utf-8")  # found before the installed one
     # Two workers: the sample's actors stand in processes of their own.
-    refused(tiny_copy, stage, "not installed", f".[{extra}]", PYTHONPATH=str(hidden), SIER_WORKERS="2")
+    refused(tiny_links, stage, "not installed", f".[{extra}]", PYTHONPATH=str(hidden), SIER_WORKERS="2")
 
 
 @pytest.mark.parametrize(("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")])
-def test_a_wrong_setting(tiny_copy: Project, name: str, value: str) -> None:
-    refused(tiny_copy, "synthesize", f"{name} = {value}", **{name: value})
+def test_a_wrong_setting(tiny_links: Project, name: str, value: str) -> None:
+    refused(tiny_links, "synthesize", f"{name} = {value}", **{name: value})
 
 
-def test_unknown_arguments_are_a_usage_error(tiny_copy: Project) -> None:
-    done = tiny_copy.run("python", "-m", "pipeline.acquire", "emodb")
+def test_unknown_arguments_are_a_usage_error(tiny_links: Project) -> None:
+    done = tiny_links.run("python", "-m", "pipeline.acquire", "emodb")
     assert done.returncode == 2
     assert "b_t4sa" in done.stderr.splitlines()[-1]
 
@@ -250,33 +250,33 @@ def test_unknown_arguments_are_a_usage_error(tiny_copy: Project) -> None:
     "stage",
     ["acquire@fi", "acquire@iemocap", "clean", "synthesize", "label", "assemble"],
 )
-def test_a_full_disk(tiny_copy: Project, stage: str) -> None:
+def test_a_full_disk(tiny_links: Project, stage: str) -> None:
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs a mount namespace: unshare -rm is not allowed here")
-    before = tiny_copy.digests(*OUTPUTS)
+    before = tiny_links.digests(*OUTPUTS)
     module, _, item = stage.partition("@")
     size = {"label": "16k"}.get(stage, "128k")
     script = f"mount -t tmpfs -o size={size} tmpfs .work && exec python -m pipeline.{module} {item}"
-    line = one_error_line(tiny_copy.run("unshare", "-rm", "sh", "-c", script))
+    line = one_error_line(tiny_links.run("unshare", "-rm", "sh", "-c", script))
     assert "No space left on device" in line
     assert ".work" in line
-    assert tiny_copy.digests(*OUTPUTS) == before
+    assert tiny_links.digests(*OUTPUTS) == before
 
 
-def test_a_file_in_the_place_of_a_folder(tiny_copy: Project) -> None:
-    shutil.rmtree(tiny_copy.root / "data" / "corpora")
-    (tiny_copy.root / "data" / "corpora").write_text("not a folder", encoding="utf-8")
-    refused(tiny_copy, "acquire@fi", "data/corpora")
+def test_a_file_in_the_place_of_a_folder(tiny_links: Project) -> None:
+    shutil.rmtree(tiny_links.root / "data" / "corpora")
+    (tiny_links.root / "data" / "corpora").write_text("not a folder", encoding="utf-8")
+    refused(tiny_links, "acquire@fi", "data/corpora")
 
 
-def test_a_data_folder_that_may_not_be_written(tiny_copy: Project) -> None:
+def test_a_data_folder_that_may_not_be_written(tiny_links: Project) -> None:
     if os.geteuid() == 0:
         pytest.skip("root writes everywhere")
-    (tiny_copy.root / "data").chmod(0o555)
+    (tiny_links.root / "data").chmod(0o555)
     try:
-        refused(tiny_copy, "label", "data")
+        refused(tiny_links, "label", "data")
     finally:
-        (tiny_copy.root / "data").chmod(0o755)
+        (tiny_links.root / "data").chmod(0o755)
 
 
 # Before DVC deletes anything
@@ -286,15 +286,15 @@ def test_a_data_folder_that_may_not_be_written(tiny_copy: Project) -> None:
     ("name", "value"),
     [("label.treshold", 0.6), ("acquire.fi.sample_size", "all"), ("lable", {})],
 )
-def test_check_finds_a_bad_parameter_before_anything_is_deleted(tiny_copy: Project, name: str, value: Any) -> None:
-    tiny_copy.set_params({name: value})
-    before = tiny_copy.digests(*OUTPUTS, "dvc.lock")
-    line = one_error_line(tiny_copy.run("sh", "-c", "sier check && python -m dvc repro"))
+def test_check_finds_a_bad_parameter_before_anything_is_deleted(tiny_links: Project, name: str, value: Any) -> None:
+    tiny_links.set_params({name: value})
+    before = tiny_links.digests(*OUTPUTS, "dvc.lock")
+    line = one_error_line(tiny_links.run("sh", "-c", "sier check && python -m dvc repro"))
     assert line.startswith("check: error: params.yaml: ")
     assert name in line
-    assert tiny_copy.digests(*OUTPUTS, "dvc.lock") == before
+    assert tiny_links.digests(*OUTPUTS, "dvc.lock") == before
 
 
-def test_make_repro_checks_before_it_runs_dvc(tiny_copy: Project) -> None:
-    recipe = (tiny_copy.root / "Makefile").read_text(encoding="utf-8").split("\nrepro:")[1]
+def test_make_repro_checks_before_it_runs_dvc(tiny_links: Project) -> None:
+    recipe = (tiny_links.root / "Makefile").read_text(encoding="utf-8").split("\nrepro:")[1]
     assert 0 < recipe.index("sier check") < recipe.index("dvc repro")

@@ -229,26 +229,26 @@ def assemble_refuses(project: Project, *ids: str) -> str:
     return line
 
 
-def test_rewritten_shards_without_a_planted_pair_pass(tiny_copy: Project) -> None:
-    before = tiny_copy.digests("data/sier/data")
-    rewrite_clean(tiny_copy, {})
-    done = tiny_copy.stage("assemble")
+def test_rewritten_shards_without_a_planted_pair_pass(tiny_links: Project) -> None:
+    before = tiny_links.digests("data/sier/data")
+    rewrite_clean(tiny_links, {})
+    done = tiny_links.stage("assemble")
     assert done.returncode == 0, done.stderr
-    assert tiny_copy.digests("data/sier/data") == before
+    assert tiny_links.digests("data/sier/data") == before
 
 
-def test_a_pair_with_two_groups_instead_of_one_is_found(tiny_copy: Project) -> None:
-    clean, labels = (read_shards(tiny_copy.root / "data" / name) for name in ("clean", "labels"))
+def test_a_pair_with_two_groups_instead_of_one_is_found(tiny_links: Project) -> None:
+    clean, labels = (read_shards(tiny_links.root / "data" / name) for name in ("clean", "labels"))
     kept = clean.join(labels.loc[labels["kept"], ["label"]], how="inner").sort_index()
     pairs = kept.groupby("group_id").filter(lambda group: len(group) == 2)
     fellow, moved = pairs.index[pairs["group_id"] == pairs["group_id"].iloc[0]]
-    rewrite_clean(tiny_copy, {moved: {"group_id": other_side(tiny_copy, kept, moved)}})
-    assert "(same_tweet)" in assemble_refuses(tiny_copy, fellow, moved)
+    rewrite_clean(tiny_links, {moved: {"group_id": other_side(tiny_links, kept, moved)}})
+    assert "(same_tweet)" in assemble_refuses(tiny_links, fellow, moved)
 
 
 @pytest.mark.parametrize("kind", ["same_tweet", "similar_image", "similar_text"])
-def test_likeness_that_the_grouping_missed_is_found(tiny_copy: Project, rows: pd.DataFrame, kind: str) -> None:
-    clean = read_shards(tiny_copy.root / "data" / "clean")
+def test_likeness_that_the_grouping_missed_is_found(tiny_links: Project, rows: pd.DataFrame, kind: str) -> None:
+    clean = read_shards(tiny_links.root / "data" / "clean")
     train, test = (rows.loc[rows["split"] == name, "id"].iloc[0] for name in ("train", "test"))
     nearly = bytearray.fromhex(clean.loc[train, "image_phash"])
     for place in range(40):  # bits, of the 46 up to which pictures belong together
@@ -258,5 +258,5 @@ def test_likeness_that_the_grouping_missed_is_found(tiny_copy: Project, rows: pd
         "similar_image": {"image_phash": nearly.hex()},
         "similar_text": {"text": f"{clean.loc[train, 'text']} https://t.co/AbC123xyz0"},
     }[kind]
-    rewrite_clean(tiny_copy, {test: change})
-    assert f"({kind})" in assemble_refuses(tiny_copy, train, test)
+    rewrite_clean(tiny_links, {test: change})
+    assert f"({kind})" in assemble_refuses(tiny_links, train, test)

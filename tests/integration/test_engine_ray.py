@@ -280,10 +280,10 @@ def test_a_lost_driver_takes_its_actors_with_it_and_the_next_run_goes_on(
     assert shards.total_counts(markers) == {"ok": 25, "multiple_of_seven": 5}
 
 
-def test_a_stage_run_by_its_name_makes_the_same_bytes(cluster: Any, tiny_build: Project, tiny_copy: Project) -> None:
+def test_a_stage_run_by_its_name_makes_the_same_bytes(cluster: Any, tiny_build: Project, tiny_links: Project) -> None:
     """Its worker is defined in the very module that runs, which Python calls `__main__`."""
-    shutil.rmtree(tiny_copy.root / "data" / "sier")
-    shutil.rmtree(tiny_copy.root / ".work" / "assemble")
-    done = tiny_copy.stage("assemble", SIER_ENGINE="ray", SIER_RAY_ADDRESS=cluster.address)
+    shutil.rmtree(tiny_links.root / "data" / "sier")
+    shutil.rmtree(tiny_links.root / ".work" / "assemble")
+    done = tiny_links.stage("assemble", SIER_ENGINE="ray", SIER_RAY_ADDRESS=cluster.address)
     assert (done.returncode, done.stderr) == (0, "")
-    assert tiny_copy.digests("data/sier") == tiny_build.digests("data/sier")
+    assert tiny_links.digests("data/sier") == tiny_build.digests("data/sier")

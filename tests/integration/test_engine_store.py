@@ -184,15 +184,15 @@ def test_a_killed_stage_goes_on_from_the_store(credentials: dict[str, str], tmp_
 
 
 def test_a_stage_that_puts_files_beside_its_shards_makes_the_same_bytes(
-    credentials: dict[str, str], tiny_build: Project, tiny_copy: Project
+    credentials: dict[str, str], tiny_build: Project, tiny_links: Project
 ) -> None:
     url = f"s3://{BUCKET}/stages"
-    shutil.rmtree(tiny_copy.root / "data" / "clean")
-    shutil.rmtree(tiny_copy.root / ".work" / "clean")
-    done = tiny_copy.stage("clean", SIER_WORK=url, **credentials)
+    shutil.rmtree(tiny_links.root / "data" / "clean")
+    shutil.rmtree(tiny_links.root / ".work" / "clean")
+    done = tiny_links.stage("clean", SIER_WORK=url, **credentials)
     assert done.returncode == 0, done.stderr
-    assert tiny_copy.digests("data/clean") == tiny_build.digests("data/clean")
+    assert tiny_links.digests("data/clean") == tiny_build.digests("data/clean")
     kept = [name for name in objects(store.open_store(url)) if name.endswith(".parquet")]
     assert kept
     assert not [name for name in kept if "examined" in name]
-    assert not list((tiny_copy.root / ".work" / "clean").rglob("part-*"))
+    assert not list((tiny_links.root / ".work" / "clean").rglob("part-*"))

@@ -65,7 +65,8 @@ def pictures_of(tar: Path) -> list[bytes]:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("own")
     tiny = {**TINY, "synthesize.recognition.share": 1.0}  # words are what the speech teacher goes by
-    project = new_project(folder / "project", {**tiny, **leaves(yaml.safe_load(block("yaml")))})
+    # One worker, whose work the stage does itself: two would load torch once more each, in every stage.
+    project = new_project(folder / "project", {**tiny, **leaves(yaml.safe_load(block("yaml")))}, SIER_WORKERS="1")
     write_own(project.root / "my-pairs", folder)
     return project
 
@@ -92,7 +93,7 @@ def test_the_readme_followed_word_for_word(own: Project) -> None:
 
 def test_all_further_stages_and_commands_do_without_a_sentiment(own: Project) -> None:
     own.set_params({"models": {"parallelnet": TINY["models"]["parallelnet"]}})
-    own.build()
+    own.build()  # what the test above has not made
     page = (own.root / "reports/index.html").read_text(encoding="utf-8")
     assert "not measured (no text has one)" in page
     for command in (("summary",), ("verify",), ("publish", "--repo-id", "me/own", "--dry-run", "--allow-sample")):

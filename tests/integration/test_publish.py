@@ -232,14 +232,14 @@ def test_the_sample_is_refused_and_a_dry_run_changes_nothing(published: Publishe
     assert [operation for operation, _ in published.hub.requests[before:]] == ["whoami", "info"]
 
 
-def test_what_verify_finds_broken_is_not_published(tiny_copy: Project, published: Published) -> None:
-    path = next((tiny_copy.root / "data" / "sier" / "data").glob("test-*.parquet"))
+def test_what_verify_finds_broken_is_not_published(tiny_links: Project, published: Published) -> None:
+    path = next((tiny_links.root / "data" / "sier" / "data").glob("test-*.parquet"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.unlink()
     path.write_bytes(content)
     before = len(published.hub.requests)
-    done = run(tiny_copy, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y", "--allow-sample")
+    done = run(tiny_links, published.hub, "-m", "pipeline", "publish", "--repo-id", "x/y", "--allow-sample")
     line = one_error_line(done)
     assert "verify finds" in line
     assert path.name in line

@@ -148,10 +148,10 @@ def test_metrics_plots_and_graph_can_be_shown(tiny_copy: Project) -> None:
 
 
 @pytest.mark.parametrize("stage", ["clean", "synthesize", "label", "assemble"])
-def test_stage_does_its_work_without_torch(tiny_copy: Project, stage: str) -> None:
-    for marker in sorted((tiny_copy.root / ".work").rglob("part-00000.json")):
+def test_stage_does_its_work_without_torch(tiny_links: Project, stage: str) -> None:
+    for marker in sorted((tiny_links.root / ".work").rglob("part-00000.json")):
         marker.unlink()  # so that a worker has something to do; with one worker it does it in the process we watch
-    done = tiny_copy.run("python", "-c", SPY, f"pipeline.{stage}", SIER_WORKERS="1")
+    done = tiny_links.run("python", "-c", SPY, f"pipeline.{stage}", SIER_WORKERS="1")
     assert done.returncode == 0, done.stderr
     # synthesize normalises texts by a module of transformers, which by itself loads no network and no torch.
     assert done.stdout.splitlines()[-1] == ("loaded: transformers" if stage == "synthesize" else "loaded:")

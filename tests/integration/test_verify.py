@@ -338,13 +338,13 @@ def test_a_whole_project_has_no_faults(tiny_build: Project, verify: Verify) -> N
     ],
 )
 def test_damage_to_any_output_is_told_with_its_name(
-    tiny_copy: Project, verify: Verify, name: str, damage: Damage
+    tiny_links: Project, verify: Verify, name: str, damage: Damage
 ) -> None:
-    (path,) = list(tiny_copy.root.glob(name))[:1]
-    damage(path)
-    code, lines, _ = verify(tiny_copy)
+    (path,) = list(tiny_links.root.glob(name))[:1]
+    damage(tiny_links.own(path))
+    code, lines, _ = verify(tiny_links)
     assert code == 1
-    place = path.relative_to(tiny_copy.root)
+    place = path.relative_to(tiny_links.root)
     if place.is_relative_to("reports/curves"):  # DVC caches none, and so knows the files of a folder as a whole only
         place = place.parents[-4]
     told = [line for line in lines if line.startswith(f"{place}: ")]
