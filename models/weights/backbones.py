@@ -75,7 +75,7 @@ def weights_sha256(name: str, weights: Weights = None) -> str:
     if weights is None:
         return _packaged(name).sha256
     try:
-        return sha256_of(_from_hub(name) if weights == HUB else weights)
+        return sha256_of(_fetched(name, weights))
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
 
