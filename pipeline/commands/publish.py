@@ -33,12 +33,12 @@ from pipeline.frame.running import printable, say
 from pipeline.frame.stage import Paths
 from pipeline.networks.params import TrainParams
 from pipeline.publishing import facts as measured
-from pipeline.publishing import receipts
 from pipeline.publishing.columns import MODES
 from pipeline.publishing.dropping import Dropped, of_build
 from pipeline.publishing.gate import GATES, Gate, default_of
+from pipeline.publishing.history import receipts
+from pipeline.publishing.history.versions import BYTES_MAX, Previous, read_version
 from pipeline.publishing.ownership import CARD
-from pipeline.publishing.versions import BYTES_MAX, Previous, read_version
 from pipeline.verification.folders import STAGES
 from pipeline.verification.project import look_at
 

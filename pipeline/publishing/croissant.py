@@ -15,8 +15,8 @@ from pipeline.publishing.citations import PAPER, entries
 from pipeline.publishing.columns import default_columns
 from pipeline.publishing.export import Exported
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.history.versions import FIRST
 from pipeline.publishing.responsible import responsible
-from pipeline.publishing.versions import FIRST
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # what it recommends besides is looked at in a test
 

@@ -20,7 +20,7 @@ from pipeline.frame.audit_table import read_audit
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.stage import ENGLISH, Paths
 from pipeline.labels.rules import LabelParams, read_rule
-from pipeline.publishing.versions import Version
+from pipeline.publishing.history.versions import Version
 from pipeline.stability.report import read
 
 STAGES = {

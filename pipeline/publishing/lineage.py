@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dataset.rows import read_rows
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.publishing.cards import DATASET_SECTIONS, without_folders
-from pipeline.publishing.versions import UNKNOWN
+from pipeline.publishing.history.versions import UNKNOWN
 
 # What it is called: folder in data/, the stage that made it, and its column.
 MADE_WITH = {

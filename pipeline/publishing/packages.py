@@ -15,14 +15,15 @@ from pipeline.dataset.sources import Source
 from pipeline.engine import files as storage
 from pipeline.errors import UserError
 from pipeline.networks.params import WHISPER, InputParams
-from pipeline.publishing import cards, changelog, citations, columns, croissant, lineage, pictures, results, versions
+from pipeline.publishing import cards, citations, columns, croissant, lineage, pictures, results
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.export import Exported, export
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.gate import Gate
+from pipeline.publishing.history import changelog, versions
+from pipeline.publishing.history.receipts import Published
+from pipeline.publishing.history.versions import Contents, Previous, Version
 from pipeline.publishing.ownership import CARD
-from pipeline.publishing.receipts import Published
-from pipeline.publishing.versions import Contents, Previous, Version
 
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResultEntry, constants, eval_result_entries_to_yaml
 
-from pipeline.publishing.receipts import Published
+from pipeline.publishing.history.receipts import Published
 
 PATH = f"{constants.EVAL_RESULTS_FOLDER}/sier.yaml"
 TASKS = ("accuracy", "macro_f1", "cohen_kappa")

@@ -16,7 +16,7 @@ from pipeline.commands.command import run_command
 from pipeline.errors import UserError
 from pipeline.publishing import facts, packages
 from pipeline.publishing import hub as publishing
-from pipeline.publishing.receipts import Published
+from pipeline.publishing.history.receipts import Published
 from tests import hub_server
 from tests.hub_repositories import Fault, Repo
 from tests.hub_server import TOKEN, USER, Hub

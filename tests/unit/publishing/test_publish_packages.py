@@ -14,8 +14,8 @@ from huggingface_hub import DatasetCard
 
 from pipeline.publishing import columns, lineage, packages
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.history.versions import Previous, read_previous, read_version
 from pipeline.publishing.packages import Files
-from pipeline.publishing.versions import Previous, read_previous, read_version
 from tests.unit.publishing.test_publish_cards import INPUTS, built, exported, facts
 
 __all__ = ["built", "facts"]  # fixtures

@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.publishing import cards, citations, columns, croissant, gate, results
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.gate import Gate
-from pipeline.publishing.receipts import Published
+from pipeline.publishing.history.receipts import Published
 from tests.builders_provenance import provenance
 from tests.unit.publishing.test_publish_cards import CONFIG, NETWORK, built, exported, facts, metadata_of, without
 

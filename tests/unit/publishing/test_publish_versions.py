@@ -25,13 +25,14 @@ from pipeline.commands.command import run_command
 from pipeline.dataset.sources import Provenance
 from pipeline.errors import UserError
 from pipeline.labels.rules import LabelParams
-from pipeline.publishing import cards, citations, croissant, facts, lineage, packages, pictures, versions
+from pipeline.publishing import cards, citations, croissant, facts, lineage, packages, pictures
 from pipeline.publishing import hub as publishing
-from pipeline.publishing.changelog import render
 from pipeline.publishing.export import Exported, Part
 from pipeline.publishing.facts import Facts
 from pipeline.publishing.gate import Gate
-from pipeline.publishing.versions import Change, Contents, Previous, Record, Version
+from pipeline.publishing.history import versions
+from pipeline.publishing.history.changelog import render
+from pipeline.publishing.history.versions import Change, Contents, Previous, Record, Version
 from tests import hub_server
 from tests.builders_provenance import provenance
 from tests.builders_sier import write_clean

@@ -6,7 +6,7 @@ It has no dates: when a version was published is told by the Hub's commits and t
 from collections.abc import Iterable
 
 from pipeline.frame.running import printable
-from pipeline.publishing.versions import Change, Record
+from pipeline.publishing.history.versions import Change, Record
 
 CHANGELOG = "CHANGELOG.md"
 DIGITS = 12  # of a digest

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from pipeline.engine import files as storage
 from pipeline.errors import UserError
-from pipeline.publishing.versions import LABELS, RECORD, Previous, Version, read_previous
+from pipeline.publishing.history.versions import LABELS, RECORD, Previous, Version, read_previous
 
 if TYPE_CHECKING:
     from pipeline.publishing.hub import Found, Receipt

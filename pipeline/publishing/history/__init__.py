@@ -1,0 +1,1 @@
+"""What was published before: versions, what changed between them, and receipts."""
