@@ -134,7 +134,8 @@ def _is_sample(folder: Path) -> bool:
 def _sample(known: Terms) -> Terms:
     return replace(
         known, name=f"the sample of {known.name}", licence="Apache-2.0",
-        terms=f"made by the pipeline in the format of {known.name}, and holds nothing of it", source=None, cite=[],
+        terms=f"made by the pipeline in the format of {known.name}, and holds nothing of it", source="this pipeline",
+        cite=[],
         sure=True, domain="what the pipeline authored for the sample",
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ class Terms:
     name: str
     licence: str | None  # SPDX id
     terms: str
-    source: str | None  # an address
+    source: str | None  # an address, or what else it can be read in
     cite: list[str]  # keys of citation.bib
     domain: str | None = field(default=None)
     sure: bool = field(default=True)
@@ -45,7 +45,9 @@ class Terms:
     @property
     def see(self) -> str:
         """Where it can be read, for a table of Markdown."""
-        return f"<{self.source}>" if self.source else "its maker"
+        if self.source is None:
+            return "its maker"
+        return f"<{self.source}>" if "://" in self.source else self.source
 
 
 @cache

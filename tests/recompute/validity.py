@@ -67,6 +67,7 @@ def _asked(built: Built, rows: pd.DataFrame) -> Iterator[tuple[str, str, Any, np
     agree = (rows["speech_label"] == rows["image_label"]).to_numpy()
     surer = np.where(rows["speech_max"] >= rows["image_max"], rows["speech_label"], rows["image_label"])
     one = {
+        "disagreement": (surer, rows[["speech_max", "image_max"]].max(axis=1), ~agree),
         "agreement": (surer, rows[["speech_max", "image_max"]].max(axis=1), agree),
         "max_probability": (surer, rows[["speech_max", "image_max"]].max(axis=1), every),
         "log_pool": (*_pool(built, rows), every),
