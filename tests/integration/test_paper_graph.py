@@ -31,6 +31,7 @@ AMOUNTS: Mapping[str, Any] = {
     "score.speech.batch_size": 4,
     "assemble.shard_rows": 5,
     "train.folds": [0, 1],
+    "train.further_seeds": {"parallelnet": [1]},
     "train.epochs": 1,
     "train.batch_size": 4,
     "evaluate.bootstrap_samples": 100,
@@ -93,7 +94,7 @@ def test_every_stage_of_the_paper_runs(paper_build: Project) -> None:
     assert set(found["models"]) == set(TRAINED)
     assert found["origin"] == "local copy"
     training = json.loads((paper_build.root / "data" / "checkpoints" / "parallelnet" / "training.json").read_bytes())
-    assert [run["fold"] for run in training["runs"]] == AMOUNTS["train.folds"]
+    assert [(run["seed"], run["fold"]) for run in training["runs"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_it_has_the_sections_of_the_sample_and_only_other_values() -> None:
