@@ -93,7 +93,7 @@ class Project:
         return done.stdout
 
     def build(self, *last: str) -> list[str]:
-        """Run all stages that lack an output, or those up to one, without DVC and in one process; returns their outputs."""
+        """Run all stages that lack an output, or those up to one, without DVC in one process; returns their outputs."""
         done = self.run("python", "-m", "tests.build_stages", *last)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return [line for line in done.stdout.splitlines() if line.startswith(("data/", "reports/"))]
