@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import runpy
+import subprocess
+import sys
 import tarfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,8 @@ from filelock import FileLock
 from tests.project import TINY, Project, new_project
 
 BUILT = ("data", "reports", ".work")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
 CORPORA = ("b_t4sa", "iemocap", "fi")
 # The first builds the tiny project. Until it is there, the other test processes have those that do without it.
 LONGEST_FIRST = ("test_bad_input.py", "test_real_corpora.py", "test_engine_ray.py")
@@ -53,6 +59,28 @@ def tiny_copy(tiny_build: Project, tmp_path: Path) -> Project:
 def tiny_links(tiny_build: Project, tmp_path: Path) -> Project:
     """A built project in which a test may make, remove and replace files; see `Project.link`."""
     return tiny_build.link(tmp_path / "project")
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """`Project.stage` in this process, which has its libraries loaded."""
+
+    def run(project: Project, stage: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        module, _, item = stage.partition("@")
+        command = [f"pipeline.{module}", *([item] if item else [])]
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # runpy's, of a module that other tests have imported
+            patch.chdir(project.root)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", command)
+            with pytest.raises(SystemExit) as stop:
+                runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        out, err = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return subprocess.CompletedProcess(command, stop.value.code, out, err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

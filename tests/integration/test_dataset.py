@@ -24,6 +24,7 @@ from PIL import Image as Picture
 from pipeline.dataset.splits import split_groups
 from pipeline.engine import shards
 from pipeline.labels.matching import at_temperature
+from tests.integration.conftest import Run
 from tests.project import Project, one_error_line
 
 LABELS = ["anger", "happy", "hate", "sad"]
@@ -221,9 +222,9 @@ def other_side(project: Project, kept: pd.DataFrame, identity: str) -> str:
     raise AssertionError("no name of a group lands on the other side")
 
 
-def assemble_refuses(project: Project, *ids: str) -> str:
+def assemble_refuses(project: Project, run: Run, *ids: str) -> str:
     before = project.digests("data/sier", "reports")
-    line = one_error_line(project.stage("assemble"))
+    line = one_error_line(run(project, "assemble", SIER_WORKERS="1"))
     assert project.digests("data/sier", "reports") == before
     assert [identity for identity in ids if identity not in line] == []
     return line
@@ -232,22 +233,24 @@ def assemble_refuses(project: Project, *ids: str) -> str:
 def test_rewritten_shards_without_a_planted_pair_pass(tiny_links: Project) -> None:
     before = tiny_links.digests("data/sier/data")
     rewrite_clean(tiny_links, {})
-    done = tiny_links.stage("assemble")
+    done = tiny_links.stage("assemble", SIER_WORKERS="1")
     assert done.returncode == 0, done.stderr
     assert tiny_links.digests("data/sier/data") == before
 
 
-def test_a_pair_with_two_groups_instead_of_one_is_found(tiny_links: Project) -> None:
+def test_a_pair_with_two_groups_instead_of_one_is_found(tiny_links: Project, run_here: Run) -> None:
     clean, labels = (read_shards(tiny_links.root / "data" / name) for name in ("clean", "labels"))
     kept = clean.join(labels.loc[labels["kept"], ["label"]], how="inner").sort_index()
     pairs = kept.groupby("group_id").filter(lambda group: len(group) == 2)
     fellow, moved = pairs.index[pairs["group_id"] == pairs["group_id"].iloc[0]]
     rewrite_clean(tiny_links, {moved: {"group_id": other_side(tiny_links, kept, moved)}})
-    assert "(same_tweet)" in assemble_refuses(tiny_links, fellow, moved)
+    assert "(same_tweet)" in assemble_refuses(tiny_links, run_here, fellow, moved)
 
 
 @pytest.mark.parametrize("kind", ["same_tweet", "similar_image", "similar_text"])
-def test_likeness_that_the_grouping_missed_is_found(tiny_links: Project, rows: pd.DataFrame, kind: str) -> None:
+def test_likeness_that_the_grouping_missed_is_found(
+    tiny_links: Project, rows: pd.DataFrame, run_here: Run, kind: str
+) -> None:
     clean = read_shards(tiny_links.root / "data" / "clean")
     train, test = (rows.loc[rows["split"] == name, "id"].iloc[0] for name in ("train", "test"))
     nearly = bytearray.fromhex(clean.loc[train, "image_phash"])
@@ -259,4 +262,4 @@ def test_likeness_that_the_grouping_missed_is_found(tiny_links: Project, rows: p
         "similar_text": {"text": f"{clean.loc[train, 'text']} https://t.co/AbC123xyz0"},
     }[kind]
     rewrite_clean(tiny_links, {test: change})
-    assert f"({kind})" in assemble_refuses(tiny_links, train, test)
+    assert f"({kind})" in assemble_refuses(tiny_links, run_here, train, test)

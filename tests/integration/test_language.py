@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "synthesize.voice": {"engine": "transformers_vits", "model": str(voice)},
         "synthesize.recognition.share": 0.0, "synthesize.limits.min_duration_seconds": 0.05,
     }  # fmt: skip
-    return new_project(root / "project", changes)
+    return new_project(root / "project", changes, SIER_WORKERS="1")
 
 
 def test_german_tweets_are_cleaned_and_spoken(project: Project) -> None:

@@ -323,7 +323,10 @@ def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dic
     assert made["train_teacher"]["image"]["classes"] == sections["train_teacher"]["image"]["classes"]
 
 
-def test_a_pilot_runs_stages_as_they_are(sections: dict[str, Any], tmp_path: Path) -> None:
+def test_a_pilot_runs_stages_as_they_are(
+    sections: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIER_WORKERS", "1")  # more would load the same libraries again
     found = pilot.measure(sections, 24, tmp_path / "pilot", ["acquire@b_t4sa", "clean"])
     small, large = found.runs["clean"]
     assert 12 <= small.units < large.units
