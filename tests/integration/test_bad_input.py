@@ -242,7 +242,8 @@ def test_a_voice_that_is_not_installed(
 
 @pytest.mark.parametrize(("name", "value"), [("SIER_WORKERS", "many"), ("SIER_ENGINE", "slurm")])
 def test_a_wrong_setting(tiny_links: Project, name: str, value: str) -> None:
-    refused(tiny_links, "synthesize", f"{name} = {value}", **{name: value})
+    setting: dict[str, Any] = {name: value}
+    refused(tiny_links, "synthesize", f"{name} = {value}", **setting)
 
 
 def test_unknown_arguments_are_a_usage_error(tiny_links: Project) -> None:
