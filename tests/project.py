@@ -40,7 +40,7 @@ TINY: Mapping[str, Any] = {
     "clean.shard_rows": 7,
     "assemble.shard_rows": 5,
     "train_teacher.speech.regularisation": [0.1],
-    "train.inputs": {"image_size_px": 64, "n_mels": 64, "n_frames": 64, "duration_seconds": 8.0},
+    "train.inputs": {"image_size_px": 64, "n_mels": 64, "n_frames": 64, "duration_seconds": 10.0},
     "train.epochs": 1,
     "train.batch_size": 4,
     "evaluate.bootstrap_samples": 100,
