@@ -77,7 +77,7 @@ def card(built: Built) -> Iterator[Figure]:
     heard = rows["word_error_rate"].dropna()
     if len(heard):
         yield Figure("card: transcribed", told(r"speech of (\d+) rows was transcribed"), len(heard))
-        yield Figure("card: word errors", told(r"additional\nwords, ([\d.]+\d) on average"), heard.mean(), hundredth)
+        yield Figure("card: word errors", told(r"additional\s+words, ([\d.]+\d) on average"), heard.mean(), hundredth)
     both = kept[["id", "label"]].merge(built.clean, on="id")
     with_sentiment = both[both["sentiment"].notna()]
     of_all = cramers_v(with_sentiment["label"], with_sentiment["sentiment"])
