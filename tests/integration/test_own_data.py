@@ -1,4 +1,4 @@
-"""README's section "Your own data", word for word: 30 rows of a csv become a labelled dataset."""
+"""The tutorial "Your own data", word for word: 30 rows of a csv become a labelled dataset."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from pipeline import sample
 from tests.builders_further import write_csv
 from tests.project import TINY, Project, new_project, one_error_line
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("\n## Your own data\n")[1].split("\n## ")[0]
+SECTION = (Path(__file__).parents[2] / "docs" / "tutorials" / "own-data.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", SECTION, re.DOTALL)
 ROWS = 30
 
@@ -37,7 +36,7 @@ def leaves(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def write_own(root: Path, tmp_path: Path) -> None:
-    """README's own rows and further ones of the same columns; texts and pictures are those of the sample."""
+    """The page's own rows and further ones of the same columns; texts and pictures are those of the sample."""
     header, *shown = csv.reader(block("csv").splitlines())
     sample.make_b_t4sa(tmp_path / "sample", seed=3, tweets=40)
     with (tmp_path / "sample" / "raw_tweets_text.csv").open(encoding="utf-8", errors="ignore", newline="") as file:
@@ -71,7 +70,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_the_readme_followed_word_for_word(own: Project) -> None:
+def test_the_page_followed_word_for_word(own: Project) -> None:
     line = one_error_line(own.stage("acquire@b_t4sa"))
     assert "models.parallelnet_sentiment.rows = clean" in line
     own.set_params({"models": {"parallelnet": TINY["models"]["parallelnet"]}})
