@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What is imported is compiled once and kept, also where the environment says otherwise: hundreds of processes start.
 export PYTHONDONTWRITEBYTECODE :=
 
-EXTRAS := piper hibari coqui rate ray dev
+EXTRAS := piper hibari coqui rate ray docs dev
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install --no-compile
 # Takes a fraction of pip's time, but does not read pip's settings; where it finds no index, pip does it.
 UV := $(BIN)/uv --quiet pip install --python $(BIN)/python --link-mode copy
