@@ -12,7 +12,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install --no-compile
 UV := $(BIN)/uv --quiet pip install --python $(BIN)/python --link-mode copy
 LOCKED := --require-hashes --no-build-isolation --requirement requirements.lock
 
-.PHONY: help repro test test-faults bench bench-scale lint format lock clean
+.PHONY: help repro test test-faults bench bench-scale docs lint format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -58,6 +58,10 @@ bench: .venv/installed ## measure against peers, side by side; needs the data of
 bench-scale: .venv/installed ## time, memory and growth at B-T4SA's 470,586 rows, made up, and at 50,000 with media
 	python -m benchmarks.scale
 	python -m benchmarks.memory
+
+docs: .venv/installed ## write the generated pages anew, and the site to build/docs; any warning is an error
+	python -m docs.generated
+	sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 lint: .venv/installed ## ruff, mypy and the layers of the house
 	ruff check

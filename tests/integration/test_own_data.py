@@ -74,7 +74,7 @@ def test_the_page_followed_word_for_word(own: Project) -> None:
     line = one_error_line(own.stage("acquire@b_t4sa"))
     assert "models.parallelnet_sentiment.rows = clean" in line
     own.set_params({"models": {"parallelnet": TINY["models"]["parallelnet"]}})
-    for command in block("").splitlines():
+    for command in block("bash").splitlines():
         done = own.run(*shlex.split(command, comments=True))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     manifest = json.loads((own.root / "data/corpora/b_t4sa/manifest.json").read_text(encoding="utf-8"))
