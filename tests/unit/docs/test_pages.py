@@ -176,3 +176,15 @@ def test_messages_of_the_page_of_troubles_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| (`.*?) \| .* \|$", _text(ROOT / "docs/troubleshooting.md"), re.MULTILINE)
     assert len(rows) > 20
     assert not [part for row in rows for part in re.findall(r"`([^`]+)`", row) if part not in whole]
+
+
+def test_every_variable_of_the_environment_is_on_its_page() -> None:
+    code = "\n".join(_text(path) for folder in ("pipeline", "models") for path in (ROOT / folder).rglob("*.py"))
+    listed = re.findall(r"^\| `(SIER_\w+)` \|", _text(ROOT / "docs/reference/environment.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(set(re.findall(r'"(SIER_[A-Z_]*[A-Z])"', code)))
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper() -> None:
+    citation = yaml.safe_load(_text(ROOT / "CITATION.cff"))
+    assert f'\nversion = "{citation["version"]}"\n' in _text(ROOT / "pyproject.toml")
+    assert citation["references"][0]["title"] in _text(ROOT / "pipeline/publishing/citation.bib")
