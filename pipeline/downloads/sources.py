@@ -52,7 +52,7 @@ _DEPTH = 4  # folders that may be wrapped around the corpus in an archive
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus in a folder, or in one table. `archive`: what it was unpacked from; `rejects`: addresses without a picture."""
+    """A corpus in a folder or a table. `archive`: what it was unpacked from; `rejects`: addresses without a picture."""
 
     root: Path
     archive: Path | None = None

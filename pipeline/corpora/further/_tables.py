@@ -43,7 +43,8 @@ def made_of_rows(
 ) -> Iterator[tuple[str, Made | RowError]]:
     """Of each row its place, `<file>:<number>`, and what `make` makes of it, or why nothing.
 
-    `root` is a table, or a folder with tables below it. `make` is given the table, the row's number over all tables, from 1, and the cells by the names in `wanted`.
+    `root` is a table, or a folder with tables below it. `make` is given the table, the row's number over all tables,
+    from 1, and the cells by the names in `wanted`.
     """
     number = 0
     for path, chosen in chosen_columns(root, wanted, optional, expected):

@@ -1,9 +1,9 @@
 """Reader of anybody's texts and pictures: one table with columns text and image, or all tables of a folder.
 
 In   `*.csv`, `*.tsv`, `*.jsonl`, `*.parquet`, or a folder with such, or one of `datasets` (its Parquet, its Arrow
-     files, or its ImageFolder: a table with a column file_name beside the pictures), at any depth of up to three folders.
-     Columns: text; image (or picture, or file_name): a path beside the table, or in Parquet and Arrow the picture
-     itself; and perhaps sentiment (negative, neutral, positive), id, group, split (train, val, test)
+     files, or its ImageFolder: a table with a column file_name beside the pictures), at any depth of up to three
+     folders. Columns: text; image (or picture, or file_name): a path beside the table, or in Parquet and Arrow the
+     picture itself; and perhaps sentiment (negative, neutral, positive), id, group, split (train, val, test)
 Out  `SourceRows` as of B-T4SA: one row per usable pair, a reject with status and reason for every other
 
 `tweet_id` is the row's group or, without, its id (without, its number); the dataset's id is `<id>-<n>`, the row being
@@ -109,7 +109,7 @@ def read_rows(root: Path, packed: Path | None = None) -> SourceRows:
 
 
 def files(root: Path) -> list[Path]:
-    """Every file that may be read: of a folder all, as pictures may have any names; of a table itself and what it names."""
+    """Every file that may be read: of a folder all, as pictures have any names; of a table itself and what it names."""
     if root.is_dir():
         return list(_files.files_below(root, lambda _: True))
     members = read_rows(root).rows["member"].unique().to_pylist()
