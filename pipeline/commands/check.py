@@ -109,4 +109,5 @@ def run(options: argparse.Namespace) -> None:
     environment.store_from_environment()
     environment.device_from_environment()
     environment.threads_from_environment()
+    environment.tracker_from_environment()
     ready.expect_ready(read_params(options.params), Path())

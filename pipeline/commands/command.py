@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pipeline.frame.running import exit_code, fail
 
 COMMANDS = {
+    "init": "make a project folder of your own table of texts and pictures",
     "check": "read every section of params.yaml, before DVC deletes anything",
     "plan": "what a run will take on this machine, and what it lacks",
     "summary": "the finished run on one screen",

@@ -123,7 +123,7 @@ def _meaning(labelled: Labelled, scored: Scored, context: Context) -> dict[str, 
     corpus = context.paths.data / "corpora" / "b_t4sa"
     is_sample = acquired.read_manifest(corpus)["origin"] == acquired.SAMPLE
     note = words.BY_CONSTRUCTION if is_sample else words.TEXT_AGAINST_TEXT
-    if acquired.read_format(corpus) == acquired.PAIRS:
+    if acquired.read_format(corpus) == acquired.TABLE:
         note = words.ITS_OWN if scored.rows["sentiment"].notna().any() else words.WITHOUT_SENTIMENT
     measure = validity.Measure(scored.rows["group_id"], context.base.seed)
     table = validity.validity_table(labelled.params, scored, measure)

@@ -26,6 +26,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 from pipeline.engine import files, sealed
 from pipeline.engine.environment import threads_from_environment, workers_from_environment
 from pipeline.errors import UserError
+from pipeline.networks import tracking
 from pipeline.networks.curves import history
 from pipeline.networks.job import CHECKPOINTS_FOLDER
 from pipeline.networks.performance import expect_device
@@ -112,7 +113,14 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
     Raises UserError if the loss of `name` is no number; `section` has its learning rate.
     """
     with quiet():
-        trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
+        tracking.begin(trainer, name)
+        try:
+            trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
+            tracking.end(trainer)
+        except Exception as error:
+            if said := tracking.failure(error):
+                raise said from None
+            raise
     epochs = history(trainer.state.log_history)
     if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
         raise UserError(f"{name}: the loss is no number; lower {section}.learning_rate")

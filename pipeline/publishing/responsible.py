@@ -147,7 +147,7 @@ def _limitations(facts: Facts) -> list[str]:
 
 
 def _personal(facts: Facts, mode: Mode, *, keep_personal: bool) -> list[str]:
-    if facts.provenance.formats["b_t4sa"] == "pairs":
+    if facts.provenance.formats["b_t4sa"] == "table":
         return ["Ids, and texts where they are published, by which their authors may be found."]
     if not facts.provenance.holds_posts:
         return ["None: texts and pictures were authored for the sample."]

@@ -126,7 +126,7 @@ class Verification:
             self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
         yield from check_ids(checked.folder, rows)
         if name == "clean":
-            yield from check_clean(checked.folder, rows, of_pairs=acquired.is_of_pairs(checked.folder))
+            yield from check_clean(checked.folder, rows, of_table=acquired.is_of_table(checked.folder))
         if name == "sier":
             yield from check_splits(checked.folder, rows)
         if name.startswith("scores/"):

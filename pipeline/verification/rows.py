@@ -47,16 +47,16 @@ def check_ids(where: Path, rows: pd.DataFrame) -> Iterator[Fault]:
     yield from frame_fault(where, "ids", rows, ~well_formed.astype(bool), "expected <tweet id>-<n> for an id")
 
 
-def check_clean(where: Path, rows: pd.DataFrame, *, of_pairs: bool = False) -> Iterator[Fault]:
+def check_clean(where: Path, rows: pd.DataFrame, *, of_table: bool = False) -> Iterator[Fault]:
     """Values of `tables.CLEAN`, and that what belongs together is in one group.
 
-    `of_pairs`: the corpus is one of pairs, whose rows have ids of their own and perhaps no sentiment.
+    `of_table`: the corpus is a table of its maker's own, whose rows have ids of their own and perhaps no sentiment.
     """
     parts = rows["id"].str.rpartition("-")
-    strange = (parts[2] != rows["image_index"].astype(str)) | ((parts[0] != rows["tweet_id"]) & (not of_pairs))
+    strange = (parts[2] != rows["image_index"].astype(str)) | ((parts[0] != rows["tweet_id"]) & (not of_table))
     yield from frame_fault(where, "ids", rows, strange, "its id is not its tweet id and image number")
     yield from frame_fault(where, "values", rows, rows["spoken_text"].str.strip() == "", "nothing to speak")
-    known = rows["sentiment"].isin(tables.SENTIMENTS) | (rows["sentiment"].isna() & of_pairs)
+    known = rows["sentiment"].isin(tables.SENTIMENTS) | (rows["sentiment"].isna() & of_table)
     yield from frame_fault(where, "values", rows, ~known, f"its sentiment is none of {', '.join(tables.SENTIMENTS)}")
     for column, what in (("tweet_id", "tweet"), ("image_sha256", "picture"), ("spoken_text", "text")):
         torn = rows[rows.groupby(column)["group_id"].transform("nunique") > 1]

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import dropwhile, groupby
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_blocks_are_what_they_say() -> None:
         language = info.split()[0] if info else ""
         seen.add(language)
         match language:
-            case "bash":
+            case "bash" | "sh":
                 done = subprocess.run(["bash", "-n"], input=code, capture_output=True, text=True, check=False)
                 assert not done.returncode, (page, code, done.stderr)
             case "python":
@@ -121,18 +122,18 @@ def _merged(own: Any, shown: Any) -> Any:
 def _words(code: str) -> Iterator[list[str]]:
     """The commands of a block of bash, without assignments before them and comments."""
     for line in code.replace("\\\n", "").splitlines():
-        for part in re.split(r"&&|;", line):
-            words = shlex.split(part, comments=True)
-            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-                words = words[1:]
-            if words:
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        for end, part in groupby(lexer, key=lambda word: set(word) <= set("&|;()<>")):
+            words = list(dropwhile(lambda word: re.match(r"[A-Z_]+=", word), part))
+            if words and not end:
                 yield words
 
 
 def test_commands_that_are_shown_exist_and_take_these_arguments() -> None:
     seen = set()
     for page, info, code in _blocks():
-        for name, *arguments in _words(code) if info.startswith("bash") else ():
+        for name, *arguments in _words(code) if info.split()[:1] in (["bash"], ["sh"]) else ():
             seen.add(name)
             where = f"{page}: {name} {' '.join(arguments)}"
             match name, arguments:

@@ -317,7 +317,7 @@ def test_parameters_name_no_folder_of_the_machine() -> None:
 
 
 def test_cards_of_ones_own_pairs_name_the_corpora_that_were_used(facts: Facts, tmp_path: Path) -> None:
-    formats = {"b_t4sa": "pairs", "iemocap": "ravdess", "fi": "picture_folders"}
+    formats = {"b_t4sa": "table", "iemocap": "ravdess", "fi": "picture_folders"}
     own = replace(facts, provenance=provenance(tmp_path / "own", formats=formats))
     there = exported(tmp_path, "full")
     del there.parts["sentiment"]
