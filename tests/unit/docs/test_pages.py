@@ -86,7 +86,7 @@ def test_blocks_are_what_they_say() -> None:
         language = info.split()[0] if info else ""
         seen.add(language)
         match language:
-            case "bash" | "sh":
+            case "bash" | "sh" | "shell":
                 done = subprocess.run(["bash", "-n"], input=code, capture_output=True, text=True, check=False)
                 assert not done.returncode, (page, code, done.stderr)
             case "python":
@@ -133,7 +133,7 @@ def _words(code: str) -> Iterator[list[str]]:
 def test_commands_that_are_shown_exist_and_take_these_arguments() -> None:
     seen = set()
     for page, info, code in _blocks():
-        for name, *arguments in _words(code) if info.split()[:1] in (["bash"], ["sh"]) else ():
+        for name, *arguments in _words(code) if info.split()[:1] in (["bash"], ["sh"], ["shell"]) else ():
             seen.add(name)
             where = f"{page}: {name} {' '.join(arguments)}"
             match name, arguments:
