@@ -19,9 +19,9 @@ def block(language: str) -> str:
     return str(found)
 
 
-def test_the_pages_commands_get_dataset_and_network_of_a_clone(tiny_links: Project) -> None:
-    top = tiny_links.root.parent
-    tiny_links.dvc("remote", "add", "--default", "storage", "../storage")
+def test_the_pages_commands_get_dataset_and_network_of_a_clone(tiny_copy: Project) -> None:
+    top = tiny_copy.root.parent
+    tiny_copy.dvc("remote", "add", "--default", "storage", "../storage")
     tagging = re.search(r"`(git tag [^`]+)`", PAGE)
     assert tagging
     author = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -29,16 +29,16 @@ def test_the_pages_commands_get_dataset_and_network_of_a_clone(tiny_links: Proje
         "git checkout --quiet -B main", "git add --all --force .dvc/config dvc.lock reports",
         "git commit --quiet --message run", tagging[1],
     ):  # fmt: skip
-        done = tiny_links.run(*shlex.split(command), **author)
+        done = tiny_copy.run(*shlex.split(command), **author)
         assert done.returncode == 0, done.stderr
-    tiny_links.dvc("push", "label", "assemble", "train@parallelnet")
-    done = tiny_links.run("git", "clone", "--quiet", str(tiny_links.root), str(top / "sier"))
+    tiny_copy.dvc("push", "label", "assemble", "train@parallelnet")
+    done = tiny_copy.run("git", "clone", "--quiet", str(tiny_copy.root), str(top / "sier"))
     assert done.returncode == 0, done.stderr
     (top / "elsewhere").mkdir()
     elsewhere = Project(top / "elsewhere", {"HF_HOME": str(top / "hub"), "HF_HUB_OFFLINE": "1"})
     done = elsewhere.run("bash", "-ec", block("sh"))
     assert done.returncode == 0, done.stderr
-    given = [digest for _, digest in sorted(tiny_links.digests("data/sier").items())]
+    given = [digest for _, digest in sorted(tiny_copy.digests("data/sier").items())]
     for folder in ("dataset", "first-version"):
         assert [digest for _, digest in sorted(elsewhere.digests(folder).items())] == given
     assert (elsewhere.root / "network/model.safetensors").is_file()
@@ -46,10 +46,10 @@ def test_the_pages_commands_get_dataset_and_network_of_a_clone(tiny_links: Proje
     assert done.returncode == 0, done.stderr
     artifact, *figures = done.stdout.splitlines()
     assert artifact == "data/sier"
-    rows = pq.read_table(tiny_links.root / "data/sier/data")
-    kept = json.loads((tiny_links.root / "data/labels/rule.json").read_text(encoding="utf-8"))["rule"]
-    train = sum(pq.read_metadata(path).num_rows for path in (tiny_links.root / "data/sier/data").glob("train-*"))
-    assert figures == [str(tiny_links.params()["label"]["threshold"]), str(rows.num_rows), kept, str(train)]
+    rows = pq.read_table(tiny_copy.root / "data/sier/data")
+    kept = json.loads((tiny_copy.root / "data/labels/rule.json").read_text(encoding="utf-8"))["rule"]
+    train = sum(pq.read_metadata(path).num_rows for path in (tiny_copy.root / "data/sier/data").glob("train-*"))
+    assert figures == [str(tiny_copy.params()["label"]["threshold"]), str(rows.num_rows), kept, str(train)]
 
 
 def test_artifacts_are_outputs_with_a_type_and_labels() -> None:
