@@ -144,9 +144,9 @@ def _explained(report: dict[str, Any]) -> list[str]:
     share = baseline["modality_share"]["all"]["image"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}"
     what = "answer" if report["target"] == "predicted" else "output for a row's label"
+    rests = f"{share['mean']:.1%} ({interval}) of its {what} rests on the picture,"
     return [
-        f"explained    {report['model']}, {report['rows']} rows: {share['mean']:.1%} ({interval}) of its {what} rests on "
-        "the picture,",
+        f"explained    {report['model']}, {report['rows']} rows: {rests}",
         f"             the rest on speech, by Shapley values against {first}",
     ]
 
