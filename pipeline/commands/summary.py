@@ -29,8 +29,8 @@ PLACES = (
     ("report", "page         reports/index.html"),
 )
 AS_IT_CAME = (
-    "SAMPLE: nothing has been made here yet. These figures came with the project, and are those of its embedded sample; "
-    "make your own: make repro"
+    "SAMPLE: nothing has been made here yet. These figures came with the project and are those of its embedded "
+    "sample; make your own: make repro"
 )
 
 
