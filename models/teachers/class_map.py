@@ -25,10 +25,10 @@ Floats = NDArray[np.float64]
 LOGIT_MAX = 500.0  # of independent labels: beyond, probabilities are too small for a float
 MADE: dict[Head, str] = {
     "exclusive": "softmax of the logits; labels of one class are added",
-    "independent": "sigmoid of each label's logit, joined over the labels of a class to the probability that any of them "
-    "applies, and divided by the sum over classes",
-    "regression": "posterior of the classes given the dimensions: equal priors, and round the prototype of each class a "
-    "normal density with one deviation",
+    "independent": "sigmoid of each label's logit, joined over the labels of a class to the probability that any of "
+    "them applies, and divided by the sum over classes",
+    "regression": "posterior of the classes given the dimensions: equal priors, and round the prototype of each class "
+    "a normal density with one deviation",
 }
 
 

@@ -29,7 +29,7 @@ def labels_of(config: Any) -> tuple[str, ...]:
 
 
 def name_outputs(config: Any, source: str, given: Sequence[str] | None) -> None:
-    """Put the names given to outputs into a configuration; ModelError if it has names, or none are given to nameless."""
+    """Put names into a configuration that has none; ModelError if it has some, or there are none to put in."""
     labels = labels_of(config)
     unnamed = any(UNNAMED.fullmatch(label) for label in labels)
     if given is None:

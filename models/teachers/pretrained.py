@@ -51,6 +51,9 @@ class Outputs:
     label_names: tuple[str, ...] | None = None  # in the order of the outputs
 
 
+NOTHING = Outputs()
+
+
 @dataclass(frozen=True)
 class Described:
     """A classifier by its configuration, without weights."""
@@ -65,7 +68,7 @@ class Described:
         return labels_of(self.config)
 
 
-def describe(source: str, modality: Modality, revision: str | None = None, said: Outputs = Outputs()) -> Described:
+def describe(source: str, modality: Modality, revision: str | None = None, said: Outputs = NOTHING) -> Described:
     """What a classifier's outputs are; ModelError if it is not there, is none, or nobody says it."""
     repository = find(source, revision)
     config = _config(repository, modality)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.errors import ItemError
 from models.teachers.heads import PROBLEMS, Head, labels_of
-from models.teachers.pretrained import SAMPLING_RATE_HZ, Modality, Outputs, describe, load_classifier
+from models.teachers.pretrained import NOTHING, SAMPLING_RATE_HZ, Modality, Outputs, describe, load_classifier
 from models.teachers.words_encoder import expect_words
 
 TOKENS_MAX = 512  # of a text; a tweet has less than 150
@@ -74,7 +74,7 @@ class ReadyNetwork:
         modality: Modality,
         *,
         revision: str | None = None,
-        said: Outputs = Outputs(),
+        said: Outputs = NOTHING,
         device: str = "cpu",
         batch_size: int = 16,
         threads: int = 1,

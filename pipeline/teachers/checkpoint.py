@@ -93,8 +93,8 @@ def output_map_of(params: CheckpointParams, labels: tuple[str, ...], head: Head,
         return ClassMap.of(labels, params.label_classes, params.outside_classes, f"{section}.label_classes", head)
     if not params.prototypes or not params.prototype_scale or params.label_classes or params.outside_classes:
         raise ModelError(
-            f"its head is a regression of {', '.join(labels)}, which are no classes: give each class a point among them "
-            "by prototypes and prototype_scale (no label_classes, no outside_classes), or a table by kind: scores"
+            f"its head is a regression of {', '.join(labels)}, which are no classes: give each class a point among "
+            "them by prototypes and prototype_scale (no label_classes, no outside_classes), or a table by kind: scores"
         )
     if params.normalise != "none":
         raise ModelError(f"normalise = {params.normalise}: dimensions lose their zero by it; set normalise: none")

@@ -21,7 +21,8 @@ from transformers import WhisperForConditionalGeneration
 from models.errors import ModelError
 from models.teachers.loading import load_teacher
 from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.ready_network import load_pretrained
+from models.teachers.pretrained import load_pretrained
+from models.teachers.repository import find
 from pipeline import score, train_teacher
 from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards
@@ -147,7 +148,7 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
     for changes, message in (
         (
             {"checkpoint": str(root / "nowhere")},
-            r"image\.checkpoint: .*nowhere: expected a classifier",
+            r"image\.checkpoint: .*nowhere: no folder here, and cannot be had from the Hub",
         ),
         (
             {"label_classes": {"sadness": "sadness", "anger": "anger"}},
@@ -155,7 +156,7 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
         ),
         (
             {"classes": {**tiny.IMAGE_CLASSES, "fear": "fear"}},
-            r"gives the class fear, which no label .*anger, sadness",
+            r"gives the class fear, which nothing of the checkpoint stands for .*anger, sadness",
         ),
         ({"normalise": "voice"}, "pictures have no voice"),
     ):
@@ -195,7 +196,7 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
     source = tiny.save_whisper_transcriber(root / "base")
     params = {**FINETUNE, "checkpoint": source, "classes": tiny.SPEECH_CLASSES, "held_out_sessions": 1, "epochs": 1}
     assert train(root, "speech", params)["held_out"]["rows"] == 6
-    network, _ = load_pretrained(source, "speech", ("anger", "sadness"))
+    network, _ = load_pretrained(find(source), "speech", ("anger", "sadness"))
     published = WhisperForConditionalGeneration.from_pretrained(source).model.encoder.state_dict()
     for name, tensor in network.encoder.state_dict().items():
         torch.testing.assert_close(tensor, published[name])
@@ -205,7 +206,7 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
         {name: tensors[name] for name in tensors if ".attention.q_proj." not in name}, other / "model.safetensors"
     )
     with pytest.raises(ModelError, match=r"expected a network of speech, found no weights for wav2vec2\.encoder"):
-        load_pretrained(str(other), "speech", ("anger", "sadness"))
+        load_pretrained(find(str(other)), "speech", ("anger", "sadness"))
 
 
 @pytest.mark.parametrize("save", [tiny.save_vit, tiny.save_timm])
@@ -252,7 +253,7 @@ def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
     params = {**FINETUNE, "checkpoint": tiny.save_vit(root / "base"), "classes": tiny.IMAGE_CLASSES}
     for changes, message in (
         ({"held_out_sessions": 2}, r"train_teacher\.image\.held_out_sessions = 2: pictures have no sessions"),
-        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected a classifier of image"),
+        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected config\.json of a network"),
         ({"mixed_precision": "fp16"}, r"train_teacher\.image\.mixed_precision = fp16 needs SIER_DEVICE=cuda"),
         ({"learning_rate": 1e30}, "the loss is no number; lower train_teacher.image.learning_rate"),
     ):
