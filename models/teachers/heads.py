@@ -20,17 +20,17 @@ DIMENSIONS = frozenset({"arousal", "activation", "dominance", "valence", "pleasu
 UNNAMED = re.compile(r"LABEL_\d+")
 
 
-def labels_of(config: Any) -> tuple[str, ...]:
+def labels_of(config: Any, source: str = "the network") -> tuple[str, ...]:
     """Names of a network's outputs, in their order; ModelError if its configuration does not number them from 0."""
     names = config.id2label
     if set(names) != set(range(len(names))):
-        raise ModelError(f"{config.name_or_path}: id2label of its config.json numbers {sorted(names)}; expected 0 to n")
+        raise ModelError(f"{source}: id2label of its config.json numbers {sorted(names)}; expected 0 to n")
     return tuple(str(names[number]) for number in range(len(names)))
 
 
 def name_outputs(config: Any, source: str, given: Sequence[str] | None) -> None:
     """Put names into a configuration that has none; ModelError if it has some, or there are none to put in."""
-    labels = labels_of(config)
+    labels = labels_of(config, source)
     unnamed = any(UNNAMED.fullmatch(label) for label in labels)
     if given is None:
         if unnamed:
