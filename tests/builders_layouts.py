@@ -183,7 +183,7 @@ def _efficientnet(folder: Path) -> None:
     )
     network = EfficientNetForImageClassification(config)
     for weights in network.parameters():  # as it is drawn it sees nothing
-        nn.init.normal_(weights, std=0.3)
+        nn.init.normal_(weights, std=0.7)
     _picture(network, folder)
 
 
