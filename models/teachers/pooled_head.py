@@ -21,25 +21,21 @@ NAMES = {"classifier.dense": "projector", "classifier.out_proj": "classifier.1"}
 OTHER = "classifier.output.weight"  # as ehcalabres' wav2vec2 calls the second layer
 
 
-class _Wav2Vec2(Wav2Vec2ForSequenceClassification):
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.classifier = nn.Sequential(nn.Tanh(), self.classifier)
+def _with_tanh(kind: Any) -> Any:
+    """The library's classifier of that kind, with a tanh before its last layer."""
+
+    class TwoLayers(kind):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.classifier: nn.Module = nn.Sequential(nn.Tanh(), self.classifier)
+
+    return TwoLayers
 
 
-class _Hubert(HubertForSequenceClassification):
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.classifier = nn.Sequential(nn.Tanh(), self.classifier)
-
-
-class _WavLM(WavLMForSequenceClassification):
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.classifier = nn.Sequential(nn.Tanh(), self.classifier)
-
-
-KINDS = {"wav2vec2": _Wav2Vec2, "hubert": _Hubert, "wavlm": _WavLM}
+KINDS = {
+    "wav2vec2": _with_tanh(Wav2Vec2ForSequenceClassification), "hubert": _with_tanh(HubertForSequenceClassification),
+    "wavlm": _with_tanh(WavLMForSequenceClassification),
+}  # fmt: skip
 
 
 def pooled_head(source: str, config: Any, tensors: AbstractSet[str]) -> Any:

@@ -41,6 +41,7 @@ OWN = {
     "speech": "wav2vec2, HuBERT, WavLM, Whisper", "words": "BERT, RoBERTa, DistilBERT and their like",
     "image": "ViT, Swin, ConvNeXt and their like, or timm's",
 }  # fmt: skip
+HEAD = {"classifier", "projector", "layer_weights"}  # first parts of the names of tensors that fine-tuning draws
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def load_pretrained(repository: Repository, modality: Modality, classes: Sequenc
     network.config.id2label, network.config.label2id = names, label2id
     if hasattr(network.config, "label_names"):
         network.config.label_names = list(classes)
-    below_head = [key for key in missing if key.startswith(f"{network.base_model_prefix}.")]
+    below_head = [key for key in missing if key.partition(".")[0] not in HEAD]
     if below_head:
         raise ModelError(f"{repository.source}: expected a network of {modality}, found no weights for {below_head[0]}")
     return network, load_preprocessor(repository, modality)

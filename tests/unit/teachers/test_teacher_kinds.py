@@ -33,6 +33,7 @@ from pipeline.media import audio
 from pipeline.teachers import corpora
 from pipeline.teachers.params import SECTION, ScoreParams
 from pipeline.teachers.scoring import IMAGE, read_statistics
+from tests import builders_layouts
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -162,6 +163,59 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
     ):
         with pytest.raises(STOPPING, match=message):
             train(root, "image", image_checkpoint(source, **changes))
+
+
+POINTS = {
+    "anger": {"arousal": 0.2, "valence": -0.3}, "excitement": {"arousal": 0.2, "valence": 0.3},
+    "sadness": {"arousal": -0.2, "valence": -0.3},
+}  # fmt: skip
+DIMENSIONAL = {
+    "normalise": "none", "label_classes": None, "outside_classes": None, "prototypes": POINTS, "prototype_scale": 0.2,
+}  # fmt: skip
+
+
+def test_dimensions_and_labels_that_exclude_nothing_make_teachers_of_their_own_kind(root: Path) -> None:
+    (root / "speech").mkdir()
+    builders_layouts.audeering(root / "speech")
+    metrics = train(root, "speech", speech_checkpoint(str(root / "speech"), **DIMENSIONAL))
+    assert (metrics["head"], metrics["commit"]) == ("regression", None)
+    assert "posterior of the classes given the dimensions" in metrics["probabilities_are"]
+    found = scored(root, "speech", utterances()[:3], 2)
+    teacher = load_teacher(root / "data/checkpoints/ser")
+    assert isinstance(teacher, CheckpointTeacher)
+    seen = teacher.represent([audio.decode(row["audio"]) for row in utterances()[:3]])
+    away = {name: (seen[:, 0] - at["arousal"]) ** 2 + (seen[:, 2] - at["valence"]) ** 2 for name, at in POINTS.items()}
+    density = {name: np.exp(-far / (2 * 0.2**2 * teacher.temperature)) for name, far in away.items()}
+    for name, by_hand in density.items():
+        np.testing.assert_allclose(found[f"p_{name}"].to_numpy(), by_hand / sum(density.values()), atol=1e-5)
+
+    source = Path(tiny.save_vit(root / "image"))
+    builders_layouts.change_config(source, problem_type="multi_label_classification")
+    builders_layouts.pickle_weights(source)
+    assert train(root, "image", image_checkpoint(str(source)))["head"] == "independent"
+    found = scored(root, "image", [{"id": f"{n}-0", "image": jpeg(n)} for n in range(3)], 2)
+    teacher = load_teacher(root / "data/checkpoints/ier")
+    chances = 1 / (1 + np.exp(-teacher.represent([IMAGE.make({"image": jpeg(n)}) for n in range(3)])))
+    np.testing.assert_allclose(found["p_anger"].to_numpy(), (chances / chances.sum(axis=1, keepdims=True))[:, 1], 1e-4)
+
+
+def test_dimensions_without_what_makes_classes_of_them_are_refused(root: Path) -> None:
+    (root / "speech").mkdir()
+    builders_layouts.audeering(root / "speech")
+    plain = {"normalise": "none"}
+    for changes, message in (
+        (plain, "a regression of arousal, dominance, valence, which are no classes: .* by prototypes .* kind: scores"),
+        ({**DIMENSIONAL, "prototype_scale": None}, "which are no classes: .* by prototypes and prototype_scale"),
+        ({**DIMENSIONAL, "normalise": "voice"}, "normalise = voice: dimensions lose their zero by it"),
+        ({**DIMENSIONAL, "prototypes": {"joy": POINTS["anger"]}}, r"speech\.prototypes names the classes \['joy'\]"),
+        ({**DIMENSIONAL, "prototypes": {**POINTS, "sadness": {"arousal": 0.2, "valence": -0.3}}}, "same point"),
+        ({**DIMENSIONAL, "head": "exclusive"}, "head = exclusive, but by its config.json the head is regression"),
+        ({**DIMENSIONAL, "label_names": ["x", "y", "z"]}, "its outputs have names .* leave out label_names"),
+        ({**DIMENSIONAL, "revision": "main"}, "a folder has no revision main"),
+    ):
+        with pytest.raises(UserError, match=rf"^train_teacher\.speech\.checkpoint: .*{message}") as caught:
+            train(root, "speech", speech_checkpoint(str(root / "speech"), **changes))
+        assert "\n" not in str(caught.value)
 
 
 def test_a_speech_network_is_fine_tuned_and_measured_on_the_sessions_it_has_not_heard(root: Path) -> None:
