@@ -136,8 +136,8 @@ def test_only_exclusive_logits_go_through_a_softmax(tmp_path: Path) -> None:
     labels = {"sad": "sadness", "angry": "anger", "happy": None}
     logits = np.array([[2.0, -1.0, 3.0], [-4.0, -5.0, -6.0], [900.0, -900.0, -900.0]])
     for outside in ("renormalise", "keep"):
-        exclusive = ClassMap.of(layouts.FACES, labels, outside, "x")  # type: ignore[arg-type]
-        independent = ClassMap.of(layouts.FACES, labels, outside, "x", "independent")  # type: ignore[arg-type]
+        exclusive = ClassMap.of(layouts.FACES, labels, outside, "x")
+        independent = ClassMap.of(layouts.FACES, labels, outside, "x", "independent")
         for temperature in (1.0, 2.5):
             chances = np.maximum(expit(logits / temperature), 1e-300)
             total = chances.sum(axis=1) if outside == "keep" else chances[:, :2].sum(axis=1)
