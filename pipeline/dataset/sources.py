@@ -99,7 +99,7 @@ def gather(
         params = sections["train_teacher"][modality]
         _expect_same(modality, params, report)
         texts = _texts(corpora / TEXTS, report)
-        teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser)
+        teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser, report)
     return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser)
 
 
@@ -158,8 +158,13 @@ def _recogniser(params: Mapping[str, Any]) -> Terms | None:
 
 
 def _teacher(
-    modality: str, params: Mapping[str, Any], corpus: Terms, texts: list[Terms], recogniser: Terms | None
-) -> Teacher:  # fmt: skip
+    modality: str,
+    params: Mapping[str, Any],
+    corpus: Terms,
+    texts: list[Terms],
+    recogniser: Terms | None,
+    report: Mapping[str, Any],
+) -> Teacher:
     features = params.get("features", "acoustic")
     sources = [Source("emotion texts", one) for one in texts]
     if params["kind"] == "probe":
@@ -180,10 +185,13 @@ def _teacher(
         return Teacher(made, corpus.name, _listed(_domains([corpus, *texts])), tuple(sources))
     ready = terms.of("checkpoints", _plain(params["checkpoint"]))
     sources.append(Source(f"{modality} teacher's checkpoint", ready))
+    named = f"{ready.name} (commit {report['commit']})" if report.get("commit") else ready.name
     if params["kind"] == "finetune":
-        return Teacher(f"{ready.name}, fine-tuned on {corpus.name}", corpus.name, _domains([corpus])[0], tuple(sources))
+        return Teacher(f"{named}, fine-tuned on {corpus.name}", corpus.name, _domains([corpus])[0], tuple(sources))
     domain = ready.domain or f"what {ready.name} was trained on"
-    made = f"{ready.name}, taken as it is: measured on {corpus.name}, not trained on it here"
+    made = f"{named}, taken as it is: measured on {corpus.name}, not trained on it here"
+    if report.get("head") in {"independent", "regression"}:
+        made += f"; probabilities: {report['probabilities_are']}"
     return Teacher(made, corpus.name, domain, tuple(sources))
 
 

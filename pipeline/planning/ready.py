@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import ModelError
-from models.teachers.class_map import ClassMap
 from models.teachers.encoders import create_encoder
 from models.teachers.tfidf_encoder import TFIDF_ENCODERS
 from pipeline.errors import UserError
@@ -64,21 +63,29 @@ def _expect_checkpoint(
     modality: Literal["speech", "words", "image"], params: CheckpointParams | FinetuneParams, where: str
 ) -> None:
     """A folder is loaded; of a repository of the Hub what is small, as weights come when they are wanted."""
-    from models.teachers.ready_network import (  # noqa: PLC0415 - seconds
-        ReadyNetwork,
+    from models.teachers.pretrained import (  # noqa: PLC0415 - seconds
+        describe,
+        load_classifier,
         load_preprocessor,
         load_pretrained,
     )
+    from models.teachers.repository import find  # noqa: PLC0415 - as above
+    from pipeline.teachers.checkpoint import output_map_of, said_of  # noqa: PLC0415 - as above
 
-    source = params.checkpoint
+    local = Path(params.checkpoint).is_dir()
     try:
-        if not Path(source).is_dir():
-            load_preprocessor(source, modality)
-        elif isinstance(params, FinetuneParams):
-            load_pretrained(source, modality, sorted({name for name in params.classes.values() if name}))
+        if isinstance(params, FinetuneParams):
+            base = find(params.checkpoint, params.revision)
+            if local:
+                load_pretrained(base, modality, sorted({name for name in params.classes.values() if name}))
         else:
-            labels = ReadyNetwork.load(source, modality).labels
-            ClassMap.of(labels, params.label_classes, params.outside_classes, f"{where}.label_classes")
+            described = describe(params.checkpoint, modality, params.revision, said_of(params))
+            output_map_of(params, described.labels, described.head, where)
+            base = described.repository
+            if local:
+                load_classifier(described, modality)
+        if not local:
+            load_preprocessor(base, modality)
     except ModelError as error:
         raise UserError(f"{where}.checkpoint: {error}") from None
 

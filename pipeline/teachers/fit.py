@@ -24,7 +24,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from models.teachers.ready_network import Modality, ReadyNetwork, features, load_pretrained
+from models.teachers.pretrained import Modality, load_pretrained
+from models.teachers.ready_network import ReadyNetwork, features
+from models.teachers.repository import Repository
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.networks import trainers
@@ -48,6 +50,7 @@ class Fit:
 
     params: FinetuneParams
     section: str  # of the parameters, for messages
+    base: Repository  # of the pretrained network
     modality: Modality
     classes: tuple[str, ...]  # in the order of the network's outputs
     train: Rows
@@ -81,7 +84,7 @@ def _fit(job: Fit) -> None:
         raise UserError(f"{job.section}: {len(job.train)} rows to train on, {len(job.validation)} to choose an epoch")
     params = job.params
     trainers.start(job.seed)
-    network, preprocessor = load_pretrained(params.checkpoint, job.modality, job.classes)
+    network, preprocessor = load_pretrained(job.base, job.modality, job.classes)
     if hasattr(network, "freeze_feature_encoder"):
         network.freeze_feature_encoder()
     weights = None

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 from pydantic.dataclasses import dataclass
 
 from models.teachers.class_map import OutsideClasses
+from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
 from pipeline.frame.params import PARAMS_FILE, STRICT
@@ -46,14 +47,20 @@ class CheckpointParams:
     """A ready classifier of the transformers library, which is measured on the corpus and not trained."""
 
     kind: Literal["checkpoint"]
-    checkpoint: Name  # a folder, or the name of a repository of the Hub; it must hold safetensors
-    label_classes: ClassMapping  # of the labels of the checkpoint
-    outside_classes: OutsideClasses  # of probability on labels that map to null, see `models.teachers.class_map`
+    checkpoint: Name  # a folder, or the name of a repository of the Hub
     classes: ClassMapping  # of the labels of the corpus
     normalise: Normalise  # `voice`: logits are standardised per speaker of the corpus, and per voice in scoring
     batch_size: Annotated[int, Field(ge=1)]
     calibrate: Calibrate  # on validation rows, which the figures then leave out
+    revision: Name | None = None  # commit, tag or branch of the repository; null: its main branch as it is now
     features: Literal["acoustic", "linguistic"] = "acoustic"  # of speech: whether it classifies sound or words heard
+    head: Head | None = None  # what its outputs are; null: what its configuration says
+    label_names: tuple[Name, ...] | None = None  # of outputs that have none but LABEL_0, LABEL_1 ..., in their order
+    label_classes: ClassMapping | None = None  # of the labels of the checkpoint
+    outside_classes: OutsideClasses | None = None  # of probability on labels that map to null, see `class_map`
+    # Of a head of dimensions, in place of the two above: class -> dimension -> value, and the deviation round each.
+    prototypes: dict[str, dict[str, FiniteFloat]] | None = None
+    prototype_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,6 +78,7 @@ class FinetuneParams:
     mixed_precision: Literal["bf16", "fp16"] | None
     class_weights: bool  # whether rare classes weigh more
     calibrate: Calibrate
+    revision: Name | None = None
 
 
 Teachers = ProbeParams | CheckpointParams | FinetuneParams

@@ -98,7 +98,10 @@ def test_a_checkpoint_that_is_neither_here_nor_to_be_had(sections: dict[str, Any
         "kind": "checkpoint", "checkpoint": "nobody/nothing", "label_classes": {"a": "anger", "b": "joy"},
         "outside_classes": "renormalise", "classes": {}, "normalise": "none", "batch_size": 1, "calibrate": "none",
     }  # fmt: skip
-    with pytest.raises(UserError, match=r"train_teacher\.image\.checkpoint: nobody/nothing: expected a classifier"):
+    with pytest.raises(
+        UserError,
+        match=r"train_teacher\.image\.checkpoint: nobody/nothing: no folder here, and cannot be had from the Hub",
+    ):
         ready.expect_ready(sections, tmp_path)
 
 
