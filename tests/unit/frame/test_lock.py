@@ -88,7 +88,7 @@ def test_lock_and_constraints_pin_the_same() -> None:
 
 
 def _closure(requirements: list[str], without: Collection[str] = ()) -> set[str]:
-    """Names of these requirements and of what they need, by what is installed here; `without` some and what those need."""
+    """Names of these requirements and of what they need, as installed here; `without` some and what those need."""
     found: set[str] = set()
     waiting = [(Requirement(line), {""}) for line in requirements]
     asked: set[tuple[str, str]] = set()
