@@ -4,6 +4,7 @@ Each training is a run of its own, named as its progress is; `WANDB_*`, `MLFLOW_
 they do with Trainer. What is trained does not depend on it.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class _Board(TensorBoardCallback):  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.logging_dir = str(Path(self.logging_dir or BOARDS, re.sub(r"[^\w.]+", "-", name)))
+        given = Path(os.environ.get("TENSORBOARD_LOGGING_DIR", BOARDS)).expanduser()
+        self.logging_dir = str(given / re.sub(r"[^\w.]+", "-", name))
 
 
 def begin(trainer: Trainer, name: str) -> None:

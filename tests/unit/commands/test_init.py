@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ HEADER = ("text", "image", "sentiment", "split")
 SPLITS = ("train", "val", "test")
 
 
-def write_table(folder: Path, rows: list[tuple[str, ...]]) -> Path:
+def write_table(folder: Path, rows: Sequence[tuple[str, ...]]) -> Path:
     write_pictures(folder, ("a.jpg",))
     write_csv(folder / "my.csv", [HEADER, *rows])
     return folder / "my.csv"

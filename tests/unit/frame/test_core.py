@@ -47,9 +47,12 @@ def test_no_import_of_a_stage_is_of_a_package_of_an_extra(start: Path) -> None:
     for path in imported_modules(start):
         name = path.relative_to(PROJECT).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                named.append(node.module or "")
+            if isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                named = [node.module or ""]
+            else:
+                continue
             for package in {module.partition(".")[0] for module in named} & OF_EXTRAS:
                 assert name.startswith(CHOSEN.get(package, "-")), f"{name}:{node.lineno} imports {package}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from collections.abc import Collection
 from importlib.metadata import distribution, distributions
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def test_lock_and_constraints_pin_the_same() -> None:
     assert [pin for pin, _ in CONSTRAINTS] == [f"{name}=={version}" for name, version in PINS]
 
 
-def _closure(requirements: list[str]) -> set[str]:
-    """Names of these requirements and of what they need, by what is installed here."""
+def _closure(requirements: list[str], without: Collection[str] = ()) -> set[str]:
+    """Names of these requirements and of what they need, as installed here; `without` some and what those need."""
     found: set[str] = set()
     waiting = [(Requirement(line), {""}) for line in requirements]
     asked: set[tuple[str, str]] = set()
@@ -97,7 +98,7 @@ def _closure(requirements: list[str]) -> set[str]:
             continue
         name = canonicalize_name(requirement.name)
         key = (name, ",".join(sorted(requirement.extras)))
-        if key not in asked:
+        if key not in asked and name not in without:
             asked.add(key)
             found.add(name)
             needed = distribution(name).requires or []
@@ -112,6 +113,16 @@ def test_sets_of_constraints_are_what_the_extras_need(extra: str) -> None:
     given = {canonicalize_name(pin.split("==")[0]) for pin, sets in CONSTRAINTS if {"core", extra} & set(sets)}
     installed = {canonicalize_name(found.metadata["Name"]) for found in distributions()}
     assert needed == given & installed  # the others are for other Pythons
+
+
+def test_what_another_torch_comes_without_is_needed_by_torch_alone() -> None:
+    patterns = dict(re.findall(r"(?m)^(torch|cuda)='([^']+)'", INSTALL))
+    names = {canonicalize_name(name) for name, _ in PINS}
+    torch, cuda = ({name for name in names if re.match(patterns[kind], name)} for kind in ("torch", "cuda"))
+    assert torch == {"torch", "torchvision", "torchaudio", "torchcodec"}
+    assert len(cuda) > 10
+    everything = [line for lines in [PYPROJECT["project"]["dependencies"], *OPTIONAL.values()] for line in lines]
+    assert not cuda & _closure(everything, without=torch)
 
 
 def test_install_lists_of_the_lock_what_a_set_wants_and_all_of_it_by_all() -> None:
