@@ -62,7 +62,7 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
             raise ModelError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
     if weights is not None:
-        return _from_file(name, _fetched(name, weights))
+        return _from_file(name, fetched(name, weights))
     packaged = _packaged(name)
     model = timm.create_model(name, pretrained=False)
     state = torch.load(packaged.path(), map_location="cpu", weights_only=True)
@@ -75,7 +75,7 @@ def weights_sha256(name: str, weights: Weights = None) -> str:
     if weights is None:
         return _packaged(name).sha256
     try:
-        return sha256_of(_fetched(name, weights))
+        return sha256_of(fetched(name, weights))
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
 
@@ -104,16 +104,20 @@ def expect_on_hub(name: str) -> str:
     return str(config.hf_hub_id)
 
 
-def _fetched(name: str, weights: Path | Literal["hub", "torchvision"]) -> Path:
+def fetched(name: str, weights: Path | Literal["hub", "torchvision"], revision: str | None = None) -> Path:
+    """The file of a backbone's weights; of the Hub's it lies in a folder with the name of its commit.
+
+    `revision`: branch, tag or commit of the Hub's repository. ModelError: there are none, or they cannot be fetched.
+    """
     if isinstance(weights, Path):
         return weights
-    return _from_hub(name) if weights == HUB else _from_torchvision(name)
+    return _from_hub(name, revision) if weights == HUB else _from_torchvision(name)
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, revision: str | None) -> Path:
     repository = expect_on_hub(name)
     try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
+        return Path(hf_hub_download(repository, "model.safetensors", revision=revision))
     except (OSError, HfHubHTTPError) as error:
         raise ModelError(
             f"backbone {name}: cannot fetch {repository} from the Hub ({str(error).splitlines()[0][:200]}); go "
