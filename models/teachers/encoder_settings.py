@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 PACKAGED = "packaged"
 HUB = "hub"
 Modality = Literal["speech", "image"]
@@ -21,6 +24,20 @@ class EncoderSettings:
     revision: str | None = None  # of a repository of the Hub: branch, tag or commit; once it is fetched, its commit
     layers: Layers = "last"
     pooling: Pooling = "own"
+
+    @property
+    def kept_as(self) -> str:
+        """Type in which vectors can be kept without loss: those of packaged encoders are what they were before others
+        came.
+        """
+        return "<f4" if self.weights == PACKAGED else "<f2"
+
+    def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors that can be kept so."""
+        if self.weights == PACKAGED:
+            return vectors
+        limit = np.finfo(np.float16).max
+        return np.clip(vectors, -limit, limit).astype(np.float16).astype(np.float32)
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -142,9 +142,7 @@ class PretrainedEncoder:
             vectors = states.mean(dim=1)
             if pooling == "mean_std" or (pooling == "own" and self.modality == "speech"):
                 vectors = torch.cat([vectors, states.std(dim=1, correction=0)], dim=1)
-        limit = float(np.finfo(np.float16).max)
-        rounded: NDArray[np.float32] = vectors.float().clamp(-limit, limit).half().float().cpu().numpy()
-        return rounded
+        return self.settings.rounded(vectors.float().cpu().numpy())
 
 
 def check_repository(name: str, revision: str | None, modality: Modality) -> None:
