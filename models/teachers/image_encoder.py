@@ -25,6 +25,7 @@ from PIL import Image
 from torch import nn
 
 from models.errors import ModelError
+from models.parallelnet.backbone_architectures import size_options
 from models.teachers.encoder_settings import PACKAGED, EncoderSettings, Pooling
 from models.weights.backbones import HUB, create_backbone, fetched, weights_sha256
 from models.weights.onnx_graph import on_cpu
@@ -82,7 +83,8 @@ class TimmEncoder:
         self._device = device
         self._batch_size = batch_size
         config = model.pretrained_cfg
-        self._side_px = int(config["input_size"][-1])
+        made_for = size_options(name).get("img_size", config["input_size"][-1])
+        self._side_px = int(made_for)
         example = torch.zeros(1, 3, self._side_px, self._side_px)
         pooled = _Pooled(model, settings.pooling)
         try:

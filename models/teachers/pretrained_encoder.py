@@ -125,7 +125,8 @@ class PretrainedEncoder:
         inputs = {name: torch.cat([one[name] for one in together]).to(self._device) for name in together[0]}
         if self._positions is not None:
             frames = inputs["input_features"].shape[-1] // 2
-            self._tower.embed_positions = nn.Embedding.from_pretrained(self._positions[:frames])
+            shorter = nn.Embedding.from_pretrained(self._positions[:frames])  # type: ignore[no-untyped-call]
+            self._tower.embed_positions = shorter
             self._tower.config.max_source_positions = frames
         layers, pooling = self.settings.layers, self.settings.pooling
         with warnings.catch_warnings():

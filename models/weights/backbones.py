@@ -1,4 +1,4 @@
-"""Convolutional backbones by name, with ImageNet weights from a package, a local file, the Hub or torchvision.
+"""Backbones by name, with pretrained weights from a package, a local file, the Hub or torchvision.
 
 In   a name of timm's, or a cut of `backbone_architectures`; images float32 [n, 3, h, w], normalised with the mean and
      std of the backbone's `pretrained_cfg`
@@ -21,7 +21,13 @@ from torch import nn
 from torchvision.models import GoogLeNet_Weights
 
 from models.errors import ModelError
-from models.parallelnet.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
+from models.parallelnet.backbone_architectures import (
+    GOOGLENET_CUTS,
+    bare_backbone,
+    check_backbone,
+    size_options,
+    without_classifier,
+)
 from models.weights.packaged_weights import PackagedFile, sha256_of
 
 HUB: Literal["hub"] = "hub"
@@ -166,7 +172,8 @@ def _from_file(name: str, weights: Path) -> nn.Module:
     try:
         if name in GOOGLENET_CUTS:
             return _cut_from_file(name, weights)
-        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay))
+        options = size_options(name)
+        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options))
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         # load_state_dict lists every tensor that differs, a line each: the first two lines say enough.
         found = " ".join(" ".join(str(error).split("\n")[:2]).split())[:300]

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.teachers.encoder_settings import Modality
 from models.teachers.encoders import Encoder, create_encoder
 from pipeline.engine import files, sealed, shards
 from pipeline.engine.environment import device_from_environment
@@ -51,7 +52,7 @@ class Block:
 def encoder_of(params: ProbeParams, material: Material) -> Encoder:
     """The encoder that the parameters name; UserError if there is none, or it is of the other modality."""
     try:
-        modality = "speech" if material.modality == "speech" else "image"
+        modality: Modality = "speech" if material.modality == "speech" else "image"
         return create_encoder(params.encoder, params.settings, modality=modality)
     except ModelError as error:
         raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None

@@ -14,11 +14,12 @@ from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.loading import load_teacher
 from pipeline import train_teacher
 from pipeline.frame.params import section
-from pipeline.teachers import corpora, kept_vectors
+from pipeline.teachers import corpora
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.kept_vectors import encoder_of, vectors_by
 from pipeline.teachers.material import Material
 from pipeline.teachers.params import SECTION
+from pipeline.teachers.vectors import encode
 from tests import builders_teachers as tiny
 from tests.builders_encoders import save_clip, save_wavlm
 
@@ -41,13 +42,11 @@ def root(tmp_path: Path) -> Path:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many items each call has encoded."""
     counts: list[int] = []
-    real = kept_vectors.encode
-
     def counted(material: Material, items: list[Item], *others: Any) -> Any:
         counts.append(len(items))
-        return real(material, items, *others)
+        return encode(material, items, *others)
 
-    monkeypatch.setattr(kept_vectors, "encode", counted)
+    monkeypatch.setattr("pipeline.teachers.kept_vectors.encode", counted)
     return counts
 
 
