@@ -11,7 +11,6 @@ in its last bits with its neighbours; on a GPU those of one shape go together.
 
 import hashlib
 import json
-import pickle
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,15 +21,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
+from transformers.utils import logging
 
 from models.errors import ModelError
 from models.teachers.encoder_settings import HUB, EncoderSettings, Modality
-from models.teachers.ready_network import LOADING_ERRORS, digest_of, load_config, load_preprocessor
+from models.teachers.ready_network import digest_of
+from models.teachers.repository import Repository, fetch_weights, find
 from models.teachers.speech_encoder import SAMPLING_RATE_HZ, check_waveform
-from models.weights.repositories import fetch_repository
 from models.weights.whisper_weights import MAX_SECONDS
+
+# What the library raises for a folder that does not hold what it expects.
+LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError)
 
 INPUTS: dict[str, Modality] = {"input_values": "speech", "input_features": "speech", "pixel_values": "image"}
 # Names in which a family is told, and what the library calls it; "clip" is no part of "siglip".
@@ -53,14 +57,12 @@ class PretrainedEncoder:
         self, name: str, settings: EncoderSettings, *, modality: Modality | None = None, device: str = "cpu"
     ) -> None:
         """Raises ModelError: see `models.teachers.encoders.create_encoder`."""
-        source = Path(settings.weights)
-        if settings.weights == HUB:
-            source = fetch_repository(name, settings.revision)
-            settings = replace(settings, revision=source.name)
-        self._tower = _load(name, source, settings)
+        repository = _found(name, settings)
+        settings = replace(settings, revision=repository.commit)
+        self._tower = _load(name, repository)
         self.modality = _expect(name, self._tower, modality)
         self.name, self.settings, self._device = name, settings, device
-        self._preprocessor = load_preprocessor(str(source), self.modality)
+        self._preprocessor = _preprocessor(name, repository, self.modality)
         facts = [_RECIPE, settings.revision, settings.layers, settings.pooling]
         weights = digest_of(self._tower, self._preprocessor)
         self.digest = hashlib.sha256(json.dumps([*facts, weights]).encode()).hexdigest()
@@ -146,43 +148,73 @@ class PretrainedEncoder:
         return self.settings.rounded(vectors.float().cpu().numpy())
 
 
-def check_repository(name: str, revision: str | None, modality: Modality) -> None:
+def check_repository(name: str, settings: EncoderSettings, modality: Modality) -> None:
     """Raises ModelError where a repository of the Hub is no encoder that can be had; its weights are not fetched."""
-    folder = fetch_repository(name, revision, weights=False)
+    repository = _found(name, settings)
+    _config(name, repository)
+    _preprocessor(name, repository, modality)
+
+
+def _found(name: str, settings: EncoderSettings) -> Repository:
     try:
-        load_config(str(folder))
+        if settings.weights == HUB:
+            return find(name, settings.revision)
+        if not Path(settings.weights).is_dir():
+            raise ModelError(f"weights {settings.weights}: no such folder; expected one of the transformers library")
+        return find(settings.weights)
+    except ModelError as error:
+        raise ModelError(f"encoder {name}: {error}") from None
+
+
+def _config(name: str, repository: Repository) -> Any:
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(str(repository.folder), trust_remote_code=False)
     except LOADING_ERRORS as error:
-        raise ModelError(_refusal(name, folder, error)) from None
-    load_preprocessor(str(folder), modality)
+        raise ModelError(_refusal(name, repository, error)) from None
+    # timm writes the number of classes twice, which the wrapper of transformers does not bear.
+    (getattr(config, "model_args", None) or {}).pop("num_classes", None)
+    return config
 
 
-def _load(name: str, source: Path, settings: EncoderSettings) -> Any:
+def _preprocessor(name: str, repository: Repository, modality: Modality) -> Any:
+    kind = AutoFeatureExtractor if modality == "speech" else AutoImageProcessor
+    try:
+        preprocessor = kind.from_pretrained(str(repository.folder), trust_remote_code=False)
+    except LOADING_ERRORS as error:
+        raise ModelError(_refusal(name, repository, error)) from None
+    rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
+    if rate != SAMPLING_RATE_HZ:
+        raise ModelError(f"encoder {name}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another one")
+    return preprocessor
+
+
+def _load(name: str, repository: Repository) -> Any:
     """The part of a network that encodes, with all its weights."""
-    if not source.is_dir():
-        raise ModelError(f"encoder {name}: weights {source}: no such folder; expected one of the transformers library")
+    config = _config(name, repository)
+    kind = config.model_type
+    family = next((family for family in FAMILIES if family in name.lower()), None)
+    if repository.commit is None and family is not None and FAMILIES[family] not in kind:
+        where = f"weights {repository.source}"
+        raise ModelError(f"encoder {name}: {where} are those of a {kind} network, expected {family}")
+    try:
+        pickled = fetch_weights(repository).pickled
+    except ModelError as error:
+        raise ModelError(f"encoder {name}: {error}") from None
     try:
         network, loaded = AutoModel.from_pretrained(
-            source, config=load_config(str(source)), trust_remote_code=False, weights_only=True, dtype=torch.float32,
-            output_loading_info=True,
+            str(repository.folder), config=config, use_safetensors=not pickled, trust_remote_code=False,
+            dtype=torch.float32, output_loading_info=True,
         )  # fmt: skip
-    except pickle.UnpicklingError:
-        raise ModelError(
-            f"encoder {name}: its .bin in {source} holds more than tensors, or is damaged, and is not run; expected "
-            "safetensors, or tensors only"
-        ) from None
-    except (*LOADING_ERRORS, EOFError) as error:
-        raise ModelError(_refusal(name, source, error)) from None
-    kind = network.config.model_type
-    family = next((family for family in FAMILIES if family in name.lower()), None)
-    if settings.weights != HUB and family is not None and FAMILIES[family] not in kind:
-        raise ModelError(f"encoder {name}: weights {source} are those of a {kind} network, expected {family}")
+    except LOADING_ERRORS as error:
+        raise ModelError(_refusal(name, repository, error)) from None
     part = "encoder" if kind == "whisper" else "vision_model"
     within = f"{part}." if hasattr(network, part) else ""
     missing = [key for key in sorted(loaded["missing_keys"]) if key.startswith(within)]
     if lost := [key for key in missing if not key.endswith(UNUSED_WEIGHTS)]:
-        raise ModelError(
-            f"encoder {name}: weights {source}: found no weights for {lost[0]}; they are another network's"
-        )
+        where = f"{repository.source}: found no weights for {lost[0]}"
+        raise ModelError(f"encoder {name}: {where}; they are another network's")
     return getattr(network, part) if within else network
 
 
@@ -196,11 +228,12 @@ def _expect(name: str, tower: Any, modality: Modality | None) -> Modality:
     return found
 
 
-def _refusal(name: str, source: Path, error: Exception) -> str:
+def _refusal(name: str, repository: Repository, error: Exception) -> str:
     found = " ".join(str(error).split())[:300]
-    if "custom code" in found:
-        return f"encoder {name}: {source} has code of its own, which is not run; expected a network of transformers"
-    return f"encoder {name}: expected a network of the transformers library in {source}, found: {found}"
+    if "custom code" in found or "trust_remote_code" in found:
+        what = "has code of its own, which is not run; expected a network that transformers itself has"
+        return f"encoder {name}: {repository.source}: {what}"
+    return f"encoder {name}: {repository.source}: expected a network of the transformers library, found: {found}"
 
 
 def _mean(output: Any, layers: Any) -> Tensor:

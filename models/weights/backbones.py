@@ -125,8 +125,9 @@ def _from_hub(name: str, revision: str | None) -> Path:
     try:
         return Path(hf_hub_download(repository, "model.safetensors", revision=revision))
     except (OSError, HfHubHTTPError) as error:
+        at = f" at {revision}" if revision else ""
         raise ModelError(
-            f"backbone {name}: cannot fetch {repository} from the Hub ({str(error).splitlines()[0][:200]}); go "
+            f"backbone {name}: cannot fetch {repository}{at} from the Hub ({str(error).splitlines()[0][:200]}); go "
             "online, or give a local file as weights"
         ) from None
 

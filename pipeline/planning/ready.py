@@ -73,7 +73,7 @@ def _expect_encoder(modality: Literal["speech", "image"], name: str, settings: E
     else:
         from models.teachers.pretrained_encoder import check_repository  # noqa: PLC0415 - seconds
 
-        check_repository(name, settings.revision, modality)
+        check_repository(name, settings, modality)
 
 
 def _expect_checkpoint(

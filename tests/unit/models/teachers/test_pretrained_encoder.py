@@ -20,6 +20,7 @@ from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.encoders import Encoder, create_encoder
 from models.teachers.probe import LinearModel, Probe
 from models.teachers.standardise import Statistics
+from tests import hub_cache
 from tests.builders_encoders import PICTURES, SPEECH, save_clip, save_wavlm, save_whisper
 from tests.builders_teachers import save_timm
 from tests.unit.models.teachers.test_encoders import picture, tone
@@ -135,6 +136,23 @@ def test_a_transformer_of_timm_gives_what_its_head_reads(tmp_path: Path) -> None
         made("test_vit", tmp_path / "net.safetensors", pooling="mean_std")
 
 
+@pytest.mark.parametrize(("name", "write"), [("microsoft/wavlm-base", save_wavlm), ("test_resnet", None)])
+def test_a_repository_of_the_hub_is_kept_at_the_commit_that_was_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], object] | None
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    whole = timm.create_model("test_resnet").state_dict()
+    repository = name if write else timm.get_pretrained_cfg(name).hf_hub_id
+    folder = hub_cache.put(tmp_path, repository, write or (lambda place: save_file(whole, place / "model.safetensors")))
+    encoder = create_encoder(name, EncoderSettings("hub"))
+    assert encoder.settings == EncoderSettings("hub", hub_cache.COMMIT)
+    assert create_encoder(name, encoder.settings).digest == encoder.digest
+    assert made(name, folder if write else folder / "model.safetensors").digest != encoder.digest
+    with pytest.raises(ModelError, match="other"):
+        create_encoder(name, EncoderSettings("hub", "other"))
+
+
 def without_weights(folder: Path) -> None:
     save_wavlm(folder)
     (folder / "model.safetensors").unlink()
@@ -169,12 +187,12 @@ def pickled_code(folder: Path) -> None:
     ("name", "modality", "write", "says"),
     [
         ("microsoft/wavlm-base", "speech", lambda _: None, "no such folder"),
-        ("microsoft/wavlm-base", "speech", Path.mkdir, "expected a network of the transformers library"),
-        ("microsoft/wavlm-base", "speech", without_weights, "expected a network of the transformers library"),
+        ("microsoft/wavlm-base", "speech", Path.mkdir, "expected config.json of a network"),
+        ("microsoft/wavlm-base", "speech", without_weights, "has no weights that can be read"),
         ("microsoft/wavlm-base", "speech", of_another, "found no weights for"),
         ("facebook/hubert-base", "speech", save_wavlm, "are those of a wavlm network, expected hubert"),
         ("lab/net", "speech", with_code, "has code of its own, which is not run"),
-        ("lab/net", "speech", pickled_code, "holds more than tensors"),
+        ("lab/net", "speech", pickled_code, "expected a pickle of nothing but tensors"),
         ("lab/net", "speech", save_clip, "a clip_vision_model network, which takes pixel_values; expected waveforms"),
         ("lab/net", "image", save_wavlm, "a wavlm network, which takes input_values; expected pictures"),
         ("lab/net", "image", of_words, "a bert network, which takes input_ids; expected pictures"),
@@ -200,7 +218,7 @@ def test_what_cannot_be_an_encoder_is_one_line(
         ("whisper-tiny.en", "image", {}, "hears speech"),
         ("whisper-tiny.en", "speech", {"layers": "all"}, "with layers last"),
         ("tf_efficientnet_lite0", "image", {"layers": (1,)}, "of a timm network expected last"),
-        ("nobody/nothing", "speech", {"weights": "hub"}, "cannot fetch nobody/nothing from the Hub"),
+        ("nobody/nothing", "speech", {"weights": "hub"}, "nobody/nothing: no folder here, and cannot be had"),
         ("resnet50", "image", {"weights": "hub"}, "cannot fetch timm/resnet50"),
     ],
 )  # fmt: skip
