@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.loading import load_teacher
-from pipeline import train_teacher
+from models.teachers.pretrained_encoder import PretrainedEncoder
+from pipeline import score, train_teacher
+from pipeline.engine import shards
 from pipeline.frame.params import section
 from pipeline.teachers import corpora
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.kept_vectors import encoder_of, vectors_by
 from pipeline.teachers.material import Material
-from pipeline.teachers.params import SECTION
+from pipeline.teachers.params import SECTION, ScoreParams
 from pipeline.teachers.vectors import encode
 from tests import builders_teachers as tiny
 from tests.builders_encoders import save_clip, save_wavlm
+from tests.builders_pictures import jpeg
+from tests.builders_sier import write_folder
 
 KEPT = ("anger", "sadness")
 PROBE: dict[str, Any] = {
@@ -42,6 +47,7 @@ def root(tmp_path: Path) -> Path:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many items each call has encoded."""
     counts: list[int] = []
+
     def counted(material: Material, items: list[Item], *others: Any) -> Any:
         counts.append(len(items))
         return encode(material, items, *others)
@@ -123,3 +129,27 @@ def test_a_speech_encoder_teaches_and_scores_with_the_settings_it_was_trained_wi
     probe: Any = load_teacher(root / "data" / "checkpoints" / "ser")
     assert probe.encoder.settings == EncoderSettings(str(root / "wavlm"), None, "all", "mean")
     assert probe.encoder.dimensions == 16
+
+
+def scores(root: Path) -> list[dict[str, Any]]:
+    """Of three pictures, two of them the same."""
+    rows = [{"id": f"{n}-0", "image": jpeg(place, 40)} for n, place in enumerate((1, 2, 1))]
+    write_folder(root, "clean", [pa.Table.from_pylist(rows)])
+    score.run(ScoreParams(2, 100), tiny.context(root, "image"))
+    folder = root / "data" / "scores" / "image"
+    return [row for part in shards.read_manifest(folder, "score") for row in shards.read_part(folder, part).to_pylist()]
+
+
+def test_another_teacher_on_the_same_encoder_scores_without_encoding(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_teacher.run(params(root), tiny.context(root, "image"))
+    first = scores(root)
+    train_teacher.run(params(root, regularisation=[3.0]), tiny.context(root, "image"))
+    with monkeypatch.context() as patched:
+        patched.delattr(PretrainedEncoder, "encode")
+        second = scores(root)
+    assert [row["p_anger"] for row in second] != [row["p_anger"] for row in first]
+    for path in root.glob(".work/score.image*"):
+        shutil.rmtree(path)
+    assert scores(root) == second

@@ -138,7 +138,7 @@ def test_a_transformer_of_timm_gives_what_its_head_reads(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("name", "write"), [("microsoft/wavlm-base", save_wavlm), ("test_resnet", None)])
 def test_a_repository_of_the_hub_is_kept_at_the_commit_that_was_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], object] | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Any
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
