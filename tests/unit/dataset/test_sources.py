@@ -80,6 +80,10 @@ def test_the_paper_s_own_build_names_its_corpora_and_weights(tmp_path: Path) -> 
     [
         ({"kind": "probe", "features": "acoustic", "encoder": "whisper-tiny.en"},
          "logistic regression on vectors of Whisper tiny.en, trained on RAVDESS", "VADER"),
+        ({"kind": "probe", "features": "acoustic", "encoder": "microsoft/wavlm-base", "weights": "hub"},
+         "logistic regression on vectors of microsoft/wavlm-base, trained on RAVDESS", "VADER"),
+        ({"kind": "probe", "features": "acoustic", "encoder": "wavlm", "weights": "/home/me/net"},
+         "logistic regression on vectors of wavlm (net), trained on RAVDESS", "/home/me"),
         ({"kind": "probe", "features": "fused", "encoder": "whisper-tiny.en", "words": {"encoder": "tf-idf+vader"}},
          FUSED, "Sentence Encoder"),
         ({"kind": "probe", "features": "linguistic", "encoder": "whisper-tiny.en", "words": {"encoder": "tf-idf"}},
