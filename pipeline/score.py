@@ -54,10 +54,10 @@ def run(params: ScoreParams, context: Context) -> Report:
     tasks = [shards.Task(index, marker.part.rows, marker) for index, marker in enumerate(sources)]
     markers = run_shards(context.engine, Work(f"score {modality}", work, mark, scorer, tasks))
     counts = shards.total_counts(markers)
-    if not counts[shards.OK]:
-        raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
     if teacher["kind"] == "endpoint":
         expect_answers(teacher, counts)
+    if not counts[shards.OK]:
+        raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
     extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
     shards.publish(work, markers, data / "scores" / modality, extra)
     finish(work)

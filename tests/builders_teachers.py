@@ -10,9 +10,6 @@ from typing import Any
 
 import timm
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
 from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
@@ -161,7 +158,7 @@ def save_contrastive(folder: Path, family: str, *, bin_only: bool = False) -> st
         torch.nn.init.constant_(network.logit_bias, -1.0)
     network.save_pretrained(folder)
     preprocessor.save_pretrained(folder)
-    _contrastive_tokenizer(family).save_pretrained(folder)
+    _contrastive_tokenizer(family, folder).save_pretrained(folder)
     if family == "siglip":  # as the Hub has it, whose class wants a library that is not installed
         settings = json.loads((folder / "tokenizer_config.json").read_text())
         (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "tokenizer_class": "SiglipTokenizer"}))
@@ -171,13 +168,22 @@ def save_contrastive(folder: Path, family: str, *, bin_only: bool = False) -> st
     return str(folder)
 
 
-def _contrastive_tokenizer(family: str) -> Any:
+def _contrastive_tokenizer(family: str, folder: Path) -> Any:
     if family == "siglip2":  # by letters, which are its smallest pieces
         pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *string.ascii_lowercase]
         return Siglip2Tokenizer(vocab={piece: n for n, piece in enumerate(pieces)}, merges=[], model_max_length=40)
-    words = Tokenizer(WordLevel({word: place for place, word in enumerate(CONTRASTIVE_WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
+    marks = {name: {"id": name, "ids": [place], "tokens": [name]} for place, name in enumerate(CONTRASTIVE_WORDS[:2])}
+    around: list[Any] = [{"SpecialToken": {"id": name, "type_id": 0}} for name in marks]
+    around.insert(1, {"Sequence": {"id": "A", "type_id": 0}})
+    rules = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"}, "decoder": None,
+        "post_processor": {"type": "TemplateProcessing", "single": around, "pair": around, "special_tokens": marks},
+        "model": {"type": "WordLevel", "vocab": {word: n for n, word in enumerate(CONTRASTIVE_WORDS)},
+                  "unk_token": "<unk>"},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(rules))
     return PreTrainedTokenizerFast(
-        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        model_max_length=40,
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", model_max_length=40,
     )  # fmt: skip

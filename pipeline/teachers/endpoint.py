@@ -45,9 +45,9 @@ def train(params: EndpointParams, material: Material) -> MeasuredTeacher:
         temperature = fit_temperature(logarithms.astype(np.float64), truth, teacher.classes)
         calibration = fitted_on(len(items), 0)
     items, logarithms = _asked(teacher, measured, made, material)
+    teacher.expect_few_failures()
     if not items:
         raise UserError(f"{material.folder}: none of {len(measured)} items got a usable answer of {params.model}")
-    teacher.expect_few_failures()
     teacher = replace(teacher, temperature=temperature, cost=teacher.tally.values())
     what = "the test split" if material.modality == "image" else "all utterances with words"
     return MeasuredTeacher.of(

@@ -129,14 +129,19 @@ class Client:
                 timeout=patience.timeout_seconds,
             ) as response:  # fmt: skip
                 text = _read(response, begin + patience.timeout_seconds)
+        except requests.ConnectTimeout:
+            raise PassingError("no connection", unreachable=True) from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
             raise PassingError(f"no answer within {patience.timeout_seconds:g} s") from None
         except requests.exceptions.SSLError:
             raise ModelError(f"{self.shown}: its certificate is not trusted; check {URL_VARIABLE}") from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError):
             raise ModelError(f"{URL_VARIABLE} or {KEY_VARIABLE} cannot be sent; check their letters") from None
-        except requests.ConnectionError:
-            raise PassingError("no connection, or it broke", unreachable=True) from None
+        except requests.ConnectionError as error:
+            reason = getattr(error.args[0], "reason", None) if error.args else None
+            if isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError):
+                raise PassingError("no connection", unreachable=True) from None
+            raise PassingError("the connection broke") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError):
             raise PassingError("the connection broke") from None
         return self._understood(response, text)

@@ -146,7 +146,7 @@ def load(
     logging.disable_progress_bar()
     folder, commit = fetch(source, revision)
     try:
-        family = family_of(source, folder)
+        family = _family(source, folder)
         has_safetensors = any(folder.glob("*.safetensors"))
         whole, loaded = AutoModel.from_pretrained(
             folder, use_safetensors=has_safetensors, weights_only=True, trust_remote_code=False, dtype=torch.float32,
@@ -155,7 +155,7 @@ def load(
         tokenizer = _tokenizer(folder)
         preprocessor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
     except LOADING_ERRORS as error:
-        raise ModelError(refusal(source, error)) from None
+        raise ModelError(_refusal(source, error)) from None
     if missing := sorted(loaded["missing_keys"]):
         raise ModelError(f"{source}: expected a CLIP or SigLIP network, found no weights for {missing[0]}")
     whole.eval().requires_grad_(False).to(device)
@@ -183,11 +183,20 @@ def fetch(source: str, revision: str | None, *, weights: bool = True) -> tuple[P
         if weights and not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(source, revision=revision, allow_patterns=["pytorch_model*.bin"]))
     except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise ModelError(refusal(source, error)) from None
+        raise ModelError(_refusal(source, error)) from None
     return folder, folder.name
 
 
-def family_of(source: str, folder: Path) -> Family:
+def expect_family(source: str, revision: str | None) -> None:
+    """Raises ModelError unless a repository on the Hub holds a CLIP or SigLIP; its weights are not fetched."""
+    folder, _ = fetch(source, revision, weights=False)
+    try:
+        _family(source, folder)
+    except LOADING_ERRORS as error:
+        raise ModelError(_refusal(source, error)) from None
+
+
+def _family(source: str, folder: Path) -> Family:
     """Which of them the configuration names; ModelError for any other, or one of `LOADING_ERRORS`."""
     found = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if found not in PICTURE_NETWORKS:
@@ -196,7 +205,7 @@ def family_of(source: str, folder: Path) -> Family:
     return family
 
 
-def refusal(source: str, error: Exception) -> str:
+def _refusal(source: str, error: Exception) -> str:
     """One line about a network that cannot be loaded."""
     found = " ".join(str(error).split())[:300] or type(error).__name__
     return f"{source}: expected a CLIP or SigLIP network of transformers (safetensors or .bin), found: {found}"

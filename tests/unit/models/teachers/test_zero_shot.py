@@ -55,7 +55,7 @@ def test_probabilities_are_those_of_the_library_s_own_logits(tmp_path: Path, fam
         said = AutoModel.from_pretrained(source)(**seen, **{name: ids[name] for name in names}).logits_per_image
     expected = said.softmax(-1) if family == "clip" else said.sigmoid() / said.sigmoid().sum(-1, keepdim=True)
     np.testing.assert_allclose(one.predict_proba(pictures()), expected.numpy(), atol=1e-5)
-    np.testing.assert_allclose(expected.sum(-1), 1, atol=1e-6)
+    assert np.abs(expected.numpy() - 0.5).min() > 1e-4
     assert one.probabilities == (SOFTMAX if family == "clip" else SIGMOIDS)
 
 
