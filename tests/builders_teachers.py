@@ -175,7 +175,7 @@ def _contrastive_tokenizer(family: str, folder: Path) -> Any:
     marks = {name: {"id": name, "ids": [place], "tokens": [name]} for place, name in enumerate(CONTRASTIVE_WORDS[:2])}
     around: list[Any] = [{"SpecialToken": {"id": name, "type_id": 0}} for name in marks]
     around.insert(1, {"Sequence": {"id": "A", "type_id": 0}})
-    rules = {
+    rules: dict[str, Any] = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
         "pre_tokenizer": {"type": "Whitespace"}, "decoder": None,
         "post_processor": {"type": "TemplateProcessing", "single": around, "pair": around, "special_tokens": marks},

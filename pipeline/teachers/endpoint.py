@@ -23,9 +23,10 @@ from pipeline.errors import UserError
 from pipeline.teachers import corpora
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.listening import heard_in
-from pipeline.teachers.material import Material, MeasuredTeacher, answers_folder, fitted_on
+from pipeline.teachers.material import Material, MeasuredTeacher, fitted_on
 from pipeline.teachers.params import EndpointParams
 from pipeline.teachers.picture_split import split_pictures
+from pipeline.teachers.scoring import answers_folder
 
 PROTOCOL = "not trained here; {rows} of {of}; whoever trained the model may have seen them"
 

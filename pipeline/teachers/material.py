@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.teachers.teacher import Teacher
 from pipeline.errors import UserError
-from pipeline.frame import places
 from pipeline.frame.stage import Context
 from pipeline.teachers.corpora import Item
 
@@ -56,11 +55,6 @@ class Material:
             counts = dict(Counter(status for _, status, _ in self.rejects))
             raise UserError(f"{self.folder}: none of {len(self.items)} items can be read: {counts}")
         return items
-
-
-def answers_folder(root: Path) -> Path:
-    """Where a project's teachers that ask an endpoint keep what they were told; never removed, for it was paid for."""
-    return root / places.WORK / "endpoint"
 
 
 def fitted_on(rows: int, again: int) -> dict[str, int]:

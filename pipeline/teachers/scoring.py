@@ -23,9 +23,8 @@ from models.teachers.teacher import Features, Teacher, Utterance
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
-from pipeline.frame import tables
+from pipeline.frame import places, tables
 from pipeline.media import audio
-from pipeline.teachers.material import answers_folder
 from pipeline.teachers.params import ScoreParams
 
 Score = NDArray[np.float32] | ItemError  # of one item: numbers [classes] or [d], or why there are none
@@ -82,6 +81,11 @@ def expect_heard(source: Source, folder: Path, markers: list[shards.Marker]) -> 
             f"{folder}: no recogniser has listened to {heard.null_count:,} of {len(heard):,} recordings, and the "
             "speech teacher goes by words; set synthesize.recognition.share: 1.0, and run: dvc repro score@speech"
         )
+
+
+def answers_folder(root: Path) -> Path:
+    """Where a project's teachers that ask an endpoint keep what they were told; never removed, for it was paid for."""
+    return root / places.WORK / "endpoint"
 
 
 def expect_answers(teacher: dict[str, Any], counts: dict[str, int]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -78,23 +78,27 @@ class Question:
         """What the endpoint's answer means."""
         usage = value.get("usage")
         usage = usage if isinstance(usage, dict) else {}
-        tokens = {name: _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")}
+        none = Answer(
+            None, prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+        )  # fmt: skip
         try:
             choice = value["choices"][0]
             message = choice["message"]
             text, refused = message.get("content"), message.get("refusal")
         except (KeyError, IndexError, TypeError, AttributeError):
-            return Answer(None, status=UNUSABLE, reason="answered without a message", **tokens)
+            return replace(none, status=UNUSABLE, reason="answered without a message")
         if refused:
-            return Answer(None, status=REFUSED, reason=f"refused: {shown(str(refused))}", **tokens)
+            return replace(none, status=REFUSED, reason=f"refused: {shown(str(refused))}")
         text = text if isinstance(text, str) else ""
         said = class_named(text, self.classes, self.structured)
         if said is None:
             reason = f"answered {shown(text)!r}, expected one of {', '.join(self.classes)}"
-            return Answer(None, status=UNUSABLE, reason=reason, **tokens)
+            return replace(none, status=UNUSABLE, reason=reason)
         listed = choice.get("logprobs")
         listed = listed.get("content") if isinstance(listed, dict) else None
-        return Answer(said, probabilities(text, listed, said, self.classes, self.structured), **tokens)
+        told = probabilities(text, listed, said, self.classes, self.structured)
+        return replace(none, said=said, probabilities=told)
 
 
 def _data_url(picture: Image.Image, side_px_max: int) -> str:
