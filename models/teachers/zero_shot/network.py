@@ -5,7 +5,6 @@ Out  float32 [n, d], rows of length 1: what is alike points the same way
 """
 
 import hashlib
-import pickle
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import (
@@ -32,6 +29,7 @@ from transformers import (
 from transformers.utils import logging
 
 from models.errors import ModelError
+from models.teachers.repository import Repository, fetch_weights, find
 
 Family = Literal["clip", "siglip", "siglip2"]  # as configurations call them
 PICTURE_NETWORKS: dict[str, Any] = {
@@ -39,9 +37,8 @@ PICTURE_NETWORKS: dict[str, Any] = {
 }  # fmt: skip
 # What the libraries raise for a folder that does not hold what they expect.
 LOADING_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError, pickle.UnpicklingError,
+    OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError,
 )  # fmt: skip
-SMALL_FILES = ("*.json", "*.txt", "*.model")  # configuration, preprocessing, vocabulary; no code
 
 
 @dataclass(frozen=True)
@@ -144,12 +141,13 @@ def load(
     torch.set_num_threads(threads)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    folder, commit = fetch(source, revision)
+    repository = find(source, revision)
+    folder, commit = repository.folder, repository.commit
     try:
-        family = _family(source, folder)
-        has_safetensors = any(folder.glob("*.safetensors"))
+        family = _family(repository)
+        pickled = fetch_weights(repository).pickled
         whole, loaded = AutoModel.from_pretrained(
-            folder, use_safetensors=has_safetensors, weights_only=True, trust_remote_code=False, dtype=torch.float32,
+            folder, use_safetensors=not pickled, weights_only=True, trust_remote_code=False, dtype=torch.float32,
             output_loading_info=True,
         )  # fmt: skip
         tokenizer = _tokenizer(folder)
@@ -166,41 +164,21 @@ def load(
     return ContrastiveNetwork(pictures, whole, tokenizer, Origin(name, commit), scale, bias)
 
 
-def fetch(source: str, revision: str | None, *, weights: bool = True) -> tuple[Path, str | None]:
-    """The folder of a network, and the commit of one on the Hub, of which only what is needed is fetched.
-
-    Raises:
-        ModelError: there is no such folder, repository or revision, or the Hub cannot be reached.
-    """
-    if Path(source).is_dir():
-        if revision is not None:
-            raise ModelError(f"{source}: is a folder, which has no revision {revision}; expected null")
-        return Path(source), None
-    try:
-        # Not left to transformers, which would ask the Hub to convert a repository without safetensors.
-        wanted = [*SMALL_FILES, "model*.safetensors"] if weights else list(SMALL_FILES)
-        folder = Path(snapshot_download(source, revision=revision, allow_patterns=wanted))
-        if weights and not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(source, revision=revision, allow_patterns=["pytorch_model*.bin"]))
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise ModelError(_refusal(source, error)) from None
-    return folder, folder.name
-
-
 def expect_family(source: str, revision: str | None) -> None:
     """Raises ModelError unless a repository on the Hub holds a CLIP or SigLIP; its weights are not fetched."""
-    folder, _ = fetch(source, revision, weights=False)
     try:
-        _family(source, folder)
+        _family(find(source, revision))
     except LOADING_ERRORS as error:
         raise ModelError(_refusal(source, error)) from None
 
 
-def _family(source: str, folder: Path) -> Family:
+def _family(repository: Repository) -> Family:
     """Which of them the configuration names; ModelError for any other, or one of `LOADING_ERRORS`."""
-    found = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    found = AutoConfig.from_pretrained(repository.folder, trust_remote_code=False).model_type
     if found not in PICTURE_NETWORKS:
-        raise ModelError(f"{source}: expected a CLIP or SigLIP network, found {found}; try kind checkpoint, or probe")
+        raise ModelError(
+            f"{repository.source}: expected a CLIP or SigLIP network, found {found}; try kind checkpoint, or probe"
+        )
     family: Family = found
     return family
 
@@ -208,7 +186,7 @@ def _family(source: str, folder: Path) -> Family:
 def _refusal(source: str, error: Exception) -> str:
     """One line about a network that cannot be loaded."""
     found = " ".join(str(error).split())[:300] or type(error).__name__
-    return f"{source}: expected a CLIP or SigLIP network of transformers (safetensors or .bin), found: {found}"
+    return f"{source}: expected a CLIP or SigLIP network of transformers, found: {found}"
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -76,7 +76,7 @@ class ZeroShotTeacher:
         return self.wording.classes
 
     @property
-    def probabilities(self) -> str:
+    def probabilities_are(self) -> str:
         """How they are made, in words."""
         return SOFTMAX if self.bias is None else SIGMOIDS
 
@@ -122,7 +122,7 @@ class ZeroShotTeacher:
             "kind": "zero_shot", "features": self.features, "classes": self.classes, "normalise": self.normalise,
             "family": self.pictures.family, **asdict(self.origin), "prompts": dict(self.wording.prompts),
             "templates": self.wording.templates, "scale": self.scale, "bias": self.bias,
-            "probabilities": self.probabilities, "temperature": self.temperature, "digest": self.digest,
+            "probabilities_are": self.probabilities_are, "temperature": self.temperature, "digest": self.digest,
         }  # fmt: skip
         for path in folder.iterdir():
             path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from models.teachers.loading import load_teacher
+from pipeline.corpora import fi, iemocap
+from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import STOPPING, UserError
 from pipeline.frame.params import section
 from pipeline.planning import ready
 from pipeline.teachers import listening
-from pipeline.teachers.params import SECTION
+from pipeline.teachers.params import SECTION, expect_consistent
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.chat_server import ChatServer, Trouble, serving
@@ -34,6 +38,18 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_page_shows_sections_that_are_valid() -> None:
+    page = (PROJECT / "docs" / "how-to" / "zero-shot-and-endpoints.md").read_text(encoding="utf-8")
+    shown = [yaml.safe_load(block)["train_teacher"] for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    labels = {"speech": iemocap.EMOTIONS, "image": fi.EMOTIONS}
+    for sections in shown:
+        for modality, params in sections.items():
+            read = train_params(modality, params)
+            expect_consistent(modality, read, share_heard=1.0)
+            assert set(read.classes) == set(labels[modality])
+    assert [sorted(sections) for sections in shown] == [["image"], ["image", "speech"]]
+
+
 def zero_shot(source: str, **changes: Any) -> dict[str, Any]:
     return {
         "kind": "zero_shot", "checkpoint": source, "prompts": PROMPTS, "classes": tiny.IMAGE_CLASSES, "batch_size": 4,
@@ -48,7 +64,7 @@ def test_a_network_is_told_the_classes_measured_saved_and_scores(root: Path, fam
     assert (metrics["kind"], metrics["temperature"], metrics["calibration"]) == ("zero_shot", 1.0, None)
     assert metrics["held_out"]["rows"] == metrics["used"] == 12
     assert metrics["network"] == {"checkpoint": "net", "commit": None, "family": family}
-    assert ("sigmoid" in metrics["probabilities_by"]) == (family == "siglip")
+    assert ("sigmoid" in metrics["probabilities_are"]) == (family == "siglip")
     found = scored(root, "image", PICTURES, 2)
     rows = np.stack([found["p_anger"].to_numpy(), found["p_sadness"].to_numpy()], axis=1)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
@@ -69,7 +85,7 @@ def test_faults_of_words_and_networks_name_the_key(root: Path, monkeypatch: pyte
         ("image", zero_shot(source, prompts={"anger": ["anger"]}), r"image\.prompts does not name sadness, a class of"),
         ("image", zero_shot(source, prompts={**PROMPTS, "sadness": []}), r"image\.prompts\.sadness = \[\]: expected"),
         ("image", zero_shot(source, templates=["a photo"]), r"image\.templates\.0 = \"a photo\": expected text that"),
-        ("image", zero_shot(str(root / "none")), r"image\.checkpoint: .*none: expected a CLIP or SigLIP network"),
+        ("image", zero_shot(str(root / "none")), r"image\.checkpoint: .*none: no folder here"),
         ("image", zero_shot(tiny.save_vit(root / "vit")), "found vit; try kind checkpoint"),
         ("image", zero_shot(source, label_names=[]), "not a known key; expected kind, checkpoint, prompts"),
         ("speech", zero_shot(source, classes=tiny.SPEECH_CLASSES), "zero_shot: looks at pictures only"),
@@ -85,15 +101,15 @@ def test_faults_of_words_and_networks_name_the_key(root: Path, monkeypatch: pyte
     for params, message in (
         ({**ENDPOINT, "retries": 0}, r"train_teacher\.image\.model: http://127\.0\.0\.1:9/v1: no connection"),
         (zero_shot(str(root / "vit")), r"train_teacher\.image\.checkpoint: .*found vit"),
-        (zero_shot("nobody/nothing"), r"train_teacher\.image\.checkpoint: nobody/nothing: expected a CLIP"),
+        (zero_shot("nobody/nothing"), r"train_teacher\.image\.checkpoint: nobody/nothing: no folder here"),
     ):
-        read = train_teacher_params("image", params)
+        read = train_params("image", params)
         with pytest.raises(UserError, match=message):
             ready._expect_teacher("image", read)
-    ready._expect_teacher("image", train_teacher_params("image", zero_shot(source)))
+    ready._expect_teacher("image", train_params("image", zero_shot(source)))
 
 
-def train_teacher_params(modality: str, params: dict[str, Any]) -> Any:
+def train_params(modality: str, params: dict[str, Any]) -> Any:
     name = f"train_teacher.{modality}"
     return section({"train_teacher": {modality: params}}, name, SECTION)
 
