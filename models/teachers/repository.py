@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from logging import ERROR
 from pathlib import Path, PurePath
 
 import torch
@@ -92,7 +93,7 @@ def fetch_weights(repository: Repository) -> Weights:
 
 
 def _fetch(source: str, revision: str | None, names: Sequence[str]) -> Path:
-    logging.set_verbosity_error()
+    logging.set_verbosity(ERROR)
     disable_progress_bars()
     try:
         return Path(snapshot_download(source, revision=revision, allow_patterns=list(names)))

@@ -49,7 +49,8 @@ def train(params: ZeroShotParams, material: Material) -> MeasuredTeacher:
     return MeasuredTeacher.of(
         teacher, items, PROTOCOL, labels[~validation].tolist(), probabilities, temperature=teacher.temperature,
         calibration=fitted_on(validation.sum(), 0) if validation.any() else None,
-        network={**asdict(network.origin), "family": network.pictures.family}, probabilities_are=teacher.probabilities_are,
+        network={**asdict(network.origin), "family": network.pictures.family},
+        probabilities_are=teacher.probabilities_are,
     )  # fmt: skip
 
 
