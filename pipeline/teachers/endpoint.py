@@ -50,11 +50,12 @@ def train(params: EndpointParams, material: Material) -> MeasuredTeacher:
     if not items:
         raise UserError(f"{material.folder}: none of {len(measured)} items got a usable answer of {params.model}")
     teacher = replace(teacher, temperature=temperature, cost=teacher.tally.values())
+    left = len(material.items) - len(measured) - len(validation)
     what = "the test split" if material.modality == "image" else "all utterances with words"
     return MeasuredTeacher.of(
         teacher, items, PROTOCOL.format(rows=f"{len(items):,} rows", of=what), [material.label(item) for item in items],
         teacher.classify(logarithms, None), temperature=temperature, calibration=calibration,
-        endpoint={"model": params.model, "smoothing": params.smoothing, **teacher.cost},
+        endpoint={"model": params.model, "smoothing": params.smoothing, **teacher.cost, "not_asked_about": left},
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
 FIRST_WAIT_SECONDS = 1.0
 WAIT_SECONDS_MAX = 60.0
+CONNECT_SECONDS_MAX = 10.0  # a server that is down need not be waited for as one that thinks
 ANSWER_BYTES_MAX = 2**20
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # answers that another attempt may change
 OF_THE_ITEM = (400, 413, 415, 422)  # refusals of what was asked about, such as a picture that it finds indecent
@@ -126,7 +127,7 @@ class Client:
         try:
             with self._session.request(
                 method, f"{self.url}/{path}", json=body, headers=headers, stream=True, allow_redirects=False,
-                timeout=patience.timeout_seconds,
+                timeout=(min(patience.timeout_seconds, CONNECT_SECONDS_MAX), patience.timeout_seconds),
             ) as response:  # fmt: skip
                 text = _read(response, begin + patience.timeout_seconds)
         except requests.ConnectTimeout:
@@ -165,6 +166,8 @@ class Client:
             value = None
         if not isinstance(value, dict):
             raise PassingError("answered with something that is no JSON object")
+        if response.request.method == "POST" and not value.get("choices"):  # some put errors there, with status 200
+            raise PassingError(f"answered without a choice: {said}")
         return value
 
 

@@ -90,6 +90,8 @@ class Question:
             return replace(none, status=UNUSABLE, reason="answered without a message")
         if refused:
             return replace(none, status=REFUSED, reason=f"refused: {shown(str(refused))}")
+        if choice.get("finish_reason") == "content_filter":
+            return replace(none, status=REFUSED, reason="refused by a filter of the endpoint")
         text = text if isinstance(text, str) else ""
         said = class_named(text, self.classes, self.structured)
         if said is None:

@@ -129,6 +129,7 @@ def test_an_endpoint_is_asked_about_pictures_measured_and_scores(root: Path, mon
         assert rows + rejected == asked < 12  # of the test split only
         assert f"{rows} rows of the test split" in metrics["held_out"]["protocol"]
         assert metrics["endpoint"]["prompt_tokens"] == 100 * asked
+        assert metrics["endpoint"]["not_asked_about"] == 12 - asked
         card = json.loads((root / "data/checkpoints/ier/teacher.json").read_text())
         assert card["cost_of_measuring"]["questions"] == asked
         # What was asked is not asked again, whatever else changes.

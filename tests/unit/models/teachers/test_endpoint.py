@@ -131,12 +131,12 @@ def test_failures_that_pass_are_waited_for_and_no_more_are_asked_at_once_than_al
     with serving(monkeypatch, always=Trouble(delay_seconds=0.05)) as server:
         server.troubles.extend([
             Trouble(429, {"Retry-After": "1"}), Trouble(500), Trouble(503, body=b"<html>"), Trouble(body=b"{torn"),
-            Trouble(body=b"[1]"), Trouble(hang_up=True),
+            Trouble(body=b"[1]"), Trouble(body=b'{"error": {"message": "overloaded"}}'), Trouble(hang_up=True),
         ])  # fmt: skip
-        teacher = teacher_of(retries=6)
+        teacher = teacher_of(retries=7)
         found = teacher.represent([f"words {n}" for n in range(12)])
     assert all(isinstance(row, np.ndarray) for row in found)
-    assert len(server.asked) == 12 + 6
+    assert len(server.asked) == 12 + 7
     assert server.most_at_once <= 4
     times = [when for body, when in zip(server.asked, server.times, strict=True) if body == server.asked[0]]
     assert times[1] - times[0] > 0.9  # as the 429 had asked
@@ -145,6 +145,7 @@ def test_failures_that_pass_are_waited_for_and_no_more_are_asked_at_once_than_al
 def test_each_item_that_gets_no_usable_answer_is_a_reject_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: dict[str, Any] = {
         "odd": "joy", "blocked": choice(""), "torn": {"message": None}, "fine": "anger",
+        "filtered": {"message": {"content": None}, "finish_reason": "content_filter"},
     }  # fmt: skip
     answers["blocked"]["message"]["refusal"] = "I cannot\nhelp with that"
 
@@ -153,7 +154,7 @@ def test_each_item_that_gets_no_usable_answer_is_a_reject_with_its_reason(monkey
 
     with serving(monkeypatch, said=said) as server:
         teacher = teacher_of(retries=1)
-        odd, blocked, torn, fine = teacher.represent(["odd", "blocked", "torn", "fine"])
+        odd, blocked, torn, filtered, fine = teacher.represent(["odd", "blocked", "torn", "filtered", "fine"])
         server.always = Trouble(400, body=b'{"error": {"message": "content policy"}}')
         (refused,) = teacher.represent(["refused"])
         server.always = Trouble(503)
@@ -162,20 +163,22 @@ def test_each_item_that_gets_no_usable_answer_is_a_reject_with_its_reason(monkey
         (broken,) = teacher.represent(["broken"])
         with pytest.raises(ItemError, match="joy"):
             teacher.predict_proba(["odd"])
-    errors = [error for error in (odd, blocked, torn, refused, failed, broken) if isinstance(error, ItemError)]
+    rejected = (odd, blocked, torn, filtered, refused, failed, broken)
+    errors = [error for error in rejected if isinstance(error, ItemError)]
     found = [(error.status, error.reason) for error in errors]
     assert found == [
         ("endpoint_unusable", 'answered \'{"emotion": "joy"}\', expected one of ' + ", ".join(CLASSES)),
         ("endpoint_refused", "refused: I cannot help with that"),
         ("endpoint_unusable", "answered without a message"),
+        ("endpoint_refused", "refused by a filter of the endpoint"),
         ("endpoint_refused", "answered 400: content policy"),
         ("endpoint_failed", "answered 503, in 2 attempts"),
         ("endpoint_failed", "the connection broke, in 2 attempts"),
     ]
     assert isinstance(fine, np.ndarray)
     assert teacher.tally.values() == {
-        "questions": 8, "with_token_probabilities": 0, "prompt_tokens": 500, "completion_tokens": 35,
-        "failed": {"endpoint_failed": 2, "endpoint_refused": 2, "endpoint_unusable": 3},
+        "questions": 9, "with_token_probabilities": 0, "prompt_tokens": 600, "completion_tokens": 42,
+        "failed": {"endpoint_failed": 2, "endpoint_refused": 3, "endpoint_unusable": 3},
     }  # fmt: skip
 
 
