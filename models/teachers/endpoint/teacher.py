@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -186,6 +186,9 @@ class EndpointTeacher:
         with ThreadPoolExecutor(self.patience.concurrency) as pool:
             futures = {key: pool.submit(ask, key) for key in items}
             try:
+                # What ends the run is not kept waiting by questions whose turn has not come.
+                for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
+                    future.result()
                 return {key: future.result() for key, future in futures.items()}
             except BaseException:
                 ended.set()

@@ -208,7 +208,8 @@ def test_a_slow_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, trouble: Tro
 def test_what_is_wrong_for_every_item_ends_the_run_in_one_line(
     monkeypatch: pytest.MonkeyPatch, trouble: Trouble, message: str
 ) -> None:
-    with serving(monkeypatch, always=trouble), pytest.raises(ModelError, match=message) as error:
+    with serving(monkeypatch, always=trouble) as server, pytest.raises(ModelError, match=message) as error:
+        server.troubles.append(Trouble(429, {"Retry-After": "3600"}))  # the first one's wait is given up
         teacher_of().represent(["a", "b", "c"])
     assert "\n" not in str(error.value)
     assert "secret-key" not in str(error.value)
