@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from models.errors import ItemError, ModelError
-from models.teachers.endpoint.answers import class_named, probabilities
 from models.teachers.endpoint.cache import spent
 from models.teachers.endpoint.client import Client, Patience
 from models.teachers.endpoint.question import Question
@@ -26,8 +25,8 @@ from models.teachers.endpoint.teacher import EndpointTeacher
 from models.teachers.loading import load_teacher
 from models.teachers.teacher import Teacher
 from tests.chat_server import Trouble, choice, serving
+from tests.unit.models.teachers.test_endpoint_answers import CLASSES, token
 
-CLASSES = ("anger", "disgust", "excitement", "sad", "sadness")
 QUESTION = Question("small-vlm", "One of {classes}: {words}", CLASSES, "linguistic", "json_schema", 5, 16, 64)
 PICTURES = replace(QUESTION, features="acoustic", prompt="Which of {classes} does it show?")
 
@@ -35,61 +34,6 @@ PICTURES = replace(QUESTION, features="acoustic", prompt="Which of {classes} doe
 def teacher_of(question: Question = QUESTION, cache: Path | None = None, **patience: Any) -> EndpointTeacher:
     wanted = Patience(**{"concurrency": 4, "timeout_seconds": 5.0, "retries": 2, "max_failed_share": 1.0, **patience})
     return EndpointTeacher(question, 0.2, wanted, cache_folder=cache)
-
-
-def token(text: str, *others: tuple[str, float], p: float) -> dict[str, Any]:
-    alternatives = [(text, p), *others]
-    return {
-        "token": text, "logprob": math.log(p),
-        "top_logprobs": [{"token": other, "logprob": math.log(value)} for other, value in alternatives],
-    }  # fmt: skip
-
-
-def test_an_answer_counts_only_where_it_names_one_class_and_nothing_else() -> None:
-    for text, said in (
-        ('{"emotion": "anger"}', "anger"),
-        (' {"emotion":"sad"}\n', "sad"),
-        ('{"emotion": "Anger"}', None),
-        ('{"emotion": "joy"}', None),
-        ('{"emotion": ["anger"]}', None),
-        ('{"emotion": "anger", "why": "it shouts"}', None),
-        ('The answer: {"emotion": "anger"}', None),
-        ("anger", None),
-        ("[" * 100_000, None),
-        ("", None),
-    ):
-        assert class_named(text, CLASSES, "json_schema") == said
-    assert class_named(" anger\n", CLASSES, "none") == "anger"
-    assert class_named("anger, I think", CLASSES, "none") is None
-
-
-def test_tokens_tell_the_probabilities_of_classes() -> None:
-    """By hand, with a class that starts like another one and another way to cut a class into tokens."""
-    text = '{"emotion": "sad"}'
-    tokens = [
-        token('{"', p=1.0), token("emotion", p=0.9), token('":', p=1.0),
-        # Of this token's .9 that can be classes, "ex" is excitement, "sad" may be two, "joy" is none.
-        token(' "sad', (' "anger', 0.1), (' "ex', 0.05), (' "joy', 0.1), (" {", 0.05), p=0.7),
-        token('"}', ("ness", 0.2), ("!", 0.05), p=0.75),
-    ]  # fmt: skip
-    found = probabilities(text, tokens, "sad", CLASSES, "json_schema")
-    assert found is not None
-    exact = {"anger": 0.1, "excitement": 0.05, "sad": 0.7 * 0.75, "sadness": 0.7 * 0.2, "disgust": 0.0}
-    total = sum(exact.values())
-    assert found == pytest.approx({name: value / total for name, value in exact.items()})
-    shared = probabilities("anger", [token("anger", (" sad", 0.0001), ("s", 0.2), p=0.6)], "anger", CLASSES, "none")
-    assert shared == pytest.approx({"anger": 0.75, "sad": 0.125, "sadness": 0.125, "disgust": 0.0, "excitement": 0.0})
-
-
-@pytest.mark.parametrize(
-    "tokens",
-    [
-        None, [], "tokens", [1], [{}], [token("joy", p=0.5)], [{"token": '{"emotion": "anger"}', "logprob": "high"}],
-        [{"token": '{"emotion": "anger"}', "logprob": float("nan")}], [{"token": '{"emotion": "anger"}', "logprob": 5}],
-    ],
-)  # fmt: skip
-def test_odd_tokens_tell_nothing(tokens: Any) -> None:
-    assert probabilities('{"emotion": "anger"}', tokens, "anger", CLASSES, "json_schema") is None
 
 
 def test_what_is_sent_is_the_item_the_prompt_and_the_classes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
