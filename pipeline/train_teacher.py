@@ -72,7 +72,8 @@ def run(params: TeacherParams, context: Context) -> Report:
     }
     _write_reports(metrics, trained, classes, modality, context.paths.reports)
     recall = trained.held_out["unweighted_average_recall"]
-    seen = ", which the checkpoint may have been trained on" if params.kind == "checkpoint" else ""
+    trained_here = params.kind in {"probe", "finetune"}
+    seen = "" if trained_here else ", which the checkpoint may have been trained on"
     what = "accuracy" if seen else "held-out accuracy"
     measured = shown(trained, steadiest=False)
     notes = [f"{what} {accuracy_in_words(measured)}, unweighted recall {recall:.1%}{seen}"]

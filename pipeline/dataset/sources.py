@@ -183,16 +183,34 @@ def _teacher(
         learnt = _listed([corpus.name, *(one.name for one in texts)])
         made = f"logistic regression on {', and on '.join(parts)}, trained on {learnt}"
         return Teacher(made, corpus.name, _listed(_domains([corpus, *texts])), tuple(sources))
+    if params["kind"] == "endpoint":
+        return _asked(modality, params["model"], corpus, sources, recogniser)
     ready = terms.of("checkpoints", _plain(params["checkpoint"]))
     sources.append(Source(f"{modality} teacher's checkpoint", ready))
     named = f"{ready.name} (commit {report['commit']})" if report.get("commit") else ready.name
     if params["kind"] == "finetune":
         return Teacher(f"{named}, fine-tuned on {corpus.name}", corpus.name, _domains([corpus])[0], tuple(sources))
     domain = ready.domain or f"what {ready.name} was trained on"
-    made = f"{named}, taken as it is: measured on {corpus.name}, not trained on it here"
+    taken = "told the classes in words" if params["kind"] == "zero_shot" else "taken as it is"
+    made = f"{named}, {taken}: measured on {corpus.name}, not trained on it here"
     if report.get("head") in {"independent", "regression"}:
         made += f"; probabilities: {report['probabilities_are']}"
     return Teacher(made, corpus.name, domain, tuple(sources))
+
+
+def _asked(
+    modality: str, model: str, corpus: Terms, sources: list[Source], recogniser: Terms | None
+) -> Teacher:  # fmt: skip
+    """The model behind an endpoint; of its terms nothing is known, for its name may stand for any weights."""
+    name = _plain(model)
+    known = replace(terms.of("checkpoints", name), licence=None, terms=terms.UNKNOWN, cite=[], source=None, sure=True)
+    sources.append(Source(f"{modality} teacher's model behind an endpoint", known))
+    heard = f"the words that {recogniser.name if recogniser else 'a recogniser'} hears"
+    about = heard if modality == "speech" else "each picture"
+    made = (
+        f"{name}, a model behind an endpoint that was sent {about}: measured on {corpus.name}, not trained on it here"
+    )
+    return Teacher(made, corpus.name, f"what {name} was trained on", tuple(sources))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,7 +22,15 @@ from pipeline.networks.params import TrainParams, read_models
 from pipeline.planning import needs
 from pipeline.speech import loading
 from pipeline.speech.params import SynthesizeParams
-from pipeline.teachers.params import SECTION, CheckpointParams, FinetuneParams, ProbeParams, Teachers
+from pipeline.teachers.params import (
+    SECTION,
+    CheckpointParams,
+    EndpointParams,
+    FinetuneParams,
+    ProbeParams,
+    Teachers,
+    ZeroShotParams,
+)
 
 SAMPLE_BYTES = 2 * 10**9  # of outputs, cache and unfinished work of the sample
 
@@ -46,6 +54,9 @@ def expect_ready(sections: Mapping[str, Any], root: Path) -> None:
 def _expect_teacher(modality: Literal["speech", "image"], params: Teachers) -> None:
     where = f"{PARAMS_FILE}: train_teacher.{modality}"
     heard = getattr(params, "features", "acoustic")
+    if isinstance(params, ZeroShotParams | EndpointParams):
+        _expect_told(params, where)
+        return
     if not isinstance(params, ProbeParams):
         _expect_checkpoint("words" if heard == "linguistic" else modality, params, where)
         return
@@ -73,6 +84,26 @@ def _expect_encoder(modality: Literal["speech", "image"], name: str, settings: E
         from models.teachers.pretrained_encoder import check_repository  # noqa: PLC0415 - seconds
 
         check_repository(name, settings, modality)
+
+
+def _expect_told(params: ZeroShotParams | EndpointParams, where: str) -> None:
+    """A folder is loaded, of a repository of the Hub what is small; an endpoint has to be up, and is sent no item."""
+    try:
+        if isinstance(params, EndpointParams):
+            from models.teachers.endpoint.client import Client  # noqa: PLC0415 - only who asks one needs it
+            from pipeline.teachers.endpoint import patience_of  # noqa: PLC0415 - likewise
+
+            Client(patience_of(params)).expect_up()
+            return
+        from models.teachers.zero_shot import network  # noqa: PLC0415 - seconds
+
+        if Path(params.checkpoint).is_dir():
+            network.load(params.checkpoint, params.revision)
+        else:
+            network.expect_family(params.checkpoint, params.revision)
+    except ModelError as error:
+        key = "model" if isinstance(params, EndpointParams) else "checkpoint"
+        raise UserError(f"{where}.{key}: {error}") from None
 
 
 def _expect_checkpoint(

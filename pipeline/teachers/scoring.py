@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import ItemError
+from models.teachers.endpoint.cache import spent
+from models.teachers.endpoint.teacher import expect_few_failures
 from models.teachers.fused_probe import PARTS
 from models.teachers.loading import load_teacher, read_card
 from models.teachers.standardise import Statistics
@@ -23,7 +25,7 @@ from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.store import Folder
 from pipeline.errors import UserError
-from pipeline.frame import tables
+from pipeline.frame import places, tables
 from pipeline.media import audio
 from pipeline.teachers.params import ScoreParams
 
@@ -122,6 +124,23 @@ def encoders_of(checkpoint: Path, card: Mapping[str, Any]) -> list[str]:
     return [one["encoder"]["digest"] for one in cards]
 
 
+def answers_folder(root: Path) -> Path:
+    """Where a project's teachers that ask an endpoint keep what they were told; never removed, for it was paid for."""
+    return root / places.WORK / "endpoint"
+
+
+def expect_answers(teacher: dict[str, Any], counts: dict[str, int]) -> None:
+    """Raises ModelError where the endpoint that a teacher asks gave too few usable answers, by counts of rows."""
+    failed = {status: count for status, count in counts.items() if status.startswith("endpoint_")}
+    rows = sum(failed.values()) + counts[shards.OK]
+    expect_few_failures(teacher["model"], rows, failed, teacher["patience"]["max_failed_share"])
+
+
+def answers_so_far(teacher: dict[str, Any], root: Path) -> dict[str, int]:
+    """How many answers this project's folder holds to a teacher's question, and what they cost in tokens."""
+    return spent(answers_folder(root) / teacher["question_digest"][:16])
+
+
 class Scorer:
     """Worker: scores the rows of a shard; rows with equal media are scored once."""
 
@@ -134,7 +153,7 @@ class Scorer:
         params: ScoreParams,
         kept: Kept | None = None,
     ) -> None:
-        self.teacher = _load_teacher(checkpoint, params)
+        self.teacher = _load_teacher(checkpoint, params, answers_folder(data.parent))
         self.source = source_of(modality, self.teacher.features)
         self.folder = data / self.source.folder
         self.statistics = read_statistics(statistics) if statistics else None
@@ -231,9 +250,11 @@ def read_statistics(path: Path) -> dict[str, Statistics]:
     return {row["voice"]: Statistics(np.array(row["mean"]), np.array(row["std"])) for row in rows}
 
 
-def _load_teacher(checkpoint: Path, params: ScoreParams) -> Teacher:
+def _load_teacher(checkpoint: Path, params: ScoreParams, answers: Path | None = None) -> Teacher:
     device = device_from_environment()
-    return load_teacher(checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile)
+    return load_teacher(
+        checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile, answers=answers
+    )
 
 
 def _represent(teacher: Teacher, source: Source, rows: Sequence[dict[str, Any]]) -> list[Score]:

@@ -75,6 +75,12 @@ def test_the_paper_s_own_build_names_its_corpora_and_weights(tmp_path: Path) -> 
     assert found.holds_posts
 
 
+ASKED = (
+    "facebook/hubert-x, a model behind an endpoint that was sent the words that Whisper tiny.en hears: measured on "
+    "RAVDESS, not trained on it here"
+)
+
+
 @pytest.mark.parametrize(
     ("speech", "said", "absent"),
     [
@@ -93,6 +99,11 @@ def test_the_paper_s_own_build_names_its_corpora_and_weights(tmp_path: Path) -> 
         ({"kind": "finetune", "checkpoint": "/home/me/nets/own"}, "own, fine-tuned on RAVDESS", "/home/me"),
         ({"kind": "checkpoint", "checkpoint": "somebody/net"},
          "somebody/net, taken as it is: measured on RAVDESS, not trained on it here", "trained on RAVDESS "),
+        ({"kind": "zero_shot", "checkpoint": "google/siglip2-base-patch16-224"},
+         "google/siglip2-base-patch16-224, told the classes in words: measured on RAVDESS, not trained on it here",
+         "trained on RAVDESS "),
+        ({"kind": "endpoint", "features": "linguistic", "model": "facebook/hubert-x"},
+         ASKED, "Apache-2.0; as its page"),
     ],
 )  # fmt: skip
 def test_other_teachers_are_called_what_they_are(
