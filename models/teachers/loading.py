@@ -7,7 +7,10 @@ from typing import Any
 from models.errors import ModelError
 from models.teachers.fused_probe import FusedProbe
 from models.teachers.probe import Probe
+from models.teachers.scores_teacher import ScoresTeacher
 from models.teachers.teacher import TEACHER_FILE, Teacher
+
+COMPUTED = {"probe": "a probe", "scores": "a table of scores"}  # kinds that are no networks
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -26,9 +29,11 @@ def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, com
         OSError, ValueError: see `read_card`.
     """
     card = read_card(folder)
+    if card["kind"] in COMPUTED and compiled:
+        raise ModelError(f"{folder}: holds {COMPUTED[card['kind']]}, which torch cannot compile; set compile: false")
+    if card["kind"] == "scores":
+        return ScoresTeacher.load(folder)
     if card["kind"] == "probe":
-        if compiled:
-            raise ModelError(f"{folder}: holds a probe, which torch cannot compile; set compile: false")
         return (
             FusedProbe.load(folder, device=device) if card["features"] == "fused" else Probe.load(folder, device=device)
         )

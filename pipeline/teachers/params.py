@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from models.teachers.class_map import OutsideClasses
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
+from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
 
 Name = Annotated[str, Field(min_length=1)]
@@ -73,7 +74,19 @@ class FinetuneParams:
     calibrate: Calibrate
 
 
-Teachers = ProbeParams | CheckpointParams | FinetuneParams
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ScoresParams(OutsideParams):
+    """A table of probabilities that something outside this project made; its columns name the teacher's classes."""
+
+    classes: ClassMapping  # of the labels of the corpus, on which it is measured where the table has its ids
+
+    @property
+    def normalise(self) -> Normalise:
+        """There is nothing to standardise."""
+        return "none"
+
+
+Teachers = ProbeParams | CheckpointParams | FinetuneParams | ScoresParams
 TeacherParams = Annotated[Teachers, Field(discriminator="kind")]
 
 # What `pipeline.frame.params.section` reads; no class, and so of no type that a checker knows.
@@ -108,7 +121,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
             f"{PARAMS_FILE}: synthesize.recognition.share = {share_heard}: {section}.features = {features} goes by "
             "the words heard in each recording; expected 1.0"
         )
-    if params.kind != "probe" and params.normalise == "voice" and params.calibrate == "none":
+    if (
+        isinstance(params, CheckpointParams | FinetuneParams)
+        and params.normalise == "voice"
+        and params.calibrate == "none"
+    ):
         raise UserError(
             f"{where}.calibrate = none: logits standardised by voice put half of all rows above 0.5, whatever is "
             "said; expected held_out, or normalise: none"

@@ -17,7 +17,7 @@ from PIL import Image
 from models.errors import ItemError
 from models.teachers.loading import load_teacher
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import Features, Teacher, Utterance
+from models.teachers.teacher import Features, Outside, Teacher, Utterance
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
@@ -39,8 +39,8 @@ class Source:
 
     @property
     def media(self) -> str:
-        """The column by which items are told apart."""
-        return self.columns[1]
+        """The column by which items are told apart: that of sound, words or picture, or the id where it is all."""
+        return self.columns[:2][-1]
 
     def key(self, row: dict[str, Any]) -> bytes:
         """The same for rows with the same item."""
@@ -62,10 +62,16 @@ SPEECH: dict[Features, Source] = {
     "fused": Source("speech", "synthesize", ("id", "audio", "voice", "heard"), _utterance),
 }
 IMAGE = Source("clean", "clean", ("id", "image"), _picture)
+OUTSIDE = {
+    modality: Source(one.folder, one.stage, ("id",), lambda row: row["id"])
+    for modality, one in (("speech", SPEECH["acoustic"]), ("image", IMAGE))
+}
 
 
-def source_of(modality: str, features: Features) -> Source:
+def source_of(modality: str, features: Features | Outside) -> Source:
     """Where the items of a modality's teacher lie that goes by these features."""
+    if features == "outside":
+        return OUTSIDE[modality]
     return SPEECH[features] if modality == "speech" else IMAGE
 
 
