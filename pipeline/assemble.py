@@ -69,13 +69,13 @@ def run(params: AssembleParams, context: Context) -> Report:
     # The plan holds the rest, and the memory is wanted by workers.
     rows = rows[[*CARD_COLUMNS, "group_id", "split", "fold"]].copy()
     pa.default_memory_pool().release_unused()
-    kinds = features(context.base.labels, *classes)
+    rule = rules.read_rule(data / "labels")
+    kinds = features(context.base.labels, *classes, rule.further_columns)
     assembler = partial(Assembler, work / "plan.parquet", data, kinds.arrow_schema)
     markers = run_shards(context.engine, Work("assemble", stored, mark, assembler, tasks))
 
     metrics = {**_metrics(rows, context), "leaks": leaks}
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
-    rule = rules.read_rule(data / "labels")
     label = read_json(context.paths.reports / "label.json", "dvc repro label")
     text = card.render(kinds, markers, names, metrics, label, rows, rule, provenance, normalised, context.base.language)
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)

@@ -95,8 +95,8 @@ def read(params: OutsideParams, where: str) -> OutsideScores:
         raise UserError(f"{path}: no row with an id and probabilities; expected one for each row to score")
     if not found.digest.startswith(params.digest or ""):
         raise UserError(
-            f"{named}: its content has the digest {found.digest}, expected {params.digest}; bring the old file back, or "
-            f"change {where}.digest"
+            f"{named}: its content has the digest {found.digest}, expected {params.digest}; bring the old file back, "
+            f"or change {where}.digest"
         )
     return found
 
