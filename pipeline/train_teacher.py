@@ -23,7 +23,7 @@ from models.teachers.teacher import Teacher
 from pipeline.corpora.checks import expect_named
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import NOT_MEASURED, accuracy_in_words, of_share, reliability_in_words
+from pipeline.evaluation.intervals import NOT_MEASURED, accuracy_in_words, of_share
 from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
@@ -95,7 +95,7 @@ def _notes(params: Teachers, trained: MeasuredTeacher, metrics: Mapping[str, Any
     notes = [f"{what} {accuracy_in_words(measured)}, unweighted recall {recall:.1%}{seen}"]
     if metrics["shown"] != measured:
         notes.append(f"steadier, of all pictures: {accuracy_in_words(metrics['shown'])}")
-    return [*notes, f"calibration: {reliability_in_words(metrics['reliability'])}"]
+    return [*notes, metrics["reliability"]["words"]]
 
 
 def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any] | None:

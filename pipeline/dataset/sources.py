@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE
+from pipeline.labels.rules import Further
 
 ROLES = {"b_t4sa": "texts and pictures", "iemocap": "speech teacher's corpus", "fi": "image teacher's corpus"}
 CORPORA = {"speech": "iemocap", "image": "fi"}
@@ -57,6 +58,7 @@ class Provenance:
     teachers: Mapping[str, Teacher]  # by modality
     voices: Mapping[str, Terms]  # by value of the column `voice`
     recogniser: Terms | None  # of what was said; None where nothing was transcribed
+    voters: tuple[Source, ...] = ()  # tables of scores besides the teachers
 
     @property
     def holds_posts(self) -> bool:
@@ -72,12 +74,14 @@ class Provenance:
         for modality, teacher in self.teachers.items():
             corpus = CORPORA[modality]
             found += [Source(ROLES[corpus], self.corpora[corpus]), *teacher.sources]
+        found += self.voters
         return list({(source.role, source.terms.name): source for source in found}.values())
 
 
 def gather(
-    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str]
-) -> Provenance:
+    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str],
+    voters: Sequence[Further] = (),
+) -> Provenance:  # fmt: skip
     """What a build was made with.
 
     Args:
@@ -85,6 +89,7 @@ def gather(
         reports: of `train_teacher`, by modality.
         corpora: the folder data/corpora.
         voices: values of the column `voice`.
+        voters: of the rule, besides the teachers.
 
     Raises:
         UserError: a corpus has not been acquired, or reports tell of other teachers than parameters do.
@@ -99,8 +104,12 @@ def gather(
         params = sections["train_teacher"][modality]
         _expect_same(modality, params, report)
         texts = _texts(corpora / TEXTS, report)
+        if params["kind"] == "scores":
+            teachers[modality] = _of_scores(modality, params, used[CORPORA[modality]], report["outside"])
+            continue
         teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser)
-    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser)
+    outside = tuple(Source("voter besides the teachers", _outside(one.name, one.licence, one.source)) for one in voters)
+    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser, outside)
 
 
 def teacher_reports(reports: Path) -> dict[str, dict[str, Any]]:
@@ -187,6 +196,21 @@ def _teacher(
     return Teacher(made, corpus.name, domain, tuple(sources))
 
 
+def _of_scores(
+    modality: str, params: Mapping[str, Any], corpus: Terms, told: Mapping[str, Any]
+) -> Teacher:  # fmt: skip
+    terms_of_scores = _outside(params["name"], params.get("licence"), params.get("source"))
+    where = corpus.name if told["corpus_rows"] else "no corpus"
+    made = f"scores of {params['name']}, made outside this pipeline, {told['rows']:,} rows"
+    domain = f"what {params['name']} was made for"
+    return Teacher(made, where, domain, (Source(f"{modality} teacher's scores", terms_of_scores),))
+
+
+def _outside(name: str, licence: str | None, source: str | None) -> Terms:
+    said = "as who put the scores into params.yaml says" if licence else terms.UNKNOWN
+    return Terms(name=name, licence=licence, terms=said, source=source, cite=[])
+
+
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
@@ -230,7 +254,7 @@ def _plain(name: str) -> str:
 
 def _expect_same(modality: str, params: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     for key in ("kind", "features"):
-        told, given = report.get(key), params.get(key, "acoustic")
+        told, given = report.get(key), params.get(key, "outside" if params["kind"] == "scores" else "acoustic")
         if told is not None and told != given:
             raise UserError(
                 f"{PARAMS_FILE}: train_teacher.{modality}.{key} = {given}, but the teacher that labelled was {told}; "

@@ -86,24 +86,6 @@ def accuracy_in_words(shown: Mapping[str, Any] | None) -> str:
     return f"{shown['accuracy']:.1%} ({interval}; commonest class {shown['commonest_class']:.0%}; {shown['protocol']})"
 
 
-def reliability_in_words(measured: Mapping[str, Any] | None) -> str:
-    """How far a teacher's confidence can be trusted: what train_teacher_<modality>.json says in `reliability`."""
-    if measured is None:
-        return NOT_MEASURED
-
-    def said(name: str, form: str) -> str:
-        one = measured[name]
-        within = f"{one['low']:{form}} to {one['high']:{form}}" if one["low"] is not None else ""
-        chance = f"by chance {one['by_chance']:{form}}" if "by_chance" in one else ""
-        around = "; ".join(part for part in (within, chance) if part)
-        return f"{one['value']:{form}}" + (f" ({around})" if around else "")
-
-    return (
-        f"expected calibration error {said('ece', '.1%')}, adaptive {said('adaptive_ece', '.1%')}, Brier score "
-        f"{said('brier', '.2f')}; {measured['rows']:,} rows"
-    )
-
-
 def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[Values]:
     """Totals [draws, ...] over as many groups as there are, drawn with replacement."""
     rng, flat = np.random.default_rng(seed), sums.reshape(len(sums), -1).astype(np.float64)

@@ -81,9 +81,10 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
         "image": (at_temperature(of_image, temperatures.image), image_classes),
         **{one.params.name: (one.values, one.classes) for one in further},
     }
-    known: list[set[str]] = [set(classes) for _, classes in said.values()]
+    known = [classes for _, classes in said.values()]
+    every = {name for classes in known for name in classes} - set(params.neutral)
     pooled = pooled_votes(said, params) if rules.can_pool(known, params.neutral) else None
-    lone = sorted(set[str]().union(*known) - set.intersection(*known) - set(params.neutral))
+    lone = sorted(name for name in every if not all(name in classes for classes in known))
     alone = rules.votes(*said["speech"], *said["image"])
     return Scored(rows, alone, pooled, temperatures, tuple(lone), tuple(further))
 

@@ -1,13 +1,14 @@
 """Are a teacher's probabilities what they say, in numbers: errors of calibration and the Brier score, with intervals.
 
 In   probabilities [n, classes] of held-out rows, their classes, and the groups that rows come in
-Out  for reports/train_teacher_<modality>.json: `value`, `low`, `high` of each of `ERRORS`, and what chance gives
+Out  for reports/train_teacher_<modality>.json: `value`, `low`, `high` of each of `ERRORS`, what chance gives;
+     `words`
 
 Of few rows a calibration error is above 0 by chance alone, and of resampled ones more so: `by_chance` is its mean where
 each answer is right exactly as often as its confidence says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,23 @@ def measure(
         found[name] = {"value": float(values[place]), "low": low, "high": high}
     for name, value in zip(ERRORS[:2], _by_chance(probabilities, sums, seed), strict=True):
         found[name]["by_chance"] = float(value)
-    return found
+    return {"words": in_words(found), **found}
+
+
+def in_words(measured: Mapping[str, Any]) -> str:
+    """How far a teacher's confidence can be trusted, never without its interval and what chance gives."""
+
+    def said(name: str, form: str) -> str:
+        one = measured[name]
+        within = f"{one['low']:{form}} to {one['high']:{form}}" if one["low"] is not None else ""
+        chance = f"by chance {one['by_chance']:{form}}" if "by_chance" in one else ""
+        around = "; ".join(part for part in (within, chance) if part)
+        return f"{one['value']:{form}}" + (f" ({around})" if around else "")
+
+    return (
+        f"expected calibration error {said('ece', '.1%')}, adaptive {said('adaptive_ece', '.1%')}, Brier score "
+        f"{said('brier', '.2f')}; {measured['rows']:,} rows"
+    )
 
 
 def _by_chance(probabilities: NDArray[np.float32], sums: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

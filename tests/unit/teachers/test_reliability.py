@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.evaluation.intervals import reliability_in_words
 from pipeline.teachers.reliability import measure
 
 CLASSES = ("a", "b")
@@ -28,7 +27,7 @@ def test_one_confidence_for_all_is_worked_by_hand() -> None:
         # By chance .9 are right; the mean distance is sqrt(2 / pi) of the standard error .0095.
         assert found[name]["by_chance"] == pytest.approx(0.0076, abs=0.002)
     assert found["brier"]["value"] == pytest.approx(2 * (0.6 * 0.01 + 0.4 * 0.81), abs=1e-6)
-    words = reliability_in_words(found)
+    words = found["words"]
     assert words.startswith("expected calibration error 30.0% (") and words.endswith("; 1,000 rows")
 
 
@@ -45,5 +44,5 @@ def test_rows_of_a_speaker_vary_together() -> None:
 def test_of_few_groups_there_is_no_interval_and_of_no_rows_nothing() -> None:
     found = measure(*said(8, 0.9, 1.0), CLASSES, np.arange(8), 1)
     assert found is not None and found["brier"]["low"] is None
-    assert "(by chance" in reliability_in_words(found)
+    assert "(by chance" in found["words"]
     assert measure(np.empty((0, 2), np.float32), (), CLASSES, (), 1) is None
