@@ -35,7 +35,8 @@ def write_manifest(folder: Path, form: str, *, sample: bool = False, files: Sequ
 def provenance(
     corpora: Path, *, formats: Mapping[str, str] = PAPER, samples: Sequence[str] = (), files: Sequence[str] = (),
     teachers: Mapping[str, Any] = PROBES, texts: Sequence[str] = (), voice: Mapping[str, Any] = JOE,
-    recognition: Mapping[str, Any] = HEARD, voices: Sequence[str] = ("en_US-joe-medium",), voters: Sequence[Further] = (),
+    recognition: Mapping[str, Any] = HEARD, voices: Sequence[str] = ("en_US-joe-medium",),
+    voters: Sequence[Further] = (),
 ) -> Provenance:  # fmt: skip
     """Of a build with these parts; `files`: of fi, `texts`: parts of the emotion texts that the speech teacher had."""
     for name, form in formats.items():

@@ -83,7 +83,8 @@ def labelled(root: Path, **changes: Any) -> dict[str, Any]:
 
 def read(root: Path, name: str) -> pd.DataFrame:
     folder = root / "data" / name
-    return shards.read_parts(folder, shards.read_manifest(folder, "label")).to_pandas()
+    table: pd.DataFrame = shards.read_parts(folder, shards.read_manifest(folder, "label")).to_pandas()
+    return table
 
 
 @pytest.mark.parametrize("calibrate", ["none", "match"])
@@ -112,7 +113,8 @@ def test_a_further_voter_is_kept_described_verified_and_asked_again(tmp_path: Pa
     kept = said[said["kept"]].reset_index(drop=True)
     for name, scores in (("speech", speech), ("image", image)):
         theirs = scores.set_index("id").loc[kept["id"]].reset_index(drop=True)
-        kept = kept.join(theirs.filter(regex="^p_").rename(columns=lambda one, name=name: f"p_{name}_{one[2:]}"))
+        kept = kept.join(theirs.filter(regex="^p_").add_prefix(f"p_{name}_"))
+    kept.columns = kept.columns.str.replace("_p_", "_", regex=False)
     soft = soft_labels(kept, rule, LABELS)
     assert soft.max(axis=1) == pytest.approx(kept["confidence"].to_numpy(), abs=1e-6)
     copies = teacher_copies(kept, rule, LABELS)
