@@ -46,6 +46,7 @@ class Teacher:
     measured_on: str
     domain: str  # what it has seen or heard
     sources: tuple[Source, ...]  # besides its corpus
+    asked: bool = True  # whether it learnt from its corpus or was measured on it
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Provenance:
         found += [Source("recogniser", self.recogniser)] if self.recogniser else []
         for modality, teacher in self.teachers.items():
             corpus = CORPORA[modality]
-            found += [Source(ROLES[corpus], self.corpora[corpus]), *teacher.sources]
+            found += [Source(ROLES[corpus], self.corpora[corpus])] if teacher.asked else []
+            found += teacher.sources
         found += self.voters
         return list({(source.role, source.terms.name): source for source in found}.values())
 
@@ -96,7 +98,6 @@ def gather(
     """
     used = {name: _corpus(corpora / name) for name in acquired.CORPORA}
     formats = {name: acquired.known_as(corpora / name) for name in acquired.CORPORA}
-    samples = tuple(name for name in used if _is_sample(corpora / name))
     synthesize = sections["synthesize"]
     recogniser = _recogniser(synthesize.get("recognition", {}))
     teachers = {}
@@ -108,6 +109,8 @@ def gather(
             teachers[modality] = _of_scores(modality, params, used[CORPORA[modality]], report["outside"])
             continue
         teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser)
+    idle = {CORPORA[modality] for modality, teacher in teachers.items() if not teacher.asked}
+    samples = tuple(name for name in used if _is_sample(corpora / name) and name not in idle)
     outside = tuple(Source("voter besides the teachers", _outside(one.name, one.licence, one.source)) for one in voters)
     return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser, outside)
 
@@ -200,10 +203,10 @@ def _of_scores(
     modality: str, params: Mapping[str, Any], corpus: Terms, told: Mapping[str, Any]
 ) -> Teacher:  # fmt: skip
     terms_of_scores = _outside(params["name"], params.get("licence"), params.get("source"))
-    where = corpus.name if told["corpus_rows"] else "no corpus"
     made = f"scores of {params['name']}, made outside this pipeline, {told['rows']:,} rows"
     domain = f"what {params['name']} was made for"
-    return Teacher(made, where, domain, (Source(f"{modality} teacher's scores", terms_of_scores),))
+    found = (Source(f"{modality} teacher's scores", terms_of_scores),)
+    return Teacher(made, corpus.name, domain, found, asked=bool(told["corpus_rows"]))
 
 
 def _outside(name: str, licence: str | None, source: str | None) -> Terms:

@@ -112,9 +112,11 @@ def test_scores_that_others_made_are_named_with_the_terms_that_were_given(tmp_pa
         "source": "a letter",
     }
     voter = Further(kind="scores", path="/home/me/votes.csv", name="crowd", weight=0.2)
-    found = provenance(tmp_path, teachers={"speech": scores, "image": TUNED}, voters=[voter])
+    teachers = {"speech": scores, "image": TUNED}
+    found = provenance(tmp_path, teachers=teachers, voters=[voter], samples=["iemocap", "fi"])
     assert found.teachers["speech"].made == "scores of Model X, made outside this pipeline, 1,234 rows"
-    assert found.teachers["speech"].measured_on == "no corpus"
+    assert found.samples == ("fi",)  # nothing was made of the other
+    assert "speech teacher's corpus" not in {source.role for source in found.sources}
     by_role = {source.role: source.terms for source in found.sources}
     told = by_role["speech teacher's scores"]
     assert (told.name, told.licence, told.see) == ("Model X", "CC-BY-4.0", "a letter")
