@@ -107,6 +107,8 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     }  # fmt: skip
     for modality, items in zip(MODALITIES, ("utterances", "pictures"), strict=True):
         held_out = metrics[f"train_teacher_{modality}"]["held_out"]
+        if not held_out["rows"]:  # of a table of scores that others made
+            continue
         classes = list(held_out["per_class"])
         result[f"{modality}_confusion"] = Matrix(
             f"{NAMES[modality].capitalize()} teacher on held-out {items}", "class", "answer", classes, classes,

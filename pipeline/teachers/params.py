@@ -11,6 +11,7 @@ from models.teachers.endpoint.answers import WORDS_PLACE
 from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
+from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
 
 Name = Annotated[str, Field(min_length=1)]
@@ -139,7 +140,19 @@ class EndpointParams:
     calibrate: Calibrate = "none"  # on as many validation rows at most
 
 
-Teachers = ProbeParams | CheckpointParams | FinetuneParams | ZeroShotParams | EndpointParams
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ScoresParams(OutsideParams):
+    """A table of probabilities that something outside this project made; its columns name the teacher's classes."""
+
+    classes: ClassMapping  # of the labels of the corpus, on which it is measured where the table has its ids
+
+    @property
+    def normalise(self) -> Normalise:
+        """There is nothing to standardise."""
+        return "none"
+
+
+Teachers = ProbeParams | CheckpointParams | FinetuneParams | ZeroShotParams | EndpointParams | ScoresParams
 TeacherParams = Annotated[Teachers, Field(discriminator="kind")]
 
 # What `pipeline.frame.params.section` reads; no class, and so of no type that a checker knows.
@@ -179,7 +192,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
             f"{PARAMS_FILE}: synthesize.recognition.share = {share_heard}: {section}.features = {features} goes by "
             "the words heard in each recording; expected 1.0"
         )
-    if params.kind != "probe" and normalise == "voice" and params.calibrate == "none":
+    if (
+        isinstance(params, CheckpointParams | FinetuneParams)
+        and params.normalise == "voice"
+        and params.calibrate == "none"
+    ):
         raise UserError(
             f"{where}.calibrate = none: logits standardised by voice put half of all rows above 0.5, whatever is "
             "said; expected held_out, or normalise: none"

@@ -11,6 +11,7 @@ from pipeline.dataset import sources, terms
 from pipeline.dataset.sources import Provenance
 from pipeline.errors import UserError
 from pipeline.frame import acquired
+from pipeline.labels.rules import Further
 from tests.builders_provenance import PROBES, provenance
 
 READY: dict[str, Any] = {"kind": "checkpoint", "checkpoint": "superb/wav2vec2-base-superb-er"}
@@ -115,6 +116,27 @@ def test_other_teachers_are_called_what_they_are(
     everything = f"{found.teachers} {names(found)}"
     assert absent not in everything
     assert not any(name in everything for name in ("IEMOCAP", "EfficientNet", "'FI'"))
+
+
+def test_scores_that_others_made_are_named_with_the_terms_that_were_given(tmp_path: Path) -> None:
+    scores = {
+        "kind": "scores",
+        "name": "Model X",
+        "path": "/home/me/x.csv",
+        "licence": "CC-BY-4.0",
+        "source": "a letter",
+    }
+    voter = Further(kind="scores", path="/home/me/votes.csv", name="crowd", weight=0.2)
+    teachers = {"speech": scores, "image": TUNED}
+    found = provenance(tmp_path, teachers=teachers, voters=[voter], samples=["iemocap", "fi"])
+    assert found.teachers["speech"].made == "scores of Model X, made outside this pipeline, 1,234 rows"
+    assert found.samples == ("fi",)  # nothing was made of the other
+    assert "speech teacher's corpus" not in {source.role for source in found.sources}
+    by_role = {source.role: source.terms for source in found.sources}
+    told = by_role["speech teacher's scores"]
+    assert (told.name, told.licence, told.see) == ("Model X", "CC-BY-4.0", "a letter")
+    assert by_role["voter besides the teachers"].terms == terms.UNKNOWN
+    assert "/home/me" not in str(found)
 
 
 def test_what_a_ready_classifier_learnt_from_is_its_domain(tmp_path: Path) -> None:

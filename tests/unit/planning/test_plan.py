@@ -15,12 +15,15 @@ from models.parallelnet.networks import N2
 from pipeline.commands import plan
 from pipeline.commands.command import run_command
 from pipeline.corpora import iemocap
+from pipeline.frame.params import section
+from pipeline.labels.rules import LabelParams
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import Pilot, Run
 from pipeline.planning.plan import Measured, keep, kept_path
 from pipeline.planning.show import duration, show, size
+from pipeline.teachers.params import SECTION
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
 
@@ -127,6 +130,18 @@ def test_a_pilot_changes_amounts_only(sections: dict[str, Any]) -> None:
         assert made[name] == sections[name]
     assert list(made["models"]) == [sections["explain"]["model"]]
     assert made["train"]["inputs"] == sections["train"]["inputs"]
+
+
+def test_a_probe_stands_in_for_scores_that_know_no_row_of_a_pilot(sections: dict[str, Any]) -> None:
+    scores = {"kind": "scores", "path": "x.csv", "name": "x", "classes": sections["train_teacher"]["image"]["classes"]}
+    sections["train_teacher"]["image"] = scores
+    sections["label"] |= {
+        "rule": "log_pool",
+        "further": [{"kind": "scores", "path": "v.csv", "name": "v", "weight": 1}],
+    }
+    made = pilot.pilot_sections(sections, 24)
+    assert section(made, "train_teacher.image", SECTION).kind == "probe"
+    assert section(made, "label", LabelParams).further == ()
 
 
 def test_corpora_that_are_not_there_stop_a_run(sections: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:

@@ -311,6 +311,27 @@ def test_what_is_missing_is_told_in_one_line(project: Path, tmp_path: Path, name
     assert "\n" not in str(caught.value)
 
 
+def test_a_teacher_that_nobody_measured_and_a_further_voter_are_told(project: Path, page: str) -> None:
+    folder, rule = project / "reports", project / "data" / "labels" / "rule.json"
+    path = folder / "train_teacher_speech.json"
+    plots = [folder / "plots" / f"teacher_speech_{name}.csv" for name in ("confusion", "reliability")]
+    kept = {one: one.read_bytes() for one in (path, rule, *plots)}
+    unmeasured = {"shown": None, "reliability": None, "held_out": {"protocol": "not measured", "rows": 0}}
+    path.write_text(json.dumps(json.loads(kept[path]) | unmeasured))
+    voter = {"kind": "scores", "path": "votes.csv", "name": "crowd", "weight": 0.2}
+    rule.write_text(json.dumps(json.loads(kept[rule]) | {"rule": "log_pool", "further": [voter]}))
+    for one in plots:
+        one.write_bytes(kept[one].splitlines(keepends=True)[0])
+    other = made(project)
+    for one, content in kept.items():
+        one.write_bytes(content)
+    assert "Speech teacher on held-out utterances" in page
+    assert "Speech teacher on held-out utterances" not in other
+    assert "speech (not measured) / picture (" in other
+    assert "accuracy not measured" in other
+    assert "of both teachers and of crowd make one, in which speech weighs 0.5 beside 0.5 of pictures and 0.2" in other
+
+
 def test_a_network_of_sentiments_is_refused(project: Path) -> None:
     with pytest.raises(
         UserError, match=r"report\.model = parallelnet_sentiment: expected a network of rows: sier, found rows: clean"

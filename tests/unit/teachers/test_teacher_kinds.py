@@ -195,6 +195,7 @@ def test_dimensions_and_labels_that_exclude_nothing_make_teachers_of_their_own_k
     assert train(root, "image", image_checkpoint(str(source)))["head"] == "independent"
     found = scored(root, "image", [{"id": f"{n}-0", "image": jpeg(n)} for n in range(3)], 2)
     teacher = load_teacher(root / "data/checkpoints/ier")
+    assert isinstance(teacher, CheckpointTeacher)
     chances = 1 / (1 + np.exp(-teacher.represent([IMAGE.make({"image": jpeg(n)}) for n in range(3)])))
     np.testing.assert_allclose(found["p_anger"].to_numpy(), (chances / chances.sum(axis=1, keepdims=True))[:, 1], 1e-4)
 
