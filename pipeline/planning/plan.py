@@ -65,7 +65,7 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
     report, told = _gpu_report(wanted, sections, root)
     missing += told
     measured = _measured(sections, wanted, root)
-    missing += needs.weights(sections) + needs.pilot_failures(measured.pilot)
+    missing += needs.features(sections) + needs.weights(sections) + needs.pilot_failures(measured.pilot)
     plans: list[estimate.StagePlan] = []
     rows: dict[str, int] = {}
     if measured.pilot.facts:
