@@ -24,8 +24,9 @@ AMOUNTS: Mapping[str, Any] = {
     "clean.shard_rows": 7,
     "score.speech.batch_size": 4,
     "assemble.shard_rows": 5,
-    "train_teacher.image.epochs": 1,
-    "train_teacher.image.batch_size": 8,
+    "train_teacher.image.epochs": 3,
+    "train_teacher.image.batch_size": 4,
+    "train_teacher.image.learning_rate": 0.01,  # what is random has all to learn
     "train.folds": [0],
     "train.further_seeds": {},
     "train.epochs": 1,
