@@ -16,7 +16,8 @@ from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
 
 from pipeline import sample
 from pipeline.media import audio
-from pipeline.voices.hibari import HibariParams, load
+from pipeline.voices import HibariParams
+from pipeline.voices.hibari import load
 from tests import hub_cache
 from tests.builders_fi import build_fi
 

@@ -7,6 +7,7 @@ large ones would be downloaded to.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.frame.params import section
+from pipeline.teachers.params import SECTION, expect_consistent
 from tests.builders_open import build_corpora, fill_cache
 from tests.project import HERE, Project, new_project
 
-OPEN = "params.open.yaml"
+OPEN, PAGE = "params.open.yaml", "docs/how-to/open-corpora.md"
 BACKBONE = "test_convnext"
 AMOUNTS: Mapping[str, Any] = {
     "clean.shard_rows": 7,
@@ -59,9 +62,7 @@ def with_small_backbones(model: dict[str, Any]) -> dict[str, Any]:
 def open_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("open")
     fill_cache(root / "hub", values()["train_teacher"]["image"]["checkpoint"], BACKBONE)
-    project = new_project(
-        root / "project", {}, HF_HUB_CACHE=str(root / "hub"), HF_HUB_OFFLINE="1", SIER_WORKERS="1"
-    )
+    project = new_project(root / "project", {}, HF_HUB_CACHE=str(root / "hub"), HF_HUB_OFFLINE="1", SIER_WORKERS="1")
     shutil.copy(project.root / OPEN, project.root / "params.yaml")
     paths = {f"acquire.{corpus}.path": str(path) for corpus, path in build_corpora(root / "corpora").items()}
     models = {name: with_small_backbones(values()["models"][name]) for name in TRAINED}
@@ -87,6 +88,15 @@ def test_every_stage_runs_on_what_anybody_can_get(open_build: Project) -> None:
     for name in ("RAVDESS and CREMA-D", "EmoSet-118K", "GoEmotions", "ISEAR", "google/siglip2-base-patch16-224"):
         assert name in card
     assert "IEMOCAP" not in card
+
+
+def test_the_teachers_of_the_page_fit_the_corpora_of_the_file() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (HERE / PAGE).read_text(encoding="utf-8"), re.DOTALL)
+    shown = yaml.safe_load(block)
+    for modality in ("speech", "image"):
+        params = section(shown, f"train_teacher.{modality}", SECTION)
+        expect_consistent(modality, params, 1.0)
+        assert params.classes == values()["train_teacher"][modality]["classes"]
 
 
 def test_it_has_the_sections_of_the_sample() -> None:
