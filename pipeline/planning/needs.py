@@ -15,6 +15,8 @@ from pipeline.corpora.checks import CHECKS, FORMATS
 from pipeline.downloads.sources import DEFAULT, LOGINS, REQUEST, VARIABLE
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
+from pipeline.frame.params import section
+from pipeline.networks.params import TrainParams, read_models
 from pipeline.planning.estimate import StagePlan
 from pipeline.planning.pilot import Pilot
 
@@ -86,6 +88,20 @@ def weights(sections: Mapping[str, Any]) -> list[Need]:
         else:
             found[name] = Need(f"weights of {name} will be downloaded from the Hub ({repository})", fatal=False)
     return list(found.values())
+
+
+def features(sections: Mapping[str, Any]) -> list[Need]:
+    """Networks whose frozen backbones run in every epoch, though their features could be kept without augmentation."""
+    train = section(sections, "train", TrainParams)
+    lost = {
+        name: [modality for modality in model.kept_features if modality not in train.kept_features(model)]
+        for name, model in read_models(sections).items()
+    }
+    names = [f"{name} ({' and '.join(modalities)})" for name, modalities in lost.items() if modalities]
+    if not names or not train.cache_features:
+        return []
+    what = "augmented inputs are others in each epoch, so that features are not kept"
+    return [Need(f"train.augment: {what}: frozen backbones of {', '.join(names)} run in every epoch", fatal=False)]
 
 
 def pilot_failures(pilot: Pilot) -> list[Need]:

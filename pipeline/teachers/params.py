@@ -1,5 +1,6 @@
 """Sections `train_teacher.<modality>`, one dataclass for each `kind` of teacher, and `score.<modality>`."""
 
+from dataclasses import field
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -13,6 +14,7 @@ from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
 from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
+from pipeline.media.augmentation import AugmentParams
 
 Name = Annotated[str, Field(min_length=1)]
 # Label of a corpus or a checkpoint -> class of the teacher, or null to leave it out; every label must be named.
@@ -101,6 +103,7 @@ class FinetuneParams:
     class_weights: bool  # whether rare classes weigh more
     calibrate: Calibrate
     revision: Name | None = None
+    augment: AugmentParams = field(default_factory=AugmentParams)  # spec_augment also ends masks of the network's own
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -185,6 +188,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
             raise UserError(f"{where}.features = {features}: pictures have no words; leave it out")
     if features == "linguistic" and normalise != "none":
         raise UserError(f"{where}.normalise = {normalise}: words have no voice; expected none")
+    if isinstance(params, FinetuneParams):
+        if modality == "speech" and params.augment.flip:
+            raise UserError(f"{where}.augment.flip = true: speech cannot be mirrored; expected false")
+        if modality == "image" and params.augment.spec_augment is not None:
+            raise UserError(f"{where}.augment.spec_augment: pictures have no spectrogram; expected null")
     if features != "acoustic" and isinstance(params, ProbeParams) and params.words is None:
         raise UserError(f"{where}.words is missing, which features = {features} needs")
     if features != "acoustic" and share_heard < 1:

@@ -40,6 +40,7 @@ def own_pairs(root: Path) -> None:
 
 BUILDERS: dict[tuple[str, str], Callable[[Path], Any]] = {
     **{("iemocap", name): partial(build_acted, name=name) for name in ACTED},
+    ("iemocap", "ravdess_crema_d"): lambda root: [build_acted(root / name, name) for name in ("ravdess", "crema_d")],
     ("iemocap", "meld"): build_meld,
     ("iemocap", "speech_table"): speech_table,
     ("fi", "picture_folders"): lambda root: write_pictures(root, [f"{label}/{n}.jpg" for label in "ab" for n in "12"]),

@@ -21,9 +21,10 @@ from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import Pilot, Run
-from pipeline.planning.plan import Measured, keep, kept_path
+from pipeline.planning.plan import Measured, items_by_label, keep, kept_path
 from pipeline.planning.show import duration, show, size
 from pipeline.teachers.params import SECTION
+from tests.builders_fi import build_fi
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
 
@@ -353,6 +354,15 @@ def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any])
         assert one.seconds is not None and other.seconds is not None
         assert other.seconds - one.seconds == pytest.approx(0.5 * one.units, abs=1)
         assert other.work_bytes - one.work_bytes == pytest.approx(0 if shared else 300 * one.units, abs=300)
+
+
+def test_items_to_learn_from_are_those_of_the_corpus_in_its_format(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert sum(items_by_label("ravdess_crema_d", nowhere).values()) == 1440 + 7442
+    assert items_by_label("fi", nowhere)["anger"] == 1255
+    assert items_by_label("picture_folders", nowhere) == {}
+    assert set(items_by_label("fi", build_fi(tmp_path / "emoset", form="emoset", per_class=3)).values()) == {3}
+    assert items_by_label("picture_folders", build_fi(tmp_path / "own", per_class=2))["awe"] == 2
 
 
 def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:
