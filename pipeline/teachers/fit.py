@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from models.teachers.pretrained import Modality, load_pretrained
-from models.teachers.ready_network import SAMPLING_RATE_HZ, ReadyNetwork, features
+from models.teachers.pretrained import SAMPLING_RATE_HZ, Modality, load_pretrained
+from models.teachers.ready_network import ReadyNetwork, features
 from models.teachers.repository import Repository
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError

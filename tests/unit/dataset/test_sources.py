@@ -30,7 +30,7 @@ def names(found: Provenance) -> dict[str, str]:
 def test_every_corpus_has_an_entry_and_every_entry_says_where_it_can_be_read() -> None:
     table = terms.table()
     assert {form: one.name for form, one in table["corpora"].items()} == dict(acquired.NAMED)
-    own = {"pairs", "speech_table", "picture_table", "picture_folders"}
+    own = {"table", "speech_table", "picture_table", "picture_folders"}
     for kind in terms.KINDS:
         for name, one in table[kind].items():
             assert one.terms
