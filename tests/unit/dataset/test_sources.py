@@ -29,14 +29,14 @@ def names(found: Provenance) -> dict[str, str]:
 def test_every_corpus_has_an_entry_and_every_entry_says_where_it_can_be_read() -> None:
     table = terms.table()
     assert {form: one.name for form, one in table["corpora"].items()} == dict(acquired.NAMED)
-    own = {"pairs", "speech_table", "picture_table", "picture_folders"}
+    own = {"table", "speech_table", "picture_table", "picture_folders"}
     for kind in terms.KINDS:
         for name, one in table[kind].items():
             assert one.terms
             assert not one.terms.endswith(".")
             source = terms.of(kind, name.replace("*", "x"), "owner/x").source
             assert (source or "").startswith(("http", "the package ")) == (name not in own), name
-    assert all(one.domain for form, one in table["corpora"].items() if form not in {"b_t4sa", "pairs"})
+    assert all(one.domain for form, one in table["corpora"].items() if form not in {"b_t4sa", "table"})
 
 
 def test_licences_are_those_of_their_sources() -> None:
