@@ -19,22 +19,22 @@ from markupsafe import Markup
 from pipeline.reporting.charts import Chart
 
 TEMPLATE, MACROS, STYLE, SCRIPT = "page.html.j2", "macros.html.j2", "style.css", "page.js"
-HERE = Path(__file__).parent
+ASSETS = Path(__file__).parent / "assets"
 
 
 def render(values: Mapping[str, Any]) -> str:
     """The page as text."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
         "percent": percent, "number": number, "size": size, "svg": _svg, "signed": signed,
         "as_written": html.unescape,  # a tweet holds some characters by their HTML names, such as &amp;
     }  # fmt: skip
-    script = (HERE / SCRIPT).read_text(encoding="utf-8")
+    script = (ASSETS / SCRIPT).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = (HERE / STYLE).read_text(encoding="utf-8")
+    style = (ASSETS / STYLE).read_text(encoding="utf-8")
     return environment.get_template(TEMPLATE).render(
         **values,
         macros=MACROS,
