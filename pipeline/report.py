@@ -52,6 +52,7 @@ def run(params: ReportParams, context: Context) -> Report:
     folders = rows.Folders(data, params.model, labels, rule.remap, seconds_per_frame)
     shown, total = rows.sample(folders, params.rows, context.base.seed)
     reasons = left_out.read(data, params.rejects)
+    charts = figures.charts(reports, rule.threshold, params.model)
     values = {
         "reports": reports,
         "metrics": reports.metrics,
@@ -61,7 +62,8 @@ def run(params: ReportParams, context: Context) -> Report:
         "is_sample": reports.metrics["evaluate"]["origin"] == "sample",
         "dominant": rules.dominant_modality(reports.metrics["label"]["share_decided_by_speech"]),
         "flow": _flow(reports),
-        "charts": figures.charts(reports, rule.threshold, params.model),
+        "charts": charts,
+        "data": {"charts": {drawn.key: drawn.spec for drawn in charts.values()}},
         "matrices": figures.matrices(reports, labels, params.model),
         "rows": shown,
         "total": total,

@@ -11,10 +11,10 @@ from typing import Any
 
 from pipeline.frame.tables import MODALITIES
 from pipeline.labels import words
-from pipeline.reporting.charts import Axis, Chart, Points, Style, chart
+from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Style, chart, interval_chart
 from pipeline.reporting.stage_reports import Reports, series
 
-SHOWN_NETWORKS = 8  # in a chart of lines; more cannot be told apart
+SHOWN_NETWORKS = 12  # in a chart; of more, the first
 NAMES = {"speech": "speech", "image": "picture"}  # of modalities, on the page
 FULL = (0.0, 1.0)
 
@@ -46,8 +46,8 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
     by_confidence = [row for row in plots["accuracy_by_confidence"] if row["series"] == model]
     drawn = {
         "thresholds": chart(
-            "Kept rows by threshold", series(plots["thresholds"], "threshold", "rows"), Axis("threshold"), rows,
-            Style(marked=(threshold, f"chosen: {threshold:g}"), marks=False),
+            "Kept rows by threshold", _thresholds(series(plots["thresholds"], "threshold", "rows")), Axis("threshold"),
+            rows, Style(marked=(threshold, f"chosen: {threshold:g}"), marks=False),
         ),
         "confidence": chart(
             "Largest probability of each teacher", maxima, confidence, rows, steps,
@@ -68,9 +68,11 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
             note=f"{model}, test rows, by bins of confidence.",
         ),
         "curves": chart(
-            "Validation loss by epoch", _first(series(plots["curves"], "epoch", "validation_loss")),
+            "Validation loss by epoch", _apart(series(plots["curves"], "epoch", "validation_loss")),
             Axis("epoch", whole=True), Axis("validation loss"),
         ),
+        "seeds": _seeds(reports.metrics["evaluate"]),
+        "comparisons": _comparisons(reports, model),
     }  # fmt: skip
     for modality, name in NAMES.items():
         points = series(plots[f"teacher_{modality}_reliability"], "mean_confidence", "accuracy")
@@ -83,14 +85,66 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
         for kind, moved in (("deletion", "go"), ("insertion", "come")):
             drawn[f"{kind}_{modality}"] = chart(
                 f"{kind.capitalize()}, {name}: parts {moved}, best first",
-                _first(series(plots[f"{kind}_{modality}"], "share", "change")),
+                _by_baselines(series(plots[f"{kind}_{modality}"], "share", "change")),
                 Axis("share of parts", percent=True), Axis("change of the answer"), Style(marks=False),
             )  # fmt: skip
     return drawn
 
 
-def _first(lines: Mapping[str, Points]) -> dict[str, Points]:
-    return dict(list(lines.items())[:SHOWN_NETWORKS])
+def _thresholds(lines: Lines) -> dict[str, Lines]:
+    """All rows with two parts of them in one panel, each label in one of its own."""
+    parts = [name for name in ("all", "teachers agree", "decided by speech") if name in lines]
+    labels = {name: {name: points} for name, points in lines.items() if name not in parts}
+    return {"all labels": {name: lines[name] for name in parts}, **labels} if parts else dict(labels)
+
+
+def _by_baselines(lines: Lines) -> dict[str, Lines]:
+    """Series are named "<order of the parts>, <what stands for the absent>": a panel for each of the latter."""
+    panels: dict[str, dict[str, Points]] = {}
+    for name, points in lines.items():
+        order, _, absent = name.partition(", ")
+        panels.setdefault(absent, {})[order] = points
+    return dict(panels)
+
+
+def _apart(lines: Lines) -> dict[str, Lines]:
+    return {name: {name: points} for name, points in list(lines.items())[:SHOWN_NETWORKS]}
+
+
+def _seeds(evaluated: Mapping[str, Any]) -> Chart:
+    """Networks of the dataset's labels beside what one gets by naming its largest class."""
+    simple = evaluated["without_training"]["sier"]["majority_class"]["accuracy"]
+    measured = []
+    for name, network in list(evaluated["models"].items())[:SHOWN_NETWORKS]:
+        test, runs = network["test"], network["runs"]
+        if network["rows"] == "sier":
+            low, high = test["intervals"]["accuracy"]
+            each = tuple(run["accuracy"] for run in runs["per_run"]) if runs else ()
+            measured.append(Measured(name, test["accuracy"], low, high, each, f"{test['rows']} rows"))
+    return interval_chart(
+        "Accuracy on the test rows, by network", measured, Axis("accuracy", percent=True),
+        (simple, f"always the commonest label: {simple:.1%}"),
+        "The filled mark is the network that is published, with its 95 % interval; open marks are networks of single "
+        "folds and seeds. Right is what equals the pseudo-label.",
+    )  # fmt: skip
+
+
+def _comparisons(reports: Reports, model: str) -> Chart:
+    records = [row for row in reports.tables["comparisons"] if row["against"] == model]
+    measured = [
+        Measured(str(row["model"]), row["difference"], row["low"], row["high"], note=_p_value(row["p_groups_holm"]))
+        for row in records[:SHOWN_NETWORKS]
+    ]
+    return interval_chart(
+        f"Accuracy less that of {model}, on the same rows", measured, Axis("difference of accuracies", percent=True),
+        (0.0, f"as good as {model}"),
+        "95 % intervals by groups of like rows. p of a test by groups, corrected for the number of comparisons (Holm): "
+        "an interval beside the dashed line says little where p is large.",
+    )  # fmt: skip
+
+
+def _p_value(p: float | None) -> str:
+    return "" if p is None else f"p {p:.3f}"
 
 
 def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, Matrix]:
