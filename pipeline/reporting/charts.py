@@ -22,6 +22,7 @@ PANEL_WIDTH_PX, PANEL_HEIGHT_PX, PANELS_ACROSS = 150, 110, 2
 LARGEST = 1.25  # times its size, where there is room
 DASHES: tuple[list[float], ...] = ([1, 0], [5, 2], [1.5, 1.5])
 TARGETS = "targets"  # layer of invisible points, for a pointer to hit
+SHAPES = ("circle", "square", "triangle-up")
 INK, GRID, SOFT = "var(--ink)", "var(--line)", "var(--soft)"
 CONFIG: Spec = {
     "background": "transparent", "font": "sans-serif", "view": {"stroke": None}, "aria": False,
@@ -120,8 +121,9 @@ def chart(
     """A chart of lines by name, or by panel and name; with its table: a row for each x, a column for each line."""
     panels = _panels(lines)
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    alone = all(len(panel) == 1 for panel in panels.values()) and len(panels) > 1  # each is named by its panel
-    colours = {name: 0 if alone else number for number, name in enumerate(names)}
+    alone = {name for panel, series in panels.items() for name in series if panel == name}  # panels name them
+    shared = [name for name in names if name not in alone]
+    colours = {name: shared.index(name) if name in shared else 0 for name in names}
     records = [
         {"panel": panel, "series": name, "x": at, "y": value, "at": x.text(at), "value": y.text(value), **extra}
         for panel, series in panels.items()
@@ -138,9 +140,9 @@ def chart(
         for at in sorted(set().union(*columns.values()))
     ]
     spec = _lines(records, list(panels), colours, x, y, style)
-    keys = [] if alone or (len(names) < 2 and not style.diagonal) else [
-        Key(name, _colour(number), _dash(number)) for name, number in colours.items()
-    ]  # fmt: skip
+    keys = [Key(name, _colour(colours[name]), _dash(colours[name])) for name in shared]
+    if len(shared) < 2 and not style.diagonal:
+        keys = []
     if style.diagonal:
         keys.append(Key("as sure as right", SOFT, "3 3", series=False))
     if style.marked:
@@ -214,8 +216,9 @@ def _lines(
     xs, ys = ([row[axis] for row in rows] for axis in ("x", "y"))
     across, up = x.encoding(xs, "x", ticks=ticks + 1), y.encoding(ys, "y", ticks=ticks)
     series: Spec = {"field": "series", "type": "nominal", "legend": None}
-    shade = {**series, "scale": {"domain": list(colours), "range": [_colour(number) for number in colours.values()]}}
-    dash = {**series, "scale": {"domain": list(colours), "range": [_dashes(number) for number in colours.values()]}}
+    numbers = list(colours.values())
+    shade = {**series, "scale": {"domain": list(colours), "range": [_colour(number) for number in numbers]}}
+    dash = {**series, "scale": {"domain": list(colours), "range": [_dashes(number) for number in numbers]}}
     lit = {"condition": {"test": "lit === '' || datum.series === lit", "value": 1}, "value": 0.12}
     tip = _tooltip([("series", "series"), ("at", x.label), ("value", y.label)])
     layers: list[Spec] = []
@@ -234,7 +237,7 @@ def _lines(
     )
     if style.marks and not style.steps:
         mark = {"type": "point", "filled": True, "size": 30}
-        shape = {**series, "scale": {"domain": list(colours)}}
+        shape = {**series, "scale": {"domain": list(colours), "range": [SHAPES[n % len(SHAPES)] for n in numbers]}}
         layers.append(
             {"mark": mark, "encoding": {"x": across, "y": up, "color": shade, "shape": shape, "opacity": lit}}
         )

@@ -11,8 +11,10 @@ from typing import Any
 
 from pipeline.frame.tables import MODALITIES
 from pipeline.labels import words
-from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Style, chart, interval_chart
+from pipeline.reporting import embedding
+from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Spec, Style, chart, compiled, interval_chart
 from pipeline.reporting.stage_reports import Reports, series
+from pipeline.reporting.threshold import Thresholds
 
 SHOWN_NETWORKS = 12  # in a chart; of more, the first
 NAMES = {"speech": "speech", "image": "picture"}  # of modalities, on the page
@@ -89,6 +91,37 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
                 Axis("share of parts", percent=True), Axis("change of the answer"), Style(marks=False),
             )  # fmt: skip
     return drawn
+
+
+def validity(thresholds: Thresholds) -> Chart | None:
+    """How labels and sentiment go together at other thresholds; None where no text has a sentiment."""
+    lines = thresholds.validity()
+    at = thresholds.grid[thresholds.chosen]
+    return chart(
+        "Validity by threshold", lines, Axis("threshold"), Axis("Cramér’s V with the sentiment", limits=FULL),
+        Style(marked=(at, f"chosen: {at:g}"), marks=False),
+        "By chance: what as many rows give whose labels have nothing to do with the sentiment, if each stood for "
+        "itself. Few rows reach a high V by chance alone.",
+    ) if lines else None  # fmt: skip
+
+
+def scatter() -> Spec:
+    """The map of rows, whose points, colours and size the page's script fills in."""
+    place = {"type": "quantitative", "axis": None, "scale": {"domain": [-20, embedding.SIDE + 20], "nice": False}}
+    told = ("id", "label", "decider", "answer", "split", "confidence", "text")
+    return compiled({
+        "width": 600, "height": 420, "data": {"name": "points", "values": []},
+        "params": [{"name": "region", "select": "interval"}],
+        "mark": {"type": "point", "filled": True},
+        "encoding": {
+            "x": {"field": "x", **place}, "y": {"field": "y", **place},
+            "color": {"field": "colour", "type": "nominal", "scale": None},
+            "shape": {"field": "shape", "type": "nominal", "scale": None},
+            "size": {"field": "size", "type": "quantitative", "scale": None},
+            "opacity": {"condition": {"param": "region", "value": 0.85}, "value": 0.12},
+            "tooltip": [{"field": name, "type": "nominal"} for name in told],
+        },
+    })  # fmt: skip
 
 
 def _thresholds(lines: Lines) -> dict[str, Lines]:

@@ -3,7 +3,7 @@
 window.report = JSON.parse(document.getElementById("data").textContent);
 window.plots = (() => {
   const views = new Map(); // by the chart's name
-  const options = { mode: "vega", ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+  const options = { mode: "vega", ast: true, actions: false, renderer: "svg", defaultStyle: false, logLevel: 1, tooltip: { disableDefaultStyle: true } };
   const signals = new Map([["lit", ""]]); // what charts drawn later begin with
 
   const set = (view, name, value) => {
