@@ -88,7 +88,9 @@ def _flat(vectors: Floats, seed: int) -> list[list[int]]:
 
     spread = np.ptp(vectors, axis=0)
     varied = vectors[:, spread > 0]
-    if varied.shape[1] < 2:  # one line, or one point
+    if not varied.shape[1]:
+        return [[SIDE // 2] * len(vectors)] * 2
+    if varied.shape[1] < 2:  # one line
         varied = np.hstack([varied, np.zeros((len(vectors), 2))])[:, :2]
     with threadpool_limits(1):
         near = min(PERPLEXITY, (len(varied) - 1) / 3)

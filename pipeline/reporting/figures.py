@@ -110,7 +110,7 @@ def scatter() -> Spec:
     place = {"type": "quantitative", "axis": None, "scale": {"domain": [-20, embedding.SIDE + 20], "nice": False}}
     told = ("id", "label", "decider", "answer", "split", "confidence", "text")
     return compiled({
-        "width": 600, "height": 420, "data": {"name": "points", "values": []},
+        "width": 600, "height": 420, "padding": 0, "data": {"name": "points", "values": []},
         "params": [{"name": "region", "select": "interval"}],
         "mark": {"type": "point", "filled": True},
         "encoding": {

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def render(values: Mapping[str, Any]) -> str:
     )
 
 
+@cache
 def _vega() -> str:
     """The library as one script, which leaves nothing but `vegaEmbed` in the page."""
     import vl_convert  # noqa: PLC0415 - starts V8, which takes seconds

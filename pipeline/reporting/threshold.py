@@ -31,7 +31,7 @@ class Thresholds:
     cells: list[tuple[int, int, int, int, int, int]]  # place in grid, label, by speech, agree, sentiment, rows
 
     def validity(self) -> dict[str, list[tuple[float, float]]]:
-        """(threshold, Cramer's V of label and sentiment) of the kept rows, and what chance gives so many single ones."""
+        """(threshold, Cramer's V of label and sentiment) of the kept rows; and what chance gives as many."""
         cells = np.array(self.cells, dtype=np.int64).reshape(-1, 6)
         cells = cells[cells[:, 4] != NO_SENTIMENT]
         lines: dict[str, list[tuple[float, float]]] = {"labels": [], "by chance": []}

@@ -18,7 +18,6 @@ from pipeline.explanation.maps import AGAINST, FOR
 from pipeline.frame.params import section
 from pipeline.media import audio
 from pipeline.reporting import closest, explanations, left_out, provenance, rows, stage_reports
-from pipeline.reporting.charts import Axis, Style, chart
 from pipeline.reporting.figures import Matrix
 from tests import builders_report as builder
 from tests.builders_sier import LABELS
@@ -205,17 +204,6 @@ def test_speech_that_nobody_listened_to_has_no_error_rate(project: Path, page: s
     (reports / "plots" / "word_error_rate.csv").write_text("series,word_error_rate,texts\n")
     assert "word error rate, median" in page
     assert "word error rate, median" not in made(tmp_path / "copy")
-
-
-def test_a_chart_tells_its_numbers_and_says_what_its_colours_mean() -> None:
-    lines = {"a": [(0.0, 1.0), (0.5, 2.0)], "b & c": [(0.5, 1234.0)]}
-    found = chart("A title", lines, Axis("share", percent=True), Axis("rows"), Style(marked=(0.5, "chosen")))
-    assert found.columns == ("share", "a", "b & c")
-    assert found.rows == [("0.0%", "1", "–"), ("50.0%", "2", "1,234")]
-    assert [key.name for key in found.legend] == ["a", "b & c", "chosen"]
-    assert found.svg.startswith('<svg aria-hidden="true"')
-    assert "var(--series-1)" in found.svg
-    assert ">share</text>" in found.svg
 
 
 def test_shares_of_a_matrix_are_of_its_rows() -> None:
