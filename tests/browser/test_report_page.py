@@ -190,7 +190,7 @@ def test_the_first_key_leads_past_the_navigation_and_the_form_can_be_filled_by_k
 def test_a_chart_tells_what_is_pointed_at_and_a_legend_lights_its_line_in_all_charts(page: Page) -> None:
     plot = page.locator("[data-plot=deletion-picture-parts-go-best-first]")
     plot.scroll_into_view_if_needed()
-    page.wait_for_function("plots.views.has('deletion-picture-parts-go-best-first')")
+    page.wait_for_function("() => plots.views.has('deletion-picture-parts-go-best-first')")
     plot.locator("path[aria-roledescription], .mark-symbol path").nth(1).hover(force=True)
     tip = page.locator("#vg-tooltip-element")
     expect(tip).to_be_visible()
@@ -213,7 +213,7 @@ def test_another_threshold_counts_rows_anew_and_moves_the_line_in_the_chart(page
     expect(form.locator(".kept")).to_have_text("1 of 1 rows kept, 100.0%")
     expect(form.locator("tbody tr").first).to_contain_text("100.0%")
     expect(form.locator("[data-fact=speech]")).to_have_text("1 (100.0%)")
-    page.wait_for_function("plots.views.get('Kept-rows-by-threshold'.toLowerCase())?.signal('at') === 0.4")
+    page.wait_for_function("() => plots.views.get('kept-rows-by-threshold')?.signal('at') === 0.4")
     form.locator("button").click()
     expect(form.locator("output")).to_have_text("0.5")
 
