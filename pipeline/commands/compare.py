@@ -7,6 +7,7 @@ Rows are compared by their ids where both runs have data/labels. Nothing is writ
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def _rows(one: Run, other: Run) -> Iterator[str]:
     if one.labels is None or other.labels is None:
         yield "rows         not compared: data/labels is not in both folders"
         return
-    both = one.labels.join(other.labels, suffixes=("_a", "_b"), how="inner")
+    both = one.labels.merge(other.labels, left_index=True, right_index=True, suffixes=("_a", "_b"))
     yield f"rows         {len(one.labels):,} scored in A, {len(other.labels):,} in B, {len(both):,} in both"
     if both.empty:
         return
@@ -120,11 +121,11 @@ def _rows(one: Run, other: Run) -> Iterator[str]:
         return
     flipped = kept[kept["label_a"] != kept["label_b"]]
     yield f"labels       {len(flipped):,} of {len(kept):,} flipped ({len(flipped) / len(kept):.1%})"
-    kinds = flipped.groupby(["label_a", "label_b"]).size().sort_values(ascending=False, kind="stable")
-    for (was, becomes), count in list(kinds.items())[:MOST_FLIPS]:
+    kinds = Counter(zip(flipped["label_a"], flipped["label_b"], strict=True)).most_common()
+    for (was, becomes), count in kinds[:MOST_FLIPS]:
         yield f"  {count:>6,}  {was} -> {becomes}"
-    if len(kinds) > MOST_FLIPS:
-        yield f"  {kinds.iloc[MOST_FLIPS:].sum():>6,}  in {len(kinds) - MOST_FLIPS} other ways"
+    if rest := kinds[MOST_FLIPS:]:
+        yield f"  {sum(count for _, count in rest):>6,}  in {len(rest)} other ways"
     moved = int((kept["decided_by_a"] != kept["decided_by_b"]).sum())
     yield f"decided by   another teacher in {moved:,} of {len(kept):,} ({moved / len(kept):.1%})"
 

@@ -11,29 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.reporting.vega import INK, SOFT, Spec, compiled, static_svg
+
 Points = Sequence[tuple[float, float]]
 Lines = Mapping[str, Points]
-Spec = dict[str, Any]
 
-VEGA_LITE = "6.4"  # of those that vl-convert holds; another draws other bytes
 MOST_LINES = 3  # of a panel; more cannot be followed by eye
 WIDTH_PX, HEIGHT_PX = 330, 190  # small, so that its text is readable on a phone
 PANEL_WIDTH_PX, PANEL_HEIGHT_PX, PANELS_ACROSS = 150, 110, 2
-LARGEST = 1.25  # times its size, where there is room
 DASHES: tuple[list[float], ...] = ([1, 0], [5, 2], [1.5, 1.5])
 TARGETS = "targets"  # layer of invisible points, for a pointer to hit
 SHAPES = ("circle", "square", "triangle-up")
-INK, GRID, SOFT = "var(--ink)", "var(--line)", "var(--soft)"
-CONFIG: Spec = {
-    "background": "transparent", "font": "sans-serif", "view": {"stroke": None}, "aria": False,
-    "axis": {
-        "labelColor": INK, "titleColor": INK, "gridColor": GRID, "domainColor": GRID, "tickColor": GRID,
-        "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
-    },
-    "axisX": {"grid": False},
-    "title": {"color": INK, "fontSize": 12, "fontWeight": "normal"},
-    "header": {"labelColor": INK, "labelFontSize": 12, "labelFontWeight": "bold", "title": None, "labelPadding": 4},
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,8 +148,8 @@ def interval_chart(
         for one in measured
     ]  # fmt: skip
     runs = [{"name": one.name, "x": run, "value": axis.text(run)} for one in measured for run in one.runs]
-    numbers = [marked[0], *(n for r in rows for n in (r["x"], r["low"], r["high"]) if n is not None)]
-    x = axis.encoding([*numbers, *(run["x"] for run in runs)], "x", ticks=5, zero=False, padding=12)
+    ends = [end for one in measured for end in (one.value, one.low, one.high, *one.runs) if end is not None]
+    x = axis.encoding([marked[0], *ends], "x", ticks=5, zero=False, padding=12)
     names: Spec = {
         "field": "name", "type": "nominal", "sort": None,
         "axis": {"title": None, "labelLimit": 150, "ticks": False, "domain": False},
@@ -181,7 +169,7 @@ def interval_chart(
     keys = [Key(marked[1], INK, "2 2", series=False)]
     if runs:
         keys.insert(0, Key("single runs", _colour(1), "1 0", series=False))
-    table = [
+    table: list[tuple[str, ...]] = [
         (one.name, axis.text(one.value), _interval(one, axis), ", ".join(axis.text(run) for run in one.runs) or "–",
          one.note or "–") for one in measured
     ]  # fmt: skip
@@ -280,7 +268,7 @@ def _dash(number: int) -> str:
 def _drawn(
     title: str, spec: Spec, keys: list[Key], columns: tuple[str, ...], rows: list[tuple[str, ...]], note: str
 ) -> Chart:  # fmt: skip
-    svg = _inline(_static_svg(compiled(_without_targets(spec))), title)
+    svg = static_svg(compiled(_without_targets(spec)), _key(title))
     return Chart(title, svg, compiled(spec), keys, columns, rows, note)
 
 
@@ -288,34 +276,6 @@ def _without_targets(spec: Spec) -> Spec:
     if "spec" in spec:
         return {**spec, "spec": _without_targets(spec["spec"])}
     return {**spec, "layer": [layer for layer in spec["layer"] if layer.get("name") != TARGETS]}
-
-
-def compiled(spec: Spec) -> Spec:
-    """Vega for Vega-Lite: what a browser then needs is half the size."""
-    import vl_convert  # noqa: PLC0415 - starts V8, which takes seconds
-
-    vega: Spec = vl_convert.vegalite_to_vega({**spec, "config": CONFIG}, vl_version=VEGA_LITE)
-    return vega
-
-
-def _static_svg(vega: Spec) -> str:
-    """The chart as it is drawn without a browser."""
-    import vl_convert  # noqa: PLC0415 - as above
-
-    return str(vl_convert.vega_to_svg(vega, allowed_base_urls=[]))
-
-
-def _inline(svg: str, title: str) -> str:
-    """Without size; ids of its own; not read aloud, for there is a table."""
-    opening = re.match(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', svg)
-    if opening is None:
-        raise ValueError(f"vl-convert drew {title} without a viewBox")
-    widest = float(opening[1].split()[2]) * LARGEST
-    svg = (
-        f'<svg aria-hidden="true" focusable="false" viewBox="{opening[1]}" style="max-width:{widest:.0f}px">'
-        + svg[opening.end() :]
-    )
-    return re.sub(r'\bid="', f'id="{_key(title)}-', re.sub(r"url\(#", f"url(#{_key(title)}-", svg))
 
 
 def _key(title: str) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from pipeline.frame.tables import MODALITIES
 from pipeline.labels import words
 from pipeline.reporting import embedding
-from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Spec, Style, chart, compiled, interval_chart
+from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Style, chart, interval_chart
 from pipeline.reporting.stage_reports import Reports, series
 from pipeline.reporting.threshold import Thresholds
+from pipeline.reporting.vega import Spec, compiled
 
 SHOWN_NETWORKS = 12  # in a chart; of more, the first
 NAMES = {"speech": "speech", "image": "picture"}  # of modalities, on the page

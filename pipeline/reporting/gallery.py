@@ -49,8 +49,9 @@ def read(data: Path, dataset: Dataset, labels: Sequence[str], remap: Mapping[str
     frame["name"] = frame["label"].map(dict(enumerate(labels)))
     for modality in tables.MODALITIES:
         prefix = f"{tables.PROBABILITY_PREFIX}{modality}_"
-        columns = [name for name in frame if str(name).startswith(prefix)]
-        frame[modality] = frame[columns].idxmax(axis=1).str.removeprefix(prefix)
+        columns = [str(name) for name in frame if str(name).startswith(prefix)]
+        largest = frame[columns].to_numpy().argmax(axis=1)
+        frame[modality] = [columns[place].removeprefix(prefix) for place in largest]
     frame["doubt"] = [1 - audit["label_quality"] if (audit := dataset.audits.get(key)) else None for key in frame["id"]]
     frame["doubt"] = frame["doubt"].astype(float)
     plans = list(_plans(frame, labels, remap))

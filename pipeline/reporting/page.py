@@ -12,18 +12,17 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from pipeline.reporting.charts import VEGA_LITE, Chart
+from pipeline.reporting import vega
+from pipeline.reporting.charts import Chart
 
 TEMPLATE, MACROS, STYLE = "page.html.j2", "macros.html.j2", "style.css"
 SCRIPTS = ("plots.js", "rows.js", "explore.js")
-VEGA_LICENCE = "/* Vega and Vega-Embed, (c) University of Washington Interactive Data Lab, BSD-3-Clause; d3, ISC */"
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -37,7 +36,7 @@ def render(values: Mapping[str, Any]) -> str:
         "percent": percent, "number": number, "size": size, "svg": _svg, "signed": signed,
         "as_written": html.unescape,  # a tweet holds some characters by their HTML names, such as &amp;
     }  # fmt: skip
-    script = "\n".join([_vega(), *((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)])
+    script = "\n".join([vega.script(), *((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)])
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (ASSETS / STYLE).read_text(encoding="utf-8")
     return environment.get_template(TEMPLATE).render(
@@ -47,15 +46,6 @@ def render(values: Mapping[str, Any]) -> str:
         script=Markup(script),  # noqa: S704 - ours
         script_digest=digest,
     )
-
-
-@cache
-def _vega() -> str:
-    """The library as one script, which leaves nothing but `vegaEmbed` in the page."""
-    import vl_convert  # noqa: PLC0415 - starts V8, which takes seconds
-
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    return f"{VEGA_LICENCE}\n(() => {{{bundle}}})();"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -5,6 +5,7 @@ Out  `Thresholds`: how many rows of each kind there are by the largest threshold
      counted, however many there are, and the page grows with the kinds only
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Thresholds:
         return {name: points for name, points in lines.items() if points}
 
 
-def read(data: Path, labels: list[str], rule: AppliedRule) -> Thresholds:
+def read(data: Path, labels: Sequence[str], rule: AppliedRule) -> Thresholds:
     """Raises UserError: a folder is missing or damaged."""
     names = ["id", "speech_label", "image_label", "decided_by", "source_label", "label", "confidence"]
     scored = shards.read_parts(data / "labels", shards.read_manifest(data / "labels", "label"), columns=names)
