@@ -8,7 +8,7 @@ Rows are compared by their ids where both runs have data/labels. Nothing is writ
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.running import say
 from pipeline.labels import words
+from pipeline.verification.stale import stale_stages
 
 COLUMNS = ("id", "label", "decided_by", "kept")
 MOST_SETTINGS = 40  # that differ; more are counted
+MOST_STALE = 4  # stages that are named
 MOST_FLIPS = 12  # kinds of them; likewise
 METRICS = ("clean", "train_teacher_speech", "train_teacher_image", "label", "assemble", "evaluate", "explain")
 
@@ -39,6 +41,7 @@ class Run:
     metrics: Mapping[str, Metrics]
     labels: pd.DataFrame | None
     settings: Mapping[str, Any] | None
+    stale: Sequence[str] = ()  # stages whose figures are of another run, where dvc.lock tells
 
     @property
     def origin(self) -> str:
@@ -54,9 +57,10 @@ def read_run(folder: Path) -> Run:
     metrics = {name: read_json(reports / f"{name}.json", "dvc repro") for name in METRICS}
     labels, settings = folder / "data" / "labels", folder / PARAMS_FILE
     whole = reports != folder
+    known = whole and settings.is_file()
     return Run(
         str(folder), metrics, _labels(labels) if whole and labels.is_dir() else None,
-        dict(_leaves(read_params(settings))) if whole and settings.is_file() else None,
+        dict(_leaves(read_params(settings))) if known else None, tuple(stale_stages(folder) or ()) if known else (),
     )  # fmt: skip
 
 
@@ -83,11 +87,13 @@ def compare(one: Run, other: Run) -> list[str]:
     lines = [f"A            {one.name} ({one.origin})", f"B            {other.name} ({other.origin})"]
     if one.origin != other.origin:
         lines.append("             Made of different corpora: what differs below may be the corpora's doing")
-    for name, metrics in (("A", one.metrics), ("B", other.metrics)):
-        if metrics["label"].get("kept") != metrics["assemble"].get("rows"):
-            lines.append(
-                f"             {name} is not finished: its labels and its dataset are of two runs; run: dvc repro"
-            )
+    for name, run in (("A", one), ("B", other)):
+        if run.stale:
+            more = f" and {len(run.stale) - MOST_STALE} more" if len(run.stale) > MOST_STALE else ""
+            named = ", ".join(run.stale[:MOST_STALE])
+            lines.append(f"             {name} is not of one run, by dvc.lock: {named}{more}; run: dvc repro")
+        elif run.metrics["label"].get("kept") != run.metrics["assemble"].get("rows"):
+            lines.append(f"             {name} is not of one run: its labels and its dataset differ; run: dvc repro")
     return [*lines, *_settings(one, other), *_rows(one, other), *_figures(one.metrics, other.metrics)]
 
 

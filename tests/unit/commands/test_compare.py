@@ -75,7 +75,7 @@ def test_two_folders_of_reports_have_figures_only_and_an_older_one_may_lack_some
     assert "rows         not compared" in text
     assert "settings     not compared" in text
     assert "validity              A     –" in text
-    assert "A is not finished: its labels and its dataset are of two runs" in text
+    assert "A is not of one run: its labels and its dataset differ; run: dvc repro" in text
 
 
 @pytest.mark.parametrize(
