@@ -46,6 +46,7 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
     rows, steps = Axis("rows", whole=True), Style(steps=True)
     confidence, accuracy = Axis("confidence", percent=True, limits=FULL), Axis("accuracy", percent=True, limits=FULL)
     maxima = {NAMES[name]: points for name, points in series(plots["confidence"], "confidence", "rows").items()}
+    curves = series(plots["curves"], "epoch", "validation_loss")
     by_confidence = [row for row in plots["accuracy_by_confidence"] if row["series"] == model]
     drawn = {
         "thresholds": chart(
@@ -71,8 +72,8 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
             note=f"{model}, test rows, by bins of confidence.",
         ),
         "curves": chart(
-            "Validation loss by epoch", _apart(series(plots["curves"], "epoch", "validation_loss")),
-            Axis("epoch", whole=True), Axis("validation loss"),
+            "Validation loss by epoch", _apart(curves), Axis("epoch", whole=True), Axis("validation loss"),
+            note=_rest(len(curves)),
         ),
         "seeds": _seeds(reports.metrics["evaluate"]),
         "comparisons": _comparisons(reports, model),
@@ -159,7 +160,7 @@ def _seeds(evaluated: Mapping[str, Any]) -> Chart:
         "Accuracy on the test rows, by network", measured, Axis("accuracy", percent=True),
         (simple, f"always the commonest label: {simple:.1%}"),
         "The filled mark is the network that is published, with its 95 % interval; open marks are networks of single "
-        "folds and seeds. Right is what equals the pseudo-label.",
+        f"folds and seeds. Right is what equals the pseudo-label.{_rest(len(evaluated['models']))}",
     )  # fmt: skip
 
 
@@ -173,8 +174,12 @@ def _comparisons(reports: Reports, model: str) -> Chart:
         f"Accuracy less that of {model}, on the same rows", measured, Axis("difference of accuracies", percent=True),
         (0.0, f"as good as {model}"),
         "95 % intervals by groups of like rows. p of a test by groups, corrected for the number of comparisons (Holm): "
-        "an interval beside the dashed line says little where p is large.",
+        f"an interval beside the dashed line says little where p is large.{_rest(len(records))}",
     )  # fmt: skip
+
+
+def _rest(networks: int) -> str:
+    return f" The first {SHOWN_NETWORKS} of {networks} networks." if networks > SHOWN_NETWORKS else ""
 
 
 def _p_value(p: float | None) -> str:
