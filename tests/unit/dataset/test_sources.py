@@ -145,6 +145,13 @@ def test_what_a_ready_classifier_learnt_from_is_its_domain(tmp_path: Path) -> No
     assert found.teachers["image"].domain == "what a/b was trained on"
 
 
+def test_the_commit_of_a_ready_classifier_and_what_its_probabilities_are_stand_in_the_cards(tmp_path: Path) -> None:
+    said = {"commit": "c0ffee", "head": "regression", "probabilities_are": "posterior"}
+    made = provenance(tmp_path, teachers={"speech": READY, "image": TUNED}, reported=said).teachers["speech"].made
+    assert made.startswith("superb/wav2vec2-base-superb-er (commit c0ffee), taken as it is: measured on IEMOCAP")
+    assert made.endswith("not trained on it here; probabilities: posterior")
+
+
 def test_a_sample_is_under_the_pipeline_s_licence_and_cites_nobody(tmp_path: Path) -> None:
     samples = [*acquired.CORPORA, "emotion_texts"]
     found = provenance(tmp_path, samples=samples, texts=["isear"])
