@@ -60,7 +60,7 @@ def corpora(sections: Mapping[str, Any], root: Path) -> list[Need]:
 
 
 def weights(sections: Mapping[str, Any]) -> list[Need]:
-    """Weights of backbones that the Hub or torchvision has and this machine has not."""
+    """Weights of backbones and of teachers' encoders that the Hub or torchvision has and this machine has not."""
     import timm  # noqa: PLC0415 - seconds
     from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - as above
 
@@ -77,10 +77,16 @@ def weights(sections: Mapping[str, Any]) -> list[Need]:
         else:
             if not path.is_file():
                 found[path.name] = Need(f"{path.name} will be downloaded from {GOOGLENET_URL}", fatal=False)
-    for name in sorted(wanted["hub"]):
-        config = timm.get_pretrained_cfg(name)
-        repository = config.hf_hub_id if config else None
-        if repository and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
+    probes = [teacher for teacher in sections.get("train_teacher", {}).values() if teacher.get("weights") == "hub"]
+    revision_of = {probe["encoder"]: probe.get("revision") for probe in probes}
+    for name in sorted({*wanted["hub"], *revision_of}):
+        config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+        repository = config.hf_hub_id if config else name if name in revision_of else None
+        kept = (
+            repository and try_to_load_from_cache(repository, file, revision=revision_of.get(name))
+            for file in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+        )
+        if any(isinstance(path, str) for path in kept):
             continue
         if constants.HF_HUB_OFFLINE:
             what = f"weights of {name} ({repository}) are not in the Hub's cache, and HF_HUB_OFFLINE is set"

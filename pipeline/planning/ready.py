@@ -88,7 +88,7 @@ def _expect_encoder(modality: Literal["speech", "image"], name: str, settings: E
 
         expect_on_hub(name)
     else:
-        from models.teachers.pretrained_encoder import check_repository  # noqa: PLC0415 - seconds
+        from models.teachers.towers import check_repository  # noqa: PLC0415 - seconds
 
         check_repository(name, settings, modality)
 

@@ -25,6 +25,7 @@ from pipeline.planning.plan import Measured, items_by_label, keep, kept_path
 from pipeline.planning.show import duration, show, size
 from pipeline.teachers.params import SECTION
 from tests.builders_fi import build_fi
+from tests.hub_cache import COMMIT, put
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
 
@@ -176,6 +177,12 @@ def test_weights_of_the_hub_stop_a_run_that_is_offline(
         (need,) = needs.weights(sections)
         assert need.fatal is offline
         assert "vgg19" in need.what
+    sections["train_teacher"]["speech"] |= {"encoder": "lab/net", "weights": "hub", "revision": COMMIT}
+    assert "weights of lab/net will be downloaded from the Hub (lab/net)" in [
+        need.what for need in needs.weights(sections)
+    ]
+    put(tmp_path, "lab/net", lambda folder: (folder / "pytorch_model.bin").touch())
+    assert len(needs.weights(sections)) == 1
 
 
 def test_weights_of_torchvision_are_one_file_for_all_cuts(
