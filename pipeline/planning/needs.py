@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from models.errors import ModelError
 from pipeline.corpora import b_t4sa
 from pipeline.corpora.checks import CHECKS, FORMATS
@@ -98,12 +100,33 @@ def device(plans: Sequence[StagePlan]) -> list[Need]:
 
         if not torch.cuda.is_available():
             return [Need("SIER_DEVICE = cuda: torch sees no GPU; check the driver, or unset it", fatal=True)]
-        return []
+        has = torch.cuda.get_device_properties(0).total_memory
+        return [
+            Need(
+                f"{plan.stage}: {_too_little(plan.device_bytes, has, 'of the GPU')}; lower train.batch_size", fatal=True
+            )
+            for plan in plans
+            if plan.device_bytes > has
+        ]
     seconds = sum(plan.seconds or 0 for plan in plans)
     if seconds > MUCH_SECONDS:
         days = seconds / 86_400
         return [Need(f"{days:,.0f} days on this machine's cpu; plan on one with a GPU: SIER_DEVICE=cuda", fatal=False)]
     return []
+
+
+def memory(plans: Sequence[StagePlan]) -> list[Need]:
+    """Stages that need more memory than this machine has."""
+    has = psutil.virtual_memory().total
+    return [
+        Need(f"{plan.stage}: {_too_little(plan.memory_bytes, has, 'of memory')}; set SIER_WORKERS lower", fatal=True)
+        for plan in plans
+        if plan.memory_bytes > has
+    ]
+
+
+def _too_little(needed: int, has: int, what: str) -> str:
+    return f"{needed / 1e9:,.1f} GB {what} are needed, there are {has / 1e9:,.1f} GB"
 
 
 def disk(required_bytes: int, downloads_bytes: int, root: Path) -> list[Need]:

@@ -73,7 +73,7 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
         rows = estimate.counts(measured.pilot, amounts)
         costs = report.costs if report else measured.costs
         plans = estimate.plan(measured.pilot, costs, amounts, sections, _sha256_bytes_a_second())
-        missing += needs.device(plans)
+        missing += needs.device(plans) + needs.memory(plans)
     linked = _can_link(root)
     disk = _disk(plans, linked=linked)
     disk["downloads_bytes"] = needs.downloads_bytes(sections, root)

@@ -21,8 +21,8 @@ from pipeline.teachers.material import Material, Reject
 
 SHARD_ITEMS = 100
 LIBRARIES = (
-    "av", "ctranslate2", "faster-whisper", "numpy", "pillow", "pyarrow", "soundfile", "soxr", "timm", "torch",
-    "transformers",
+    "av", "ctranslate2", "faster-whisper", "numpy", "onnx", "onnxruntime", "pillow", "pyarrow", "soundfile", "soxr",
+    "timm", "torch", "transformers",
 )  # fmt: skip
 
 VECTORS = pa.schema([("id", pa.string()), ("content_sha256", pa.string()), ("vector", pa.list_(pa.float32()))])

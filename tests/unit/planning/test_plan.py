@@ -8,6 +8,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+import torch
 import yaml
 
 from models.parallelnet.networks import N2
@@ -304,8 +305,8 @@ def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
 
     monkeypatch.setattr(N2, "features", noting)
     found = networks.measure(sections)
-    # Only the N2 of speech behind the convolution that learns is run in the steps, once in each of three.
-    assert in_training.count(True) == 3
+    # Only the N2 of speech behind the convolution that learns is run: in each of three steps, and to count its memory.
+    assert in_training.count(True) == 4
     assert found["grey"].feature_bytes_per_row == 2 * found["learnt"].feature_bytes_per_row > 0
     assert all(cost.feature_seconds_per_row > 0 for cost in found.values())
     assert (
@@ -314,6 +315,33 @@ def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
         ].feature_bytes_per_row
         == 0
     )
+
+
+def test_memory_of_a_step_is_what_the_forward_pass_keeps() -> None:
+    torch.manual_seed(0)
+    inner, outer = torch.nn.Linear(10, 20), torch.nn.Linear(20, 3)
+    rows = torch.rand(5, 10)
+    weights = [*inner.parameters(), *outer.parameters()]
+    kept = networks.saved_bytes(lambda: outer(torch.relu(inner(rows))), weights)
+    # The rows for the inner weights, and what relu gives, for relu and for the outer weights alike: once.
+    assert kept == 4 * (5 * 10 + 5 * 20)
+
+
+def test_memory_of_training_grows_by_the_row(sections: dict[str, Any]) -> None:
+    tiny = {**TINY_MODEL, "image_backbone": {**TINY_NET}, "speech_backbone": {**TINY_NET}}
+    sections["models"] = {"one": tiny}
+    sections["train"] |= {"inputs": TINY["train.inputs"]}
+    cost = [networks.measure({**sections, "train": sections["train"] | {"batch_size": n}})["one"] for n in (8, 16, 32)]
+    sizes = [one.training_bytes for one in cost]
+    assert sizes[2] - sizes[1] == pytest.approx(2 * (sizes[1] - sizes[0]), rel=0.01)
+    assert 2 * sizes[0] - sizes[1] == pytest.approx(4 * cost[0].weight_bytes, rel=0.1)  # gradient, two moments
+
+
+def test_too_little_memory_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIER_DEVICE", "cpu")
+    (need,) = needs.memory([StagePlan("clean", 1, 1, 1.0), StagePlan("label", 1, 1, 1.0, memory_bytes=10**15)])
+    assert need.fatal
+    assert need.what.startswith("label: 1,000,000.0 GB of memory are needed, there are ")
 
 
 def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any]) -> None:
@@ -347,6 +375,7 @@ def test_a_pilot_runs_stages_as_they_are(
     assert 12 <= small.units < large.units
     assert 0 < small.out_bytes < large.out_bytes
     assert large.shards > 4
+    assert small.memory_bytes > 30 * 10**6  # an interpreter with pyarrow has more
     # Every finished shard is a link to the one in data.
     assert large.work_bytes < large.out_bytes / 4
 
