@@ -2,10 +2,11 @@
 
     sier summary    rows in, rejected by reason, kept per label, who decided, how good teachers and networks are
 
-It writes nothing.
+It writes nothing. Figures that are not of the run at hand, by dvc.lock and params.yaml, are named and left out.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +16,105 @@ from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words
 from pipeline.stability import report as stability
+from pipeline.verification.stale import NOT_HERE, stale_stages
 
 REPORTS = Path("reports")
+MANY = 3
 RARELY = 0.01  # of the texts: rules that change fewer are only counted
 SHOWN = ("kept rows", "all rows")  # of the table of validity; the page has all of it
 PLACES = (
-    "dataset      data/sier",
-    "tables       reports/table_2.md, reports/table_3.md",
-    "figures      data/explanations/figures",
-    "page         reports/index.html",
+    ("assemble", "dataset      data/sier"),
+    ("evaluate", "tables       reports/table_2.md, reports/table_3.md"),
+    ("explain", "figures      data/explanations/figures"),
+    ("report", "page         reports/index.html"),
+)
+AS_IT_CAME = (
+    "SAMPLE: nothing has been made here yet. These figures came with the project and are those of its embedded "
+    "sample; make your own: make repro"
 )
 
 
-def summarise(reports: Path, labels: Path = Path("data", "labels")) -> list[str]:
-    """Lines of text; UserError if a stage has not run yet. `labels` is the folder of the labels at hand."""
+def summarise(
+    reports: Path, labels: Path = Path("data", "labels"), stale: Mapping[str, str] | None = None
+) -> list[str]:
+    """Lines of text, of stages that belong to one run; UserError if one of them has not run yet.
 
-    def read(name: str) -> dict[str, Any]:
-        return read_json(reports / f"{name}.json", "dvc repro")
+    `labels` is the folder of the labels at hand; `stale` has stages whose figures are of another run, and why.
+    """
+    left_out = stale or {}
 
-    stages = ("clean", "synthesize", "label", "assemble", "evaluate", "explain")
-    clean, speech, label, assemble, evaluated, explained = (read(name) for name in stages)
-    teachers = {name: read(f"train_teacher_{name}") for name in ("speech", "image")}
-    lines = [*words.first_lines(label), f"rows in      {clean['rows_in']}"]
+    def read(stage: str) -> dict[str, Any] | None:
+        if stage in left_out:
+            return None
+        return read_json(reports / f"{stage.replace('@', '_')}.json", "dvc repro")
+
+    clean, speech, label, assemble, evaluated, explained = (
+        read(name) for name in ("clean", "synthesize", "label", "assemble", "evaluate", "explain")
+    )
+    lines = words.first_lines(label) if label else []
+    lines += _rows_in(clean, speech, label)
+    if assemble:
+        lines += _kept(assemble)
+    if label:
+        lines += [f"             {line}" for line in label["decided_alone"]]
+    for modality in ("speech", "image"):
+        if teacher := read(f"train_teacher@{modality}"):
+            lines.append(f"teacher      {modality}: accuracy {accuracy_in_words(teacher['shown'])}")
+    if label:
+        lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")
+        lines.append("validity     with the texts' sentiment")
+        lines += [f"  {one['of']:<30}{words.figures(one)}, {one['rows']} rows: {one['over']}"
+                  for one in label["validity"]["table"] if one["over"] in SHOWN]  # fmt: skip
+        lines += _stability(stability.read(reports, labels))
+    lines += _networks(evaluated) if evaluated else []
+    lines += _explained(explained) if explained else []
+    lines += [place for stage, place in PLACES if stage not in left_out]
+    return lines + _left_out(left_out)
+
+
+def _rows_in(clean: dict[str, Any] | None, speech: dict[str, Any] | None, label: dict[str, Any] | None) -> list[str]:
+    lines = [f"rows in      {clean['rows_in']}"] if clean else []
     for stage, metrics in (("clean", clean), ("synthesize", speech)):
-        lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in metrics["rejected"].items()]
-    dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
-    lines.append(f"  dropped    {dropped:>6}  by the label rule, {dropped / scored:.0%} of {scored} scored")
-    often = {name: share for name, share in clean["text_rules"].items() if share >= RARELY}
-    touched = ", ".join(f"{name} {share:.0%}" for name, share in often.items())
-    rest = len(clean["text_rules"]) - len(often)
-    more = f"; by {rest} other rules in less than {RARELY:.0%} each" if rest else ""
-    lines.append(f"texts        changed for the voice by {touched or 'nothing'}{more}")
-    lines.append(f"kept         {assemble['rows']}")
+        rejected = metrics["rejected"] if metrics else {}
+        lines += [f"  rejected   {count:>6}  {status} ({stage})" for status, count in rejected.items()]
+    if label:
+        dropped, scored = label["rows_in"] - label["kept"], label["rows_in"]
+        lines.append(f"  dropped    {dropped:>6}  by the label rule, {dropped / scored:.0%} of {scored} scored")
+    if clean:
+        often = {name: share for name, share in clean["text_rules"].items() if share >= RARELY}
+        touched = ", ".join(f"{name} {share:.0%}" for name, share in often.items())
+        rest = len(clean["text_rules"]) - len(often)
+        more = f"; by {rest} other rules in less than {RARELY:.0%} each" if rest else ""
+        lines.append(f"texts        changed for the voice by {touched or 'nothing'}{more}")
+    return lines
+
+
+def _kept(assemble: dict[str, Any]) -> list[str]:
+    lines = [f"kept         {assemble['rows']}"]
     for name, count in assemble["labels"].items():
         train, test = (assemble["splits"][split][name] for split in ("train", "test"))
         lines.append(f"  {name:<10} {count:>6}  train {train}, test {test}")
     decided = assemble["decided_by"]
     shares = ", ".join(f"{name} {count} ({count / assemble['rows']:.0%})" for name, count in decided.items())
-    lines.append(f"decided by   {shares}")
-    lines += [f"             {line}" for line in label["decided_alone"]]
-    for name, metrics in teachers.items():
-        lines.append(f"teacher      {name}: accuracy {accuracy_in_words(metrics['shown'])}")
-    lines.append(f"agreement    {words.agreement(label['agreement']['all_rows'])} of all scored rows")
-    lines.append("validity     with the texts' sentiment")
-    lines += [f"  {one['of']:<30}{words.figures(one)}, {one['rows']} rows: {one['over']}"
-              for one in label["validity"]["table"] if one["over"] in SHOWN]  # fmt: skip
-    return [
-        *lines,
-        *_stability(stability.read(reports, labels)),
-        *_networks(evaluated),
-        *_explained(explained),
-        *PLACES,
-    ]
+    return [*lines, f"decided by   {shares}"]
+
+
+def _left_out(stale: Mapping[str, str]) -> list[str]:
+    """The stages whose figures are not shown, those with the same reason in one line."""
+    by_reason: dict[str, list[str]] = {}
+    for stage, reason in stale.items():
+        by_reason.setdefault(reason, []).append(stage)
+    if not by_reason:
+        return []
+    lines = [f"  {_joined(stages)}: {reason}" for reason, stages in by_reason.items()]
+    return ["left out     as it is not of this run; run: dvc repro", *lines]
+
+
+def _joined(stages: Sequence[str]) -> str:
+    """Names, those of many networks as their number."""
+    networks = [stage for stage in stages if stage.startswith("train@")]
+    others = [stage for stage in stages if stage not in networks]
+    return ", ".join([*others, *(networks if len(networks) < MANY else [f"train of {len(networks)} networks"])])
 
 
 def _stability(report: dict[str, Any] | None) -> list[str]:
@@ -79,15 +127,14 @@ def _stability(report: dict[str, Any] | None) -> list[str]:
 
 
 def _networks(evaluated: dict[str, Any]) -> list[str]:
-    """Accuracy of each network on rows it has not seen, and of naming the largest class."""
-    lines = ["networks     accuracy on test rows, against pseudo-labels or sentiment, 95 % interval"]
+    """Accuracy of each network on rows it has not seen, beside that of always naming the commonest class."""
+    lines = ["networks     accuracy on test rows, against pseudo-labels or sentiment, with 95 % intervals"]
     for name, network in evaluated["models"].items():
         test = network["test"]
         low, high = test["intervals"]["accuracy"]
-        where = f"{test['rows']} rows of {network['rows']}"
-        lines.append(f"  {name:<24}{test['accuracy']:6.1%}  {low:.1%} to {high:.1%}, {where}")
-    for rows, simple in evaluated["without_training"].items():
-        lines.append(f"  {'largest class of ' + rows:<24}{simple['majority_class']['accuracy']:6.1%}")
+        simple = evaluated["without_training"][network["rows"]]["majority_class"]["accuracy"]
+        where = f"{test['rows']} rows of {network['rows']}; commonest class {simple:.1%}"
+        lines.append(f"  {name:<24}{test['accuracy']:6.1%}  ({low:.1%} to {high:.1%}, {where})")
     return lines
 
 
@@ -96,10 +143,11 @@ def _explained(report: dict[str, Any]) -> list[str]:
     first, baseline = next(iter(report["baselines"].items()))
     share = baseline["modality_share"]["all"]["image"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}"
-    moved = "an answer" if report["target"] == "predicted" else "the output of a row's label"
+    what = "answer" if report["target"] == "predicted" else "output for a row's label"
+    rests = f"{share['mean']:.1%} ({interval}) of its {what} rests on the picture,"
     return [
-        f"explained    {report['model']}, {report['rows']} rows: of what moves {moved}, pictures make up",
-        f"             {share['mean']:.1%} ({interval}), speech the rest; for what is absent: {first}",
+        f"explained    {report['model']}, {report['rows']} rows: {rests}",
+        f"             the rest on speech, by Shapley values against {first}",
     ]
 
 
@@ -110,6 +158,8 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 def run(_options: argparse.Namespace) -> None:
     """Print the summary; UserError if a stage has not run, or an older version of the project has."""
     try:
-        say("\n".join(summarise(REPORTS)))
+        stale = stale_stages(Path()) or {}
+        came = bool(stale) and not Path("data", "clean").exists() and set(stale.values()) >= {NOT_HERE}
+        say("\n".join([AS_IT_CAME, *summarise(REPORTS)] if came else summarise(REPORTS, stale=stale)))
     except KeyError as error:
         raise UserError(f"{REPORTS}: {error} is missing; run: dvc repro --force") from None

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,7 @@ from pipeline.errors import UserError
 
 STOPPED_SECONDS = 60.0  # of a worker, before it is spoken of
 LOOKS = 6  # in that time
+START_SECONDS = 3.0  # until a process has imported torch and the like
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,35 @@ class LocalEngine:
 
     workers: int  # processes; with 1 the work is done in this one, which is easier to debug
     part: Part | None = None
+    by_need: bool = (
+        False  # begin in this process, and start the others once that saves time: each loads everything anew
+    )
 
     def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
         """See `Engine.run`."""
         if not tasks:
             return
-        if self.workers == 1 or len(tasks) <= 1:
-            worker = job.make_worker()
-            with threadpool_limits(limits=1):  # of libraries, which `make_worker` has loaded
-                for task in tasks:
-                    yield work(worker, job, task)
-            return
+        left = list(tasks)
+        if self.workers == 1 or len(tasks) == 1 or self.by_need:
+            yield from self._run_here(job, left)
+        if left:
+            yield from self._run_others(job, left)
+
+    def _run_here(self, job: Job, left: list[shards.Task]) -> Iterator[shards.Marker]:
+        """Work in this process, taking tasks off `left` until none is left or other processes would be faster."""
+        begin = time.monotonic()
+        worker = job.make_worker()
+        loading, rows, begin = time.monotonic() - begin, 0, time.monotonic()
+        with threadpool_limits(limits=1):  # of libraries, which `make_worker` has loaded
+            while left:
+                yield work(worker, job, left[0])
+                rows += left.pop(0).rows
+                seconds = (time.monotonic() - begin) / max(rows, 1) * sum(task.rows for task in left)
+                others = min(self.workers, len(left))
+                if others > 1 and self.by_need and seconds * (1 - 1 / others) > START_SECONDS + loading:
+                    return
+
+    def _run_others(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
         waiting = {task.index: task for task in tasks}
         starts = Retrying(
             retry=retry_if_exception_type(BrokenProcessPool), stop=stop_after_attempt(STARTS), reraise=True

@@ -43,6 +43,8 @@ class StagePlan:
     work_bytes: int = 0  # of `.work` that stay after it
     flops: float = 0.0  # of the networks that it trains
     checkpoint_bytes: int = 0  # that training writes, one after each epoch, and removes but for two
+    memory_bytes: int = 0  # of all its processes in the pilot, which has few rows
+    device_bytes: int = 0  # of memory of the GPU, of a network in training
 
 
 @dataclass(frozen=True)
@@ -169,18 +171,20 @@ class _Planner:
         seconds, at_most = seconds_at(pair, units)
         # A teacher is as large for many items as for few.
         out = pair[1].out_bytes if stage.startswith("train_teacher") else size("out_bytes")
-        return StagePlan(stage, units, shards, seconds, at_most, out, size("work_peak_bytes"), size("work_bytes"))
+        work = (size("work_peak_bytes"), size("work_bytes"))
+        return StagePlan(stage, units, shards, seconds, at_most, out, *work, memory_bytes=_memory(pair))
 
     def _acquire(self, stage: str, runs: Sequence[Run]) -> StagePlan:
         corpus = stage.partition("@")[2]
         read = self.amounts.corpus_bytes[corpus]
         if read:
-            return StagePlan(stage, read, None, read / self.sha256_bytes_a_second)
+            return StagePlan(stage, read, None, read / self.sha256_bytes_a_second, memory_bytes=_memory(runs))
         size = int(self.sections["acquire"][corpus]["sample_size"])
         if not _complete(runs):
             return StagePlan(stage, size, None, None)
         seconds, at_most = seconds_at(runs, size)
-        return StagePlan(stage, size, None, seconds, at_most, round(runs[1].out_bytes / runs[1].units * size))
+        out = round(runs[1].out_bytes / runs[1].units * size)
+        return StagePlan(stage, size, None, seconds, at_most, out, memory_bytes=_memory(runs))
 
     def _train(self, runs: Sequence[Run]) -> list[StagePlan]:
         """A line per network; networks of the same rows share their inputs in `.work`, and features of the same N2."""
@@ -207,7 +211,7 @@ class _Planner:
             kept = cost.weight_bytes * (done.runs if train["keep_networks"] == "all" else 1)
             peak += kept
             written = checkpoint * done.runs * done.epochs
-            facts = (kept, peak, inputs, done.flops(cost), written)
+            facts = (kept, peak, inputs, done.flops(cost), written, _memory(runs), cost.training_bytes)
             plans.append(StagePlan(f"train@{name}", round(rows), None, seconds, False, *facts))
         return plans
 
@@ -241,6 +245,10 @@ class _Planner:
 
 def _seeds(train: Mapping[str, Any], name: str) -> int:
     return len(train["seeds"]) + len(train["further_seeds"].get(name, ()))
+
+
+def _memory(runs: Sequence[Run]) -> int:
+    return max((run.memory_bytes for run in runs), default=0)
 
 
 def _complete(runs: Sequence[Run]) -> bool:

@@ -38,6 +38,7 @@ class Cost:
     feature_bytes_per_row: int = 0
     train_flops_per_row: float = 0.0
     predict_flops_per_row: float = 0.0
+    training_bytes: int = 0  # of the device's memory in a step of `train.batch_size` rows; see `measure_one`
 
 
 def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
@@ -48,7 +49,7 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
     for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
-        shape, kept = shape_of(model), tuple(model.kept_features) if train.cache_features else ()
+        shape, kept = shape_of(model), tuple(train.kept_features(model))
         if (shape, kept) not in known:
             known[shape, kept] = measure_one(shape, train, base, kept)
         costs[name] = known[shape, kept]
@@ -68,7 +69,11 @@ def shape_of(model: params.ModelParams) -> params.ModelParams:
 def measure_one(
     model: params.ModelParams, train: params.TrainParams, base: BaseParams, kept: Sequence[params.Modality] = ()
 ) -> Cost:
-    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for; `kept` features are made before."""
+    """Of a network as `shape_of` has it, on the device that `SIER_DEVICE` asks for; `kept` features are made before.
+
+    The memory of a step is measured on a GPU. On a CPU it is counted: weights, for those that learn their gradient and
+    Adam's two moments as well, and what the forward pass keeps for the backward one, of as many rows as a batch has.
+    """
     import torch  # noqa: PLC0415 - seconds, which a plan from an earlier pilot need not wait for
 
     from pipeline.networks import performance  # noqa: PLC0415 - as above
@@ -113,14 +118,45 @@ def measure_one(
                 getattr(net, f"n2_{name}").features(pixels if name == "image" else mels.expand(-1, 3, -1, -1))
 
     net.train()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     trained = _seconds(step, device) / rows
+    if device == "cuda":
+        training_bytes = torch.cuda.max_memory_allocated()
+    else:
+        with performance.autocast(train, device):
+            kept_bytes = saved_bytes(lambda: net(**in_training, labels=truth).loss, list(net.parameters()))
+        training_bytes = _weight_bytes(net) + round(kept_bytes / rows * train.batch_size)
     net.eval()
-    weights = sum(weight.numel() for weight in net.parameters())
     counted = flops.count(model, train, base.labels, kept)
     size_bytes = sum(4 * made[0].numel() for made in features.values())
-    once = _seconds(extract, device) / rows if kept else 0.0
-    predicted = _seconds(predict, device) / rows
-    return Cost(trained, predicted, 4 * weights, hear, once, size_bytes, counted.train, counted.predict)
+    return Cost(
+        trained, _seconds(predict, device) / rows, 4 * sum(one.numel() for one in net.parameters()), hear,
+        _seconds(extract, device) / rows if kept else 0.0, size_bytes, counted.train, counted.predict, training_bytes,
+    )  # fmt: skip
+
+
+def _weight_bytes(net: Any) -> int:
+    """Of the weights, and of the gradient and Adam's two moments of those that learn."""
+    return sum(weight.nbytes * (4 if weight.requires_grad else 1) for weight in net.parameters())
+
+
+def saved_bytes(forward: Callable[[], Any], weights: Sequence[Any]) -> int:
+    """Bytes that a forward pass keeps for the backward one, besides the weights, each storage once."""
+    import torch  # noqa: PLC0415 - as above
+
+    known = {weight.untyped_storage().data_ptr() for weight in weights}
+    found: dict[int, Any] = {}  # the storages stay alive, so that no address is given to another
+
+    def pack(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            found[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
+    return sum(storage.nbytes() for storage in found.values())
 
 
 def _seconds(action: Callable[[], None], device: str) -> float:

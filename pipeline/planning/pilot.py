@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from tqdm import tqdm
 
@@ -33,6 +34,11 @@ _POLL_SECONDS = 0.1
 _NOT_PASSED = ("SIER_WORK", "SIER_SHARD", "SIER_DOWNLOADS")
 CORPORA = ("b_t4sa", "iemocap", "fi", "emotion_texts")
 LABELS = {"iemocap": ("speech", iemocap.EMOTIONS), "fi": ("image", fi.EMOTIONS)}
+# For tables of scores, which know no row of the pilot: a plan counts what these cost, which is more.
+STAND_INS = {
+    modality: {"kind": "probe", "encoder": encoder, "normalise": "none", "regularisation": [1.0], "calibrate": "none"}
+    for modality, encoder in (("speech", "whisper-tiny.en"), ("image", "tf_efficientnet_lite0"))
+}
 OUTS = {
     "clean": "clean", "synthesize": "speech", "train_teacher@speech": "checkpoints/ser",
     "train_teacher@image": "checkpoints/ier", "score@speech": "scores/speech", "score@image": "scores/image",
@@ -52,6 +58,7 @@ class Run:
     out_bytes: int = 0  # of its folder below `data`
     work_bytes: int = 0  # of `.work` that are nowhere else, after the stage
     work_peak_bytes: int = 0  # most of `.work` while it ran
+    memory_bytes: int = 0  # most that all its processes had in memory
     error: str | None = None  # its last line, where it failed
 
 
@@ -88,6 +95,11 @@ def pilot_sections(sections: Mapping[str, Any], tweets: int) -> dict[str, Any]:
             modality, labels = LABELS[corpus]
             _learn_labels_of_the_sample(pilot["train_teacher"][modality], labels)
         given |= {"format": None, "path": None, "url": None, "sha256": {}, "sample_size": size}
+    for modality, probe in STAND_INS.items():
+        teacher = pilot["train_teacher"][modality]
+        if teacher["kind"] == "scores":
+            pilot["train_teacher"][modality] = probe | {"classes": teacher["classes"]}
+    pilot["label"]["further"] = []  # they know none of the pilot's rows
     shard_rows = max(2, tweets // 8)  # about as many shards at each size, which tells their cost from that of rows
     for stage in ("clean", "assemble"):
         pilot[stage]["shard_rows"] = min(pilot[stage]["shard_rows"], shard_rows)
@@ -144,32 +156,54 @@ def _run(root: Path, stage: str, network: str) -> Run:
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
     path = os.pathsep.join(part for part in (str(PROJECT), kept.get("PYTHONPATH", "")) if part)
     before = _only_in_work(root)
-    ended, highest = threading.Event(), [0]
-    watcher = threading.Thread(target=_watch, args=(root, ended, highest))
-    watcher.start()
+    ended, highest = threading.Event(), _Highest()
     begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"pipeline.{module}", *([item] if item else [])],
+        cwd=root, env={**kept, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    watcher = threading.Thread(target=_watch, args=(root, process.pid, ended, highest))
+    watcher.start()
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", f"pipeline.{module}", *([item] if item else [])],
-            cwd=root, env={**kept, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        _, errors = process.communicate()
+    except BaseException:
+        process.kill()
+        raise
     finally:
         seconds = time.perf_counter() - begin
         ended.set()
         watcher.join()
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"{stage}: exit code {done.returncode}"]
+    if process.returncode:
+        lines = errors.strip().splitlines() or [f"{stage}: exit code {process.returncode}"]
         return Run(stage, seconds, error=lines[-1])
     out = root / "data" / OUTS.get(stage, f"checkpoints/{network}")
     shards, out_bytes = len(list(out.glob("**/part-*.parquet"))), sum(file.st_size for file in _files(out))
     after = _only_in_work(root)
-    stays, peak = max(0, after - before), max(0, highest[0] - before, after - before)
-    return Run(stage, seconds, _units(root, stage), shards, out_bytes, stays, peak)
+    stays, peak = max(0, after - before), max(0, highest.work_bytes - before, after - before)
+    return Run(stage, seconds, _units(root, stage), shards, out_bytes, stays, peak, highest.memory_bytes)
 
 
-def _watch(root: Path, ended: threading.Event, highest: list[int]) -> None:
+@dataclass
+class _Highest:
+    work_bytes: int = 0
+    memory_bytes: int = 0
+
+
+def _watch(root: Path, pid: int, ended: threading.Event, highest: _Highest) -> None:
     while not ended.wait(_POLL_SECONDS):
-        highest[0] = max(highest[0], _only_in_work(root))
+        highest.work_bytes = max(highest.work_bytes, _only_in_work(root))
+        highest.memory_bytes = max(highest.memory_bytes, _memory_bytes(pid))
+
+
+def _memory_bytes(pid: int) -> int:
+    """Resident bytes of a process and all below it."""
+    found = 0
+    with suppress(psutil.Error):
+        stage = psutil.Process(pid)
+        for process in (stage, *stage.children(recursive=True)):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                found += process.memory_info().rss
+    return found
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:

@@ -7,12 +7,17 @@ from tabulate import tabulate
 
 from pipeline.planning.gpus import ASSUMED
 
-_HEAD = ("stage", "units", "shards", "time", "workspace", ".work at most", "DVC cache")
+_HEAD = ("stage", "units", "shards", "time", "memory", "GPU memory", "workspace", ".work at most", "DVC cache")
 _UNITS = {"acquire": "", "synthesize": "texts", "train_teacher": "items"}  # else rows
 
 TIMES = (
     "Times are of this machine, for all epochs (early stopping may spare some) and texts as long as the sample's; "
     "those with < are too short to measure in so small a pilot."
+)
+
+MEMORY = (
+    "Memory is that of all processes of a stage in the pilot: stages in shards need no more for more rows, and `make "
+    "bench-scale` measures the others at 470,586. GPU memory is that of a step of train.batch_size rows."
 )
 
 
@@ -43,7 +48,7 @@ def _line(stage: Mapping[str, Any]) -> tuple[str, ...]:
     amount = f"{stage['units']:,} {unit}" if unit else "-"
     shards = f"{stage['shards']:,}" if stage["shards"] else "-"
     time = ("< " if stage["at_most"] else "") + duration(stage["seconds"])
-    sizes = (size(stage[f"{place}_bytes"]) for place in ("workspace", "work_peak", "cache"))
+    sizes = (size(stage[f"{what}_bytes"]) for what in ("memory", "device", "workspace", "work_peak", "cache"))
     return (name, amount, shards, time, *sizes)
 
 
@@ -71,7 +76,9 @@ def _table(plan: Mapping[str, Any]) -> list[str]:
     disk = plan["disk"]
     seconds = [stage["seconds"] for stage in plan["stages"]]
     total = None if None in seconds else sum(seconds)
-    totals = (duration(total), size(disk["workspace_bytes"]), size(disk["work_peak_bytes"]), size(disk["cache_bytes"]))
+    most = (size(max(stage[f"{what}_bytes"] for stage in plan["stages"])) for what in ("memory", "device"))
+    disks = (size(disk[f"{what}_bytes"]) for what in ("workspace", "work_peak", "cache"))
+    totals = (duration(total), *most, *disks)
     rows.append(("all, one after the other", "", "", *totals))
     table: str = tabulate(rows, tablefmt="plain", colglobalalign="right", colalign=["left"], disable_numparse=True)
     return table.splitlines()
@@ -91,7 +98,7 @@ def _amounts(plan: Mapping[str, Any]) -> list[str]:
     lines = [amounts, kept, f"Disk: {size(disk['required_bytes'])} in all; the DVC cache {cache}"]
     if disk["downloads_bytes"]:
         lines.append(f"Downloads besides: {size(disk['downloads_bytes'])} of B-T4SA; other sizes are not known before")
-    return [*lines, TIMES, *_training(plan["training"])]
+    return [*lines, TIMES, MEMORY, *_training(plan["training"])]
 
 
 def _training(training: Mapping[str, Any]) -> list[str]:

@@ -60,15 +60,15 @@ def check_outputs(
         if not path.exists() or (name.startswith(CORPORA) and not corpora):
             continue
         remedy = f"run: dvc repro --single-item --force {stage}"
-        listed = _listed(root, md5) if path.is_dir() else {}
+        names = listed(root, md5) if path.is_dir() else {}
         if name in folders:
-            beside = {inner: digest for inner, digest in listed.items() if not SHARD.search(inner)}
+            beside = {inner: digest for inner, digest in names.items() if not SHARD.search(inner)}
             found = {inner: digest for inner, digest in _digests(path, tick, beside).items() if inner in beside}
             yield from _differences(path, beside, found, remedy)
         elif path.is_dir():
             found = _digests(path, tick)
             if _tree_md5(found) != md5:
-                told = list(_differences(path, listed, found, remedy)) if listed else []
+                told = list(_differences(path, names, found, remedy)) if names else []
                 yield from told or [Fault(path, "output", f"not what {LOCK} says; {remedy}")]
         elif files.md5_of(path) != md5:
             yield Fault(path, "output", f"not what {LOCK} says; {remedy}", path.name)
@@ -77,11 +77,11 @@ def check_outputs(
 
 
 def _differences(
-    folder: Path, listed: Mapping[str, str], found: Mapping[str, str], remedy: str
+    folder: Path, names: Mapping[str, str], found: Mapping[str, str], remedy: str
 ) -> Iterator[Fault]:  # fmt: skip
-    for name in sorted(listed.keys() | found.keys()):
-        if listed.get(name) != found.get(name):
-            what = "missing" if name not in found else "not known" if name not in listed else "not the file"
+    for name in sorted(names.keys() | found.keys()):
+        if names.get(name) != found.get(name):
+            what = "missing" if name not in found else "not known" if name not in names else "not the file"
             yield Fault(folder / name, "output", f"{what} that {LOCK} says; {remedy}", name)
 
 
@@ -108,7 +108,7 @@ def _tree_md5(digests: Mapping[str, str]) -> str:
     return str(tree.hash_info.value)
 
 
-def _listed(root: Path, md5: str) -> dict[str, str]:
+def listed(root: Path, md5: str) -> dict[str, str]:
     """md5 by name of the files of a folder, if DVC's cache has the list."""
     path = root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
     try:

@@ -126,13 +126,11 @@ def test_the_summary_goes_from_rows_in_to_kept_rows(tmp_path: Path) -> None:
         "validity     with the texts' sentiment",
         "  labels                        V 0.31, by chance 0.10, p 0.001, 150 rows: kept rows",
         "  speech teacher                not measured (one class or one group only), 200 rows: all rows",
-        "networks     accuracy on test rows, against pseudo-labels or sentiment, 95 % interval",
-        "  parallelnet              60.0%  50.0% to 70.0%, 45 rows of sier",
-        "  sentiment               100.0%  90.0% to 100.0%, 9 rows of clean",
-        "  largest class of clean   35.0%",
-        "  largest class of sier    40.0%",
-        "explained    parallelnet, 20 rows: of what moves an answer, pictures make up",
-        "             70.0% (60.0% to 80.0%), speech the rest; for what is absent: zero + silence",
+        "networks     accuracy on test rows, against pseudo-labels or sentiment, with 95 % intervals",
+        "  parallelnet              60.0%  (50.0% to 70.0%, 45 rows of sier; commonest class 40.0%)",
+        "  sentiment               100.0%  (90.0% to 100.0%, 9 rows of clean; commonest class 35.0%)",
+        "explained    parallelnet, 20 rows: 70.0% (60.0% to 80.0%) of its answer rests on the picture,",
+        "             the rest on speech, by Shapley values against zero + silence",
         "dataset      data/sier",
         "tables       reports/table_2.md, reports/table_3.md",
         "figures      data/explanations/figures",
@@ -165,6 +163,21 @@ def test_what_other_settings_change_is_shown_while_the_labels_are_the_same(tmp_p
     (labels / "manifest.jsonl").write_text("{} ")
     stale = "stability    stability.json tells of other labels than data/labels; run: sier stability"
     assert stale in summary.summarise(tmp_path, labels)
+
+
+def test_figures_of_another_run_are_named_and_left_out(tmp_path: Path) -> None:
+    (written(tmp_path) / "evaluate.json").unlink()
+    moved = dict.fromkeys(("evaluate", "train@a", "train@b", "train@c", "explain"), "data/sier has been made anew")
+    lines = summary.summarise(tmp_path, stale={"label": "params.yaml: label has changed", **moved})
+    assert lines[:2] == ["rows in      300", "  rejected       12  image_truncated (clean)"]
+    assert not any(line.startswith(("networks", "explained", "agreement", "validity", "  dropped")) for line in lines)
+    assert lines[-5:] == [
+        "dataset      data/sier",
+        "page         reports/index.html",
+        "left out     as it is not of this run; run: dvc repro",
+        "  label: params.yaml: label has changed",
+        "  evaluate, explain, train of 3 networks: data/sier has been made anew",
+    ]
 
 
 def test_labels_that_go_with_nothing_and_a_modality_that_decides_most_are_the_first_lines(tmp_path: Path) -> None:

@@ -87,8 +87,29 @@ def test_one_worker_works_in_this_process(tmp_path: Path, log: Path) -> None:
     assert (log / "shard-0").read_text() == (log / "loaded").read_text() == f"{os.getpid()}\n"
 
 
+def test_other_processes_start_only_where_that_saves_time(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_need = LocalEngine(workers=2, by_need=True)
+    run_shards(by_need, squares(tmp_path / "quick", log))
+    assert shard_calls(log) == EACH_ONCE
+    assert pids(log) == {os.getpid()}
+    monkeypatch.setattr(local, "START_SECONDS", -1.0)  # any work is worth a process
+    run_shards(by_need, squares(tmp_path / "slow", tmp_path / "other"))
+    assert shard_calls(tmp_path / "other") == EACH_ONCE
+    assert (tmp_path / "other" / "shard-0").read_text() == f"{os.getpid()}\n"
+    assert os.getpid() not in {int((tmp_path / "other" / f"shard-{index}").read_text()) for index in range(1, SHARDS)}
+    assert content(tmp_path / "slow") == content(tmp_path / "quick")
+
+
 def test_workers_and_order_change_no_byte(tmp_path: Path, log: Path) -> None:
-    engines: list[Engine] = [ALONE, TWO, Reordered(ALONE, "reverse"), Reordered(TWO, "shuffle")]
+    engines: list[Engine] = [
+        ALONE,
+        TWO,
+        LocalEngine(2, by_need=True),
+        Reordered(ALONE, "reverse"),
+        Reordered(TWO, "shuffle"),
+    ]
     found = []
     for number, engine in enumerate(engines):
         run_shards(engine, squares(tmp_path / str(number), log))
@@ -335,10 +356,11 @@ FULL_RAY = {"SIER_RAY_ADDRESS": "head:6379", "SIER_RAY_GPUS": "0.25", "SIER_DEVI
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, LocalEngine(CORES)),
+        ({}, LocalEngine(CORES, by_need=True)),
+        ({"SIER_DEVICE": "cuda"}, LocalEngine(CORES)),  # whose memory this process would hold
         ({"SIER_ENGINE": "local", "SIER_WORKERS": "3"}, LocalEngine(3)),
         ({"SIER_SHARD": "1/2", "SIER_WORKERS": "1"}, LocalEngine(1, part=Part(1, 2))),
-        ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(CORES)),
+        ({"SIER_RAY_ADDRESS": "", "SIER_SHARD": " "}, LocalEngine(CORES, by_need=True)),
         ({"SIER_ENGINE": "ray"}, RAY),
         ({"SIER_ENGINE": "ray", "SIER_WORKERS": "7"}, RayEngine(workers=7, actors=7)),
         (

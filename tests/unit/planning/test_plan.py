@@ -8,18 +8,24 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+import torch
 import yaml
 
 from models.parallelnet.networks import N2
 from pipeline.commands import plan
 from pipeline.commands.command import run_command
 from pipeline.corpora import iemocap
+from pipeline.frame.params import section
+from pipeline.labels.rules import LabelParams
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import Pilot, Run
-from pipeline.planning.plan import Measured, keep, kept_path
+from pipeline.planning.plan import Measured, items_by_label, keep, kept_path
 from pipeline.planning.show import duration, show, size
+from pipeline.teachers.params import SECTION
+from tests.builders_fi import build_fi
+from tests.hub_cache import COMMIT, put
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
 
@@ -128,6 +134,18 @@ def test_a_pilot_changes_amounts_only(sections: dict[str, Any]) -> None:
     assert made["train"]["inputs"] == sections["train"]["inputs"]
 
 
+def test_a_probe_stands_in_for_scores_that_know_no_row_of_a_pilot(sections: dict[str, Any]) -> None:
+    scores = {"kind": "scores", "path": "x.csv", "name": "x", "classes": sections["train_teacher"]["image"]["classes"]}
+    sections["train_teacher"]["image"] = scores
+    sections["label"] |= {
+        "rule": "log_pool",
+        "further": [{"kind": "scores", "path": "v.csv", "name": "v", "weight": 1}],
+    }
+    made = pilot.pilot_sections(sections, 24)
+    assert section(made, "train_teacher.image", SECTION).kind == "probe"
+    assert section(made, "label", LabelParams).further == ()
+
+
 def test_corpora_that_are_not_there_stop_a_run(sections: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.delenv("FI_USER", raising=False)
     (tmp_path / "empty").mkdir()
@@ -159,6 +177,12 @@ def test_weights_of_the_hub_stop_a_run_that_is_offline(
         (need,) = needs.weights(sections)
         assert need.fatal is offline
         assert "vgg19" in need.what
+    sections["train_teacher"]["speech"] |= {"encoder": "lab/net", "weights": "hub", "revision": COMMIT}
+    assert "weights of lab/net will be downloaded from the Hub (lab/net)" in [
+        need.what for need in needs.weights(sections)
+    ]
+    put(tmp_path, "lab/net", lambda folder: (folder / "pytorch_model.bin").touch())
+    assert len(needs.weights(sections)) == 1
 
 
 def test_weights_of_torchvision_are_one_file_for_all_cuts(
@@ -289,8 +313,8 @@ def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
 
     monkeypatch.setattr(N2, "features", noting)
     found = networks.measure(sections)
-    # Only the N2 of speech behind the convolution that learns is run in the steps, once in each of three.
-    assert in_training.count(True) == 3
+    # Only the N2 of speech behind the convolution that learns is run: in each of three steps, and to count its memory.
+    assert in_training.count(True) == 4
     assert found["grey"].feature_bytes_per_row == 2 * found["learnt"].feature_bytes_per_row > 0
     assert all(cost.feature_seconds_per_row > 0 for cost in found.values())
     assert (
@@ -299,6 +323,33 @@ def test_features_of_frozen_backbones_are_measured_apart_from_a_step(
         ].feature_bytes_per_row
         == 0
     )
+
+
+def test_memory_of_a_step_is_what_the_forward_pass_keeps() -> None:
+    torch.manual_seed(0)
+    inner, outer = torch.nn.Linear(10, 20), torch.nn.Linear(20, 3)
+    rows = torch.rand(5, 10)
+    weights = [*inner.parameters(), *outer.parameters()]
+    kept = networks.saved_bytes(lambda: outer(torch.relu(inner(rows))), weights)
+    # The rows for the inner weights, and what relu gives, for relu and for the outer weights alike: once.
+    assert kept == 4 * (5 * 10 + 5 * 20)
+
+
+def test_memory_of_training_grows_by_the_row(sections: dict[str, Any]) -> None:
+    tiny = {**TINY_MODEL, "image_backbone": {**TINY_NET}, "speech_backbone": {**TINY_NET}}
+    sections["models"] = {"one": tiny}
+    sections["train"] |= {"inputs": TINY["train.inputs"]}
+    cost = [networks.measure({**sections, "train": sections["train"] | {"batch_size": n}})["one"] for n in (8, 16, 32)]
+    sizes = [one.training_bytes for one in cost]
+    assert sizes[2] - sizes[1] == pytest.approx(2 * (sizes[1] - sizes[0]), rel=0.01)
+    assert 2 * sizes[0] - sizes[1] == pytest.approx(4 * cost[0].weight_bytes, rel=0.1)  # gradient, two moments
+
+
+def test_too_little_memory_stops_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIER_DEVICE", "cpu")
+    (need,) = needs.memory([StagePlan("clean", 1, 1, 1.0), StagePlan("label", 1, 1, 1.0, memory_bytes=10**15)])
+    assert need.fatal
+    assert need.what.startswith("label: 1,000,000.0 GB of memory are needed, there are ")
 
 
 def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any]) -> None:
@@ -310,6 +361,15 @@ def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any])
         assert one.seconds is not None and other.seconds is not None
         assert other.seconds - one.seconds == pytest.approx(0.5 * one.units, abs=1)
         assert other.work_bytes - one.work_bytes == pytest.approx(0 if shared else 300 * one.units, abs=300)
+
+
+def test_items_to_learn_from_are_those_of_the_corpus_in_its_format(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert sum(items_by_label("ravdess_crema_d", nowhere).values()) == 1440 + 7442
+    assert items_by_label("fi", nowhere)["anger"] == 1255
+    assert items_by_label("picture_folders", nowhere) == {}
+    assert set(items_by_label("fi", build_fi(tmp_path / "emoset", form="emoset", per_class=3)).values()) == {3}
+    assert items_by_label("picture_folders", build_fi(tmp_path / "own", per_class=2))["awe"] == 2
 
 
 def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:
@@ -332,6 +392,7 @@ def test_a_pilot_runs_stages_as_they_are(
     assert 12 <= small.units < large.units
     assert 0 < small.out_bytes < large.out_bytes
     assert large.shards > 4
+    assert small.memory_bytes > 30 * 10**6  # an interpreter with pyarrow has more
     # Every finished shard is a link to the one in data.
     assert large.work_bytes < large.out_bytes / 4
 
