@@ -182,7 +182,8 @@ class Scorer:
         if isinstance(vector, ItemError):
             return vector
         statistics = None if self.statistics is None else self.statistics[row["voice"]]
-        return self.teacher.classify(vector[np.newaxis], statistics)[0]
+        probabilities: NDArray[np.float32] = self.teacher.classify(vector[np.newaxis], statistics)[0]
+        return probabilities
 
 
 def write_statistics(
