@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.errors import ItemError
+from models.teachers.endpoint.cache import spent
+from models.teachers.endpoint.teacher import expect_few_failures
 from models.teachers.fused_probe import PARTS
 from models.teachers.loading import load_teacher, read_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import Features, Teacher, Utterance
+from models.teachers.teacher import Features, Outside, Teacher, Utterance
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.store import Folder
 from pipeline.errors import UserError
-from pipeline.frame import tables
+from pipeline.frame import places, tables
 from pipeline.media import audio
 from pipeline.teachers.params import ScoreParams
 
@@ -43,8 +45,8 @@ class Source:
 
     @property
     def media(self) -> str:
-        """The column by which items are told apart."""
-        return self.columns[1]
+        """The column by which items are told apart: that of sound, words or picture, or the id where it is all."""
+        return self.columns[:2][-1]
 
     def key(self, row: dict[str, Any]) -> bytes:
         """The same for rows with the same item."""
@@ -66,10 +68,16 @@ SPEECH: dict[Features, Source] = {
     "fused": Source("speech", "synthesize", ("id", "audio", "voice", "heard"), _utterance),
 }
 IMAGE = Source("clean", "clean", ("id", "image"), _picture)
+OUTSIDE = {
+    modality: Source(one.folder, one.stage, ("id",), lambda row: row["id"])
+    for modality, one in (("speech", SPEECH["acoustic"]), ("image", IMAGE))
+}
 
 
-def source_of(modality: str, features: Features) -> Source:
+def source_of(modality: str, features: Features | Outside) -> Source:
     """Where the items of a modality's teacher lie that goes by these features."""
+    if features == "outside":
+        return OUTSIDE[modality]
     return SPEECH[features] if modality == "speech" else IMAGE
 
 
@@ -122,6 +130,23 @@ def encoders_of(checkpoint: Path, card: Mapping[str, Any]) -> list[str]:
     return [one["encoder"]["digest"] for one in cards]
 
 
+def answers_folder(root: Path) -> Path:
+    """Where a project's teachers that ask an endpoint keep what they were told; never removed, for it was paid for."""
+    return root / places.WORK / "endpoint"
+
+
+def expect_answers(teacher: dict[str, Any], counts: dict[str, int]) -> None:
+    """Raises ModelError where the endpoint that a teacher asks gave too few usable answers, by counts of rows."""
+    failed = {status: count for status, count in counts.items() if status.startswith("endpoint_")}
+    rows = sum(failed.values()) + counts[shards.OK]
+    expect_few_failures(teacher["model"], rows, failed, teacher["patience"]["max_failed_share"])
+
+
+def answers_so_far(teacher: dict[str, Any], root: Path) -> dict[str, int]:
+    """How many answers this project's folder holds to a teacher's question, and what they cost in tokens."""
+    return spent(answers_folder(root) / teacher["question_digest"][:16])
+
+
 class Scorer:
     """Worker: scores the rows of a shard; rows with equal media are scored once."""
 
@@ -134,7 +159,7 @@ class Scorer:
         params: ScoreParams,
         kept: Kept | None = None,
     ) -> None:
-        self.teacher = _load_teacher(checkpoint, params)
+        self.teacher = _load_teacher(checkpoint, params, answers_folder(data.parent))
         self.source = source_of(modality, self.teacher.features)
         self.folder = data / self.source.folder
         self.statistics = read_statistics(statistics) if statistics else None
@@ -182,8 +207,8 @@ class Scorer:
         if isinstance(vector, ItemError):
             return vector
         statistics = None if self.statistics is None else self.statistics[row["voice"]]
-        probabilities: NDArray[np.float32] = self.teacher.classify(vector[np.newaxis], statistics)[0]
-        return probabilities
+        score: NDArray[np.float32] = self.teacher.classify(vector[np.newaxis], statistics)[0]
+        return score
 
 
 def write_statistics(
@@ -232,9 +257,11 @@ def read_statistics(path: Path) -> dict[str, Statistics]:
     return {row["voice"]: Statistics(np.array(row["mean"]), np.array(row["std"])) for row in rows}
 
 
-def _load_teacher(checkpoint: Path, params: ScoreParams) -> Teacher:
+def _load_teacher(checkpoint: Path, params: ScoreParams, answers: Path | None = None) -> Teacher:
     device = device_from_environment()
-    return load_teacher(checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile)
+    return load_teacher(
+        checkpoint, device=device, batch_size=params.batch_size, compiled=params.compile, answers=answers
+    )
 
 
 def _represent(teacher: Teacher, source: Source, rows: Sequence[dict[str, Any]]) -> list[Score]:
