@@ -34,12 +34,11 @@ def run(params: LabelParams, context: Context) -> Report:
     params.expect_labels(context.base.labels)
     scored = read_scored(params, context)
     rows, votes = scored.rows, scored.votes(params.rule)
-    reasons = rules.drop_reasons(params.rule, params.threshold, votes, params.neutral)
-    kept = reasons == ""
+    decided = scored.decisions(params)
+    reasons, kept, labels = decided["reason"], decided["kept"], decided["label"]
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
-    labels = rules.remap(votes.source_label, params.remap, params.neutral)
-    _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, votes, labels, reasons)
+    _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, decided)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
     scores = read_json(context.paths.reports / "score_speech.json", "dvc repro score@speech")
     metrics = {**label_metrics(labelled, scored, context), "speech_features": scores["features"]}
@@ -59,30 +58,8 @@ def _why(reasons: NDArray[np.str_]) -> str:
     return f"; {neutral} are neutral: see label.neutral" if neutral else "; expected a lower one"
 
 
-def _write(
-    rule: AppliedRule,
-    context: Context,
-    rows: pd.DataFrame,
-    votes: rules.Votes,
-    labels: NDArray[np.str_],
-    reasons: NDArray[np.str_],
-) -> None:
-    table = pa.table(
-        {
-            "id": rows["id"],
-            "speech_label": votes.speech_label,
-            "speech_max": votes.speech_max,
-            "image_label": votes.image_label,
-            "image_max": votes.image_max,
-            "decided_by": np.where(votes.speech_decides, "speech", "image"),
-            "source_label": votes.source_label,
-            "label": labels,
-            "confidence": votes.confidence,
-            "kept": reasons == "",
-            "reason": reasons,
-        },
-        schema=tables.LABELS,
-    )
+def _write(rule: AppliedRule, context: Context, rows: pd.DataFrame, decided: dict[str, NDArray[Any]]) -> None:
+    table = pa.table({"id": rows["id"], **decided}, schema=tables.LABELS)
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
     applied = (json.dumps(asdict(rule), indent=1) + "\n").encode()
