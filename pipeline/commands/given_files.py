@@ -52,6 +52,13 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="folder of a network (default: %(default)s)")
 
 
+def open_network(folder: str | os.PathLike[str]) -> ParallelNet:
+    """The network in a folder, on the device that `SIER_DEVICE` names; UserError unless a whole one is there."""
+    device = device_from_environment()
+    expect_checkpoint(Path(folder))
+    return load_network(Path(folder), device)
+
+
 def read_pair(image: Picture | None, speech: Sound | None, model: Network, *, needs_both: bool) -> GivenPair:
     """Both inputs, decoded, and the network; `needs_both` of a network of both modalities.
 
