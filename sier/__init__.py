@@ -1,4 +1,4 @@
-"""What the commands do, for Python; each page of it is `docs/reference/python-api.md`.
+"""What the commands do, for Python; `docs/reference/python-api.md` has an example of each name.
 
 `predict`       what a network makes of a picture, a recording, or both
 `explain`       what in them its answer rests on, with a picture of that
@@ -8,8 +8,8 @@
 `read_corpus`   the rows of a corpus in any format that the pipeline reads
 `shapley`       estimators for games of any kind
 
-Whatever cannot be used raises UserError (a file, a row, a parameter) or ModelError (a network's weights or packages), in
-one line. A name is imported when it is first asked for, so that `import sier` costs nothing.
+Whatever cannot be used raises UserError (a file, a row, a parameter) or ModelError (a network's weights or packages),
+in one line. A name is imported when it is first asked for, so that `import sier` costs nothing.
 """
 
 from importlib import import_module

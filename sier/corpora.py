@@ -28,7 +28,7 @@ def read_corpus(form: str, path: str | os.PathLike[str]) -> Corpus:
     """All rows of the corpus at `path`; no picture and no recording is decoded.
 
     Args:
-        form: a format, as `acquire.<corpus>.format` of params.yaml names it: `b_t4sa`, `table`, `iemocap`, `ravdess` ...
+        form: as `acquire.<corpus>.format` of params.yaml names it: `b_t4sa`, `table`, `iemocap`, `ravdess` ...
         path: its folder; of `table` also the table itself.
 
     Raises:

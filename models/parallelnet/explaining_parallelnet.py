@@ -165,7 +165,7 @@ def _with_words(
 
 
 def _factored(net: Any, copies: dict[str, tuple[int, Copies]], target: int) -> NDArray[np.float64]:
-    """v of all pairs of masks."""
+    """Values of all pairs of masks."""
     codes = []
     for name, encode in (("image", net.encode_image), ("speech", net.encode_speech)):
         players, masked = copies[name]
@@ -179,10 +179,8 @@ def _factored(net: Any, copies: dict[str, tuple[int, Copies]], target: int) -> N
     return np.asarray(torch.cat(found).double().cpu().numpy().ravel())
 
 
-def _forwards(
-    net: Any, copies: dict[str, tuple[int, Copies]], members: Bools, target: int
-) -> NDArray[np.float64]:
-    """v of some masks."""
+def _forwards(net: Any, copies: dict[str, tuple[int, Copies]], members: Bools, target: int) -> NDArray[np.float64]:
+    """Values of some masks."""
     cells = copies["image"][0] if "image" in copies else 0
     given: dict[str, Tensor] = {}
     if "image" in copies:
@@ -193,7 +191,7 @@ def _forwards(
 
 
 def _shapley(table: NDArray[np.float64], members: Bools) -> NDArray[np.float64]:
-    """Shapley values [players] of the values of all subsets: a subset of s counts for its members as for those it lacks."""
+    """Shapley values [players] from the values of all subsets, which speak for their members and against the others."""
     players = members.shape[1]
     weights = np.array([1 / (players * comb(players - 1, size)) for size in range(players)])
     sizes = members.sum(axis=1)

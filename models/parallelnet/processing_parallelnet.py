@@ -72,9 +72,7 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
             raise ValueError("expected images, audio or both, found neither")
         return BatchFeature(data)
 
-    def explain(
-        self, net: Any, images: Any = None, audio: Any = None, sampling_rate: int | None = None
-    ) -> Explanation:
+    def explain(self, net: Any, images: Any = None, audio: Any = None, sampling_rate: int | None = None) -> Explanation:
         """What the answer of the network `net` to one picture, one waveform, or both, as it takes, rests on.
 
         Raises as `__call__` and `explaining_parallelnet.explain` do.
