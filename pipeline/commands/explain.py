@@ -10,23 +10,27 @@ other file only with --force.
 
 import argparse
 import hashlib
+import os
 import struct
 import zlib
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from models.pair.explain import explain
-from models.pair.explanation import InexactError
+from models.pair.explanation import InexactError, PairExplanation
 from models.pair.game import PairGame
 from pipeline.commands import given_files, output_files
-from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair
+from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair, Network, Picture, Sound
 from pipeline.engine import files
 from pipeline.errors import RowError, UserError
 from pipeline.explanation.figure import png
 from pipeline.explanation.figure_content import FigureContent, figure_content
+from pipeline.explanation.maps import Floats
 from pipeline.explanation.preparation import players_of, probabilities, sample_of
 from pipeline.explanation.transcripts import Transcriber, top_words
 from pipeline.frame.running import say
@@ -36,6 +40,26 @@ TIMES = 3  # 8 cells and 8 segments
 PERCENTILE = 30.0
 TOP_WORDS = 5
 PNG_HEADER_BYTES = 33  # signature and IHDR
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What an answer rests on; None in the place of a modality that the network lacks."""
+
+    label: str  # the network's answer
+    probability: float
+    cells: Floats | None  # [rows, columns], what each cell of the picture adds to the logit of the answer
+    segments: Floats | None  # [n], and each stretch of the speech, all of one length
+    values: PairExplanation  # all of it: maps, interactions, checks
+    content: FigureContent  # what a picture of it shows: words with their values, shares of the modalities
+
+    def picture(self) -> bytes:
+        """A PNG in the manner of the paper's Fig. 5."""
+        return marked(png(self.content))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture; a file of that name is replaced."""
+        files.write_bytes(Path(path), self.picture())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +74,9 @@ def run(options: argparse.Namespace) -> None:
     inputs = [path for path in (options.image, options.speech, options.model) if path is not None]
     target = partial(output_files.target, options.out, inputs, is_marked, force=options.force)
     target()
-    content = explain_files(options.image, options.speech, options.model)
-    files.write_bytes(target(), marked(png(content)))
-    say(_text(content, options.out))
+    explanation = explain_pair(options.image, options.speech, options.model)
+    files.write_bytes(target(), explanation.picture())
+    say(_text(explanation.content, options.out))
 
 
 def marked(picture: bytes) -> bytes:
@@ -68,23 +92,28 @@ def is_marked(data: bytes) -> bool:
     return data == marked(data[:PNG_HEADER_BYTES] + data[PNG_HEADER_BYTES + note_bytes :])
 
 
-def explain_files(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL) -> FigureContent:
-    """The explanation of the answer that the network in `model` gives to one or two files.
+def explain_pair(
+    image: Picture | None = None, speech: Sound | None = None, model: Network = DEFAULT_MODEL
+) -> Explanation:
+    """The explanation of the answer that a network gives to a picture, a recording, or both, as it takes.
 
     Exact where the network's modalities meet late, or where it has one; else by divide and conquer. Raises UserError as
     `given_files.read_pair`, and if the recording is silent or too short.
     """
     given = given_files.read_pair(image, speech, model, needs_both=True)
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the stage: the last bits do not depend on the number of cores
     try:
         return _explained(given)
     except RowError as error:
-        raise UserError(f"{speech}: {error.reason}") from None
+        raise UserError(f"{given.names['speech']}: {error.reason}") from None
     except InexactError as error:
-        raise UserError(f"{model}: {error}") from None
+        raise UserError(f"{given.net.name_or_path}: {error}") from None
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _explained(given: GivenPair) -> FigureContent:
+def _explained(given: GivenPair) -> Explanation:
     net = given.net
     sample = sample_of(given.photo, given.waveform, net.config)
     with tqdm(total=3, desc="explain", unit="step", disable=None, leave=False) as bar:
@@ -98,17 +127,22 @@ def _explained(given: GivenPair) -> FigureContent:
         target = int(scores.argmax())
         inputs = sample.pixel_values, sample.spectrogram, players
         game = PairGame(net, *inputs, target=target, recording=sample.recording)
-        explanation = explain(game, "exact" if net.factors or net.config.modalities != "both" else "level")
+        values = explain(game, "exact" if net.factors or net.config.modalities != "both" else "level")
         bar.update()
-        names = net.config.id2label or {}
+        label = (net.config.id2label or {})[target]
         content = figure_content(
-            sample, game.players, explanation, words, transcriber,
-            name=" + ".join(path.name for path in given.paths.values() if path is not None),
-            predicted=names[target], explained=names[target], score=float(scores[target]), output="logit",
+            sample, game.players, values, words, transcriber,
+            name=" + ".join(Path(name).name for name in given.names.values() if name is not None),
+            predicted=label, explained=label, score=float(scores[target]), output="logit",
             baselines=("zero", "silence"), percentile=PERCENTILE,
         )  # fmt: skip
         bar.update()
-    return content
+    of_image, of_speech = np.split(values.values, [game.players.n_image])
+    return Explanation(
+        label=label, probability=content.score, values=values, content=content,
+        cells=of_image.reshape(game.players.grid) if game.players.grid else None,
+        segments=of_speech if game.players.n_speech else None,
+    )  # fmt: skip
 
 
 def _text(content: FigureContent, out: Path) -> str:

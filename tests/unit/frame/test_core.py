@@ -31,7 +31,7 @@ CHOSEN = {"ray": "pipeline/engine/", **dict.fromkeys(VOICES, "pipeline/voices/")
 OF_EXTRAS = {
     name
     for name, owners in packages_distributions().items()
-    if not CORE & {canonicalize_name(owner) for owner in owners} and name not in {"pipeline", "models"}
+    if not CORE & {canonicalize_name(owner) for owner in owners} and name not in {"pipeline", "models", "sier"}
 }
 
 
