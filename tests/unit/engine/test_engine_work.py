@@ -111,7 +111,7 @@ class Opening:
         self.file: Any = None
 
     def __call__(self) -> Squares:
-        self.file = Path(__file__).open("rb")
+        self.file = Path(__file__).open("rb")  # noqa: SIM115 - that is the point
         return Squares(self.log)
 
 
