@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelError
 from models.teachers.probe import Probe, probabilities_of
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Features, Normalise, Utterance, expect_statistics
+from models.teachers.teacher import Features, Normalise, Utterance, expect_statistics
 
 PARTS = ("acoustic", "linguistic")  # folders of a saved one
 LEAST_PROBABILITY = 1e-6  # a zero would be a veto
@@ -107,20 +107,15 @@ class FusedProbe:
             "temperature": self.temperature,
             "digest": self.digest,
         }
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
         """What `save` wrote; ModelError: a file is missing or broken, or holds what was not saved."""
         acoustic, linguistic = (Probe.load(folder / name, device=device) for name in PARTS)
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_bytes())
+        with reading(folder) as card:
             fused = cls(acoustic, linguistic, card["weight"], card["temperature"])
             saved = card["digest"]
             found = fused.digest
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            what = f"{type(error).__name__}: {error}"
-            raise ModelError(f"{folder}: expected a saved teacher, found {what}; run train_teacher again") from None
-        if found != saved:
-            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        expect_saved(folder, found, saved)
         return fused

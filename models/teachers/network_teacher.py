@@ -16,11 +16,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelError
 from models.teachers.class_map import MADE, OutputMap, load_map
 from models.teachers.ready_network import ReadyNetwork
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
+from models.teachers.teacher import Features, Normalise, expect_statistics
 
 
 @dataclass(frozen=True)
@@ -90,24 +90,17 @@ class CheckpointTeacher:
             "commit": self.commit,
             "digest": self.digest,
         }
-        for path in folder.iterdir():
-            path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Self:
         """The teacher that `save` wrote; ModelError if a file is missing or broken, or the network is another one."""
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        with reading(folder) as card:
             network = ReadyNetwork.load(
                 str(folder), card["modality"], device=device, batch_size=batch_size, compiled=compiled
             )
             output_map = load_map(card, network.labels, str(folder))
             kind, commit, saved = card["kind"], card["commit"], card["digest"]
             teacher = cls(network, output_map, card["normalise"], card["temperature"], kind, commit)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            found = f"{type(error).__name__}: {error}"
-            raise ModelError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
-        if teacher.digest != saved:
-            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        expect_saved(folder, teacher.digest, saved)
         return teacher

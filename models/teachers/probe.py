@@ -23,8 +23,9 @@ from scipy.special import softmax
 from models.errors import ModelError
 from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.encoders import HEARING_WORDS, Encoder, load_encoder
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
+from models.teachers.teacher import Features, Normalise, expect_statistics
 from models.teachers.tfidf_encoder import TfidfEncoder
 
 WEIGHTS_FILE = "probe.safetensors"
@@ -128,7 +129,7 @@ class Probe:
             "regularisation": self.regularisation,
             "digest": self.digest,
         }
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder | None = None, *, device: str = "cpu") -> Self:
@@ -137,8 +138,7 @@ class Probe:
         Raises:
             ModelError: a file is missing or broken, or weights or encoder are not those that were saved.
         """
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        with reading(folder, "a saved probe", SafetensorError) as card:
             tensors = load_file(folder / WEIGHTS_FILE)
             facts = dict(card["encoder"])
             saved_encoder, name = facts.pop("digest"), facts.pop("name")
@@ -154,13 +154,9 @@ class Probe:
                 regularisation=card["regularisation"],
             )
             saved = card["digest"]
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            found = f"{type(error).__name__}: {error}"
-            raise ModelError(f"{folder}: expected a saved probe, found {found}; run train_teacher again") from None
         if encoder.digest != saved_encoder:
             raise ModelError(f"{folder}: trained on another version of encoder {encoder.name}; run train_teacher again")
-        if probe.digest != saved:
-            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        expect_saved(folder, probe.digest, saved)
         return probe
 
     def _tensors(self) -> dict[str, NDArray[np.float64]]:

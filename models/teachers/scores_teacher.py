@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from models.errors import ItemError, ModelError
+from models.errors import ItemError
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Normalise, Outside, expect_statistics
+from models.teachers.teacher import Normalise, Outside, expect_statistics
 
 SCORES_FILE = "scores.parquet"
 ABSENT = "not_in_the_scores"  # status of an item of which the table says nothing
@@ -92,21 +93,16 @@ class ScoresTeacher:
             **self.about,
             "digest": self.digest,
         }
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The teacher that `save` wrote; ModelError if a file is missing or broken, or holds other scores."""
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        with reading(folder, "saved scores", pa.ArrowException) as card:
             classes = tuple(card["classes"])
             table = pq.read_table(folder / SCORES_FILE, partitioning=None)
             values = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes]).astype(np.float32)
             teacher = cls(classes, table["id"].to_pylist(), values, card)
-            same = teacher.digest == card["digest"]
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-            found = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise ModelError(f"{folder}: expected saved scores, found {found}; run train_teacher again") from None
-        if not same:
-            raise ModelError(f"{folder}: the scores are not those that were saved; run train_teacher again")
+            saved = card["digest"]
+        expect_saved(folder, teacher.digest, saved, "scores are not those that were")
         return teacher

@@ -25,8 +25,9 @@ from models.errors import ItemError, ModelError
 from models.teachers.endpoint.cache import Answer, AnswerCache
 from models.teachers.endpoint.client import Client, Patience
 from models.teachers.endpoint.question import Question
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
+from models.teachers.teacher import Normalise, expect_statistics
 from models.teachers.words_encoder import expect_words
 
 LEAST = 1e-6  # of a probability that tokens tell, so that it has a logarithm
@@ -147,13 +148,12 @@ class EndpointTeacher:
             "question_digest": self.question.digest, "smoothing": self.smoothing, "temperature": self.temperature,
             "patience": asdict(self.patience), "cost_of_measuring": dict(self.cost), "digest": self.digest,
         }  # fmt: skip
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path, *, cache_folder: Path | None = None) -> Self:
         """The teacher that `save` wrote; ModelError if its file is broken."""
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        with reading(folder) as card:
             told = {name: card[name] for name in Question.__dataclass_fields__}
             question = Question(**{**told, "classes": tuple(told["classes"])})
             teacher = cls(
@@ -161,11 +161,7 @@ class EndpointTeacher:
                 card["cost_of_measuring"], cache_folder,
             )  # fmt: skip
             saved = card["digest"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            found = f"{type(error).__name__}: {error}"
-            raise ModelError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
-        if teacher.digest != saved:
-            raise ModelError(f"{folder}: the teacher is not the one that was saved; run train_teacher again")
+        expect_saved(folder, teacher.digest, saved, "teacher is not the one that was")
         return teacher
 
     def _ask(self, items: Mapping[str, Any]) -> dict[str, Answer]:

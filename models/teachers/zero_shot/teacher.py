@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.special import log_expit, softmax
 
-from models.errors import ModelError
+from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import TEACHER_FILE, Normalise, expect_statistics
+from models.teachers.teacher import Normalise, expect_statistics
 from models.teachers.zero_shot.network import LOADING_ERRORS, ContrastiveNetwork, Origin, PictureNetwork
 
 PLACE = "{}"  # in a template, for a phrase
@@ -124,26 +124,19 @@ class ZeroShotTeacher:
             "templates": self.wording.templates, "scale": self.scale, "bias": self.bias,
             "probabilities_are": self.probabilities_are, "temperature": self.temperature, "digest": self.digest,
         }  # fmt: skip
-        for path in folder.iterdir():
-            path.chmod(0o644)  # weights come out readable by their owner only, and DVC shares what it caches
-        (folder / TEACHER_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_card(folder, card)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Self:
         """The teacher that `save` wrote; ModelError if a file is missing or broken, or the weights are others."""
-        try:
-            card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        with reading(folder, "a saved teacher", *LOADING_ERRORS, SafetensorError) as card:
             pictures = PictureNetwork.load(folder, card["family"], device=device, batch_size=batch_size)
             directions = load_file(folder / PHRASES_FILE)["directions"]
             wording = Wording(card["prompts"], card["templates"])
             origin = Origin(card["checkpoint"], card["commit"])
             teacher = cls(pictures, wording, directions, card["scale"], card["bias"], origin, card["temperature"])
             saved = card["digest"]
-        except (*LOADING_ERRORS, SafetensorError) as error:
-            found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            raise ModelError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None
-        if teacher.digest != saved:
-            raise ModelError(f"{folder}: the weights are not those that were saved; run train_teacher again")
+        expect_saved(folder, teacher.digest, saved)
         if compiled:
             pictures.compile()
         return teacher
