@@ -26,8 +26,7 @@ from models.errors import ModelError
 from models.teachers.heads import PROBLEM_OF, Head, head_of, labels_of, name_outputs
 from models.teachers.pooled_head import NAMES, pooled_head
 from models.teachers.repository import Repository, fetch_weights, find
-
-SAMPLING_RATE_HZ = 16_000
+from models.teachers.teacher import SAMPLING_RATE_HZ
 
 # What the library raises for a folder that does not hold what it expects.
 LOADING_ERRORS = (

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from models.errors import ItemError
 from models.teachers.heads import PROBLEMS, Head, labels_of
-from models.teachers.pretrained import NOTHING, SAMPLING_RATE_HZ, Modality, Outputs, describe, load_classifier
+from models.teachers.pretrained import NOTHING, Modality, Outputs, describe, load_classifier
+from models.teachers.teacher import SAMPLING_RATE_HZ
 from models.teachers.words_encoder import expect_words
 
 TOKENS_MAX = 512  # of a text; a tweet has less than 150

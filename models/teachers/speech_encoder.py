@@ -20,10 +20,10 @@ from threadpoolctl import ThreadpoolController
 
 from models.errors import ItemError
 from models.teachers.encoder_settings import EncoderSettings
+from models.teachers.teacher import SAMPLING_RATE_HZ
 from models.weights.whisper_weights import MAX_SECONDS, MODEL_FILE
 
 WHISPER = "whisper-tiny.en"
-SAMPLING_RATE_HZ = 16_000
 MIN_SECONDS = 0.1
 CHANNELS = 384
 

@@ -16,6 +16,7 @@ Normalise = Literal["voice", "none"]
 Features = Literal["acoustic", "linguistic", "fused"]
 Outside = Literal["outside"]  # what made a table of scores went by; see `models.teachers.scores_teacher`
 TEACHER_FILE = "teacher.json"
+SAMPLING_RATE_HZ = 16_000  # of waveforms that a teacher takes
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from datasets import Audio, ClassLabel, Features, Image, Value
 
-from pipeline.media.audio import SAMPLING_RATE_HZ
+from pipeline.frame.tables import SAMPLING_RATE_HZ
 
 
 def features(

@@ -38,9 +38,7 @@ class LocalEngine:
 
     workers: int  # processes; with 1 the work is done in this one, which is easier to debug
     part: Part | None = None
-    by_need: bool = (
-        False  # begin in this process, and start the others once that saves time: each loads everything anew
-    )
+    by_need: bool = False  # begin in this process; start the others once that pays, for each loads everything anew
 
     def run(self, job: Job, tasks: Sequence[shards.Task]) -> Iterator[shards.Marker]:
         """See `Engine.run`."""

@@ -75,6 +75,7 @@ def labels(further: Sequence[str] = ()) -> pa.Schema:
     return pa.schema([*LABELS, *(pa.field(name, pa.float32()) for name in further)])
 
 
+SAMPLING_RATE_HZ = 16_000  # of speech
 PROBABILITY_PREFIX = "p_"
 TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each run
 OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, seed, fold, label, p_<label> of the rows held out

@@ -97,16 +97,15 @@ def scored(
 
     Raises UserError: a class has no label, or the rule finds too few classes.
     """
-    params.expect_classes(speech_classes, image_classes)
+    further = [further_voter(one, f"label.further.{place}", rows["id"], params)
+               for place, one in enumerate(params.further)]  # fmt: skip
+    params.expect_classes(speech_classes, image_classes, *(one.classes for one in further))
     temperatures = rules.Temperatures()
     if params.calibrate == "match":
         temperatures = rules.Temperatures(
             matching_temperature(of_speech, params.threshold, "speech"),
             matching_temperature(of_image, params.threshold, "image"),
         )
-    further = [further_voter(one, f"label.further.{place}", rows["id"], params)
-               for place, one in enumerate(params.further)]  # fmt: skip
-    params.expect_classes(speech_classes, image_classes, *(one.classes for one in further))
     temperatures = replace(temperatures, further={one.params.name: one.temperature for one in further})
     said: dict[str, rules.Said] = {
         "speech": (at_temperature(of_speech, temperatures.speech), speech_classes),

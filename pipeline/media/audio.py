@@ -16,9 +16,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.errors import RowError, first_line
+from pipeline.frame import tables
 from pipeline.frame.params import STRICT
 
-SAMPLING_RATE_HZ = 16_000
+SAMPLING_RATE_HZ = tables.SAMPLING_RATE_HZ
 FULL_SCALE = 0.999
 
 # What is read of a stranger's file. A FLAC file of a megabyte can hold days of silence, and a header can say anything.

@@ -29,7 +29,8 @@ from models.parallelnet.parallelnet import ParallelNet
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.frame import tables
-from pipeline.media.augmentation import AugmentParams, flips, mask_spectrogram
+from pipeline.frame.augment import AugmentParams
+from pipeline.media.augmentation import flips, mask_spectrogram
 from pipeline.networks import performance, trainers
 from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.frame import tables
+from pipeline.frame.augment import AugmentParams
 from pipeline.frame.params import STRICT, expect_network_of_sier, section
-from pipeline.media.augmentation import AugmentParams
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

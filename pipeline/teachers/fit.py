@@ -26,12 +26,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from models.teachers.pretrained import SAMPLING_RATE_HZ, Modality, load_pretrained
+from models.teachers.pretrained import Modality, load_pretrained
 from models.teachers.ready_network import ReadyNetwork, features
 from models.teachers.repository import Repository
+from models.teachers.teacher import SAMPLING_RATE_HZ
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
-from pipeline.media.augmentation import AugmentParams, flips, mask_waveform
+from pipeline.frame.augment import AugmentParams
+from pipeline.media.augmentation import flips, mask_waveform
 from pipeline.networks import trainers
 from pipeline.networks.job import CHECKPOINTS_FOLDER
 from pipeline.networks.trainers import Augmented, LossTrainer, best_epoch, class_weights, training_arguments

@@ -12,9 +12,9 @@ from models.teachers.endpoint.answers import WORDS_PLACE
 from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
+from pipeline.frame.augment import AugmentParams
 from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
-from pipeline.media.augmentation import AugmentParams
 
 Name = Annotated[str, Field(min_length=1)]
 # Label of a corpus or a checkpoint -> class of the teacher, or null to leave it out; every label must be named.

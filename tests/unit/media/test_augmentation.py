@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.media.augmentation import SpecAugmentParams, mask_spectrogram, mask_waveform
+from pipeline.frame.augment import SpecAugmentParams
+from pipeline.media.augmentation import mask_spectrogram, mask_waveform
 from tests.builders import tone
 
 RATE_HZ = 16_000

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.frame.augment import AugmentParams
 from pipeline.frame.params import section
-from pipeline.media.augmentation import AugmentParams
 from pipeline.networks import fold
 from pipeline.networks.build import build
 from pipeline.networks.fold import augmented, make_trainer, train_fold
