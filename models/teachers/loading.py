@@ -49,6 +49,6 @@ def load_teacher(
         from models.teachers.zero_shot.teacher import ZeroShotTeacher  # noqa: PLC0415  (takes seconds to import)
 
         return ZeroShotTeacher.load(folder, device=device, batch_size=batch_size, compiled=compiled)
-    from models.teachers.network_teacher import CheckpointTeacher  # noqa: PLC0415  (takes seconds to import)
+    from models.teachers.checkpoints.network_teacher import CheckpointTeacher  # noqa: PLC0415  (takes seconds to import)
 
     return CheckpointTeacher.load(folder, device=device, batch_size=batch_size, compiled=compiled)

@@ -23,8 +23,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.teachers.checkpoints.ready_network import digest_of
 from models.teachers.encoder_settings import EncoderSettings, Modality
-from models.teachers.ready_network import digest_of
 from models.teachers.speech_encoder import check_waveform
 from models.teachers.teacher import SAMPLING_RATE_HZ
 from models.teachers.towers import find_encoder, load_encoder_preprocessor, load_tower, modality_of

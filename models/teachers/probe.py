@@ -1,7 +1,7 @@
 """Teachers: models that give an utterance or a picture one probability per emotion.
 
 In   a batch of items (waveforms or pictures, see `models.teachers.encoders`)
-Out  float32 [n, classes], columns in the order of `classes`, rows sum to 1 (see `models.teachers.class_map` for `keep`)
+Out  float32 [n, classes], columns in the order of `classes`, rows sum to 1
 
 A teacher works in two steps, so that a voice's statistics can be taken over representations before any row is
 classified: items -> `represent` -> [n, d] -> `classify` -> probabilities.

@@ -14,8 +14,8 @@ from transformers.utils import logging
 
 from models.errors import ModelError
 from models.teachers.encoder_settings import HUB, EncoderSettings, Modality
-from models.teachers.repository import Repository, fetch_weights, find
 from models.teachers.teacher import SAMPLING_RATE_HZ
+from models.weights.repository import Repository, fetch_weights, find
 
 # What the library raises for a folder that does not hold what it expects.
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError)

@@ -117,13 +117,13 @@ def _expect_checkpoint(
     modality: Literal["speech", "words", "image"], params: CheckpointParams | FinetuneParams, where: str
 ) -> None:
     """A folder is loaded; of a repository of the Hub what is small, as weights come when they are wanted."""
-    from models.teachers.pretrained import (  # noqa: PLC0415 - seconds
+    from models.teachers.checkpoints.pretrained import (  # noqa: PLC0415 - seconds
         describe,
         load_classifier,
         load_preprocessor,
         load_pretrained,
     )
-    from models.teachers.repository import find  # noqa: PLC0415 - as above
+    from models.weights.repository import find  # noqa: PLC0415 - as above
     from pipeline.teachers.checkpoint import output_map_of, said_of  # noqa: PLC0415 - as above
 
     local = Path(params.checkpoint).is_dir()

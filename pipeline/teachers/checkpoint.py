@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.teachers.class_map import MADE, ClassMap, OutputMap, Prototypes
+from models.teachers.checkpoints.class_map import MADE, ClassMap, OutputMap, Prototypes
+from models.teachers.checkpoints.heads import Head
+from models.teachers.checkpoints.network_teacher import CheckpointTeacher
+from models.teachers.checkpoints.pretrained import Modality, Outputs, describe
+from models.teachers.checkpoints.ready_network import ReadyNetwork
 from models.teachers.evaluation import SPLITS
-from models.teachers.heads import Head
-from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.pretrained import Modality, Outputs, describe
 from models.teachers.probe_training import validation_speakers
-from models.teachers.ready_network import ReadyNetwork
 from models.teachers.standardise import standardise_by_group
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ItemError, ModelError
-from models.teachers.class_map import ClassMap
+from models.teachers.checkpoints.class_map import ClassMap
+from models.teachers.checkpoints.network_teacher import CheckpointTeacher
+from models.teachers.checkpoints.pretrained import Modality, load_pretrained
+from models.teachers.checkpoints.ready_network import ReadyNetwork
 from models.teachers.evaluation import SPLITS, expect_sessions
-from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.pretrained import Modality, load_pretrained
 from models.teachers.probe_training import validation_speakers
-from models.teachers.ready_network import ReadyNetwork
-from models.teachers.repository import Repository, find
 from models.teachers.standardise import standardise_by_group
+from models.weights.repository import Repository, find
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment, threads_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions

@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from models.teachers.pretrained import Modality, load_pretrained
-from models.teachers.ready_network import ReadyNetwork, features
-from models.teachers.repository import Repository
+from models.teachers.checkpoints.pretrained import Modality, load_pretrained
+from models.teachers.checkpoints.ready_network import ReadyNetwork, features
 from models.teachers.teacher import SAMPLING_RATE_HZ
+from models.weights.repository import Repository
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.frame.augment import AugmentParams

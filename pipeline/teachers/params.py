@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, FiniteFloat, model_validator
 from pydantic.dataclasses import dataclass
 
-from models.teachers.class_map import OutsideClasses
+from models.teachers.checkpoints.class_map import OutsideClasses
+from models.teachers.checkpoints.heads import Head
 from models.teachers.encoder_settings import HUB, PACKAGED, EncoderSettings, Pooling
 from models.teachers.endpoint.answers import WORDS_PLACE
-from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
 from pipeline.frame.augment import AugmentParams

@@ -29,7 +29,7 @@ from transformers import (
 from transformers.utils import logging
 
 from models.errors import ModelError
-from models.teachers.repository import Repository, fetch_weights, find
+from models.weights.repository import Repository, fetch_weights, find
 
 Family = Literal["clip", "siglip", "siglip2"]  # as configurations call them
 PICTURE_NETWORKS: dict[str, Any] = {

@@ -19,10 +19,10 @@ from torch.nn.functional import cross_entropy
 from transformers import WhisperForConditionalGeneration
 
 from models.errors import ModelError
+from models.teachers.checkpoints.network_teacher import CheckpointTeacher
+from models.teachers.checkpoints.pretrained import load_pretrained
 from models.teachers.loading import load_teacher
-from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.pretrained import load_pretrained
-from models.teachers.repository import find
+from models.weights.repository import find
 from pipeline import score, train_teacher
 from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards

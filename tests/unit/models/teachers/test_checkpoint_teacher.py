@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from models.errors import ModelError
-from models.teachers.class_map import ClassMap, OutsideClasses
-from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.ready_network import ReadyNetwork
+from models.teachers.checkpoints.class_map import ClassMap, OutsideClasses
+from models.teachers.checkpoints.network_teacher import CheckpointTeacher
+from models.teachers.checkpoints.ready_network import ReadyNetwork
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import Normalise, Teacher
 from tests.unit.models.teachers.test_ready_network import LABELS, MAP, save_speech, waveforms

@@ -16,11 +16,11 @@ from PIL import Image
 from scipy.special import expit, softmax
 
 from models.errors import ModelError
-from models.teachers.class_map import ClassMap, Prototypes, load_map
-from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.pretrained import Modality, Outputs, load_pretrained
-from models.teachers.ready_network import ReadyNetwork
-from models.teachers.repository import find
+from models.teachers.checkpoints.class_map import ClassMap, Prototypes, load_map
+from models.teachers.checkpoints.network_teacher import CheckpointTeacher
+from models.teachers.checkpoints.pretrained import Modality, Outputs, load_pretrained
+from models.teachers.checkpoints.ready_network import ReadyNetwork
+from models.weights.repository import find
 from tests import builders_layouts as layouts
 from tests.hub_repositories import Repo
 from tests.hub_server import serve

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from models.errors import ItemError, ModelError
-from models.teachers.class_map import ClassMap
-from models.teachers.ready_network import ReadyNetwork, digest_of
+from models.teachers.checkpoints.class_map import ClassMap
+from models.teachers.checkpoints.ready_network import ReadyNetwork, digest_of
 
 LABELS = ("sad", "neu", "ang", "hap")
 MAP = {"ang": "anger", "hap": "excitement", "neu": None, "sad": "sadness"}

@@ -23,10 +23,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLA
 from transformers.utils import logging
 
 from models.errors import ModelError
-from models.teachers.heads import PROBLEM_OF, Head, head_of, labels_of, name_outputs
-from models.teachers.pooled_head import NAMES, pooled_head
-from models.teachers.repository import Repository, fetch_weights, find
+from models.teachers.checkpoints.heads import PROBLEM_OF, Head, head_of, labels_of, name_outputs
+from models.teachers.checkpoints.pooled_head import NAMES, pooled_head
 from models.teachers.teacher import SAMPLING_RATE_HZ
+from models.weights.repository import Repository, fetch_weights, find
 
 # What the library raises for a folder that does not hold what it expects.
 LOADING_ERRORS = (

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.errors import ItemError
-from models.teachers.heads import PROBLEMS, Head, labels_of
-from models.teachers.pretrained import NOTHING, Modality, Outputs, describe, load_classifier
+from models.teachers.checkpoints.heads import PROBLEMS, Head, labels_of
+from models.teachers.checkpoints.pretrained import NOTHING, Modality, Outputs, describe, load_classifier
 from models.teachers.teacher import SAMPLING_RATE_HZ
 from models.teachers.words_encoder import expect_words
 

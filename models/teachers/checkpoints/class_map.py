@@ -17,7 +17,7 @@ from scipy.special import log_expit, logsumexp
 
 from models.errors import ModelError
 from models.teachers.calibration import best_temperature
-from models.teachers.heads import Head
+from models.teachers.checkpoints.heads import Head
 
 OutsideClasses = Literal["renormalise", "keep"]
 Floats = NDArray[np.float64]

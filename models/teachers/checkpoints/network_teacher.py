@@ -16,8 +16,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.teachers.class_map import MADE, OutputMap, load_map
-from models.teachers.ready_network import ReadyNetwork
+from models.teachers.checkpoints.class_map import MADE, OutputMap, load_map
+from models.teachers.checkpoints.ready_network import ReadyNetwork
 from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import Features, Normalise, expect_statistics
