@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -66,3 +67,15 @@ def logits(net: ParallelNet, **given: Tensor | None) -> Tensor:
     with torch.inference_mode():
         result: Tensor = net(**given).logits
     return result
+
+
+def with_small_backbones(model: Mapping[str, Any], backbone: str) -> dict[str, Any]:
+    """A section `models.<name>` with few weights, and `backbone` wherever a network of the Hub would be fetched.
+
+    What comes from torchvision is small as it is.
+    """
+    small: dict[str, Any] = {"n1_channels": [4], "code_size": 16, "head_size": 16}
+    for side in ("image_backbone", "speech_backbone"):
+        if model[side]["weights"] == "hub":
+            small[side] = {**model[side], "name": backbone}
+    return {**model, **small}

@@ -17,6 +17,7 @@ import yaml
 
 from pipeline.frame.params import section
 from pipeline.teachers.params import SECTION, expect_consistent
+from tests.builders_nets import with_small_backbones
 from tests.builders_open import build_corpora, fill_cache
 from tests.project import HERE, Project, new_project
 
@@ -49,14 +50,6 @@ def values() -> dict[str, Any]:
     return found
 
 
-def with_small_backbones(model: dict[str, Any]) -> dict[str, Any]:
-    small: dict[str, Any] = {"n1_channels": [4], "code_size": 16, "head_size": 16}
-    for side in ("image_backbone", "speech_backbone"):
-        if model[side]["weights"] == "hub":
-            small[side] = {**model[side], "name": BACKBONE}
-    return {**model, **small}
-
-
 @pytest.fixture(scope="module")
 def open_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("open")
@@ -64,7 +57,7 @@ def open_build(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = new_project(root / "project", {}, HF_HUB_CACHE=str(root / "hub"), HF_HUB_OFFLINE="1", SIER_WORKERS="1")
     shutil.copy(project.root / OPEN, project.root / "params.yaml")
     paths = {f"acquire.{corpus}.path": str(path) for corpus, path in build_corpora(root / "corpora").items()}
-    models = {name: with_small_backbones(values()["models"][name]) for name in TRAINED}
+    models = {name: with_small_backbones(values()["models"][name], BACKBONE) for name in TRAINED}
     project.set_params({**AMOUNTS, **paths, "models": models})
     checked = project.run("python", "-m", "pipeline", "check")
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from models.parallelnet.backbone_architectures import bare_backbone
 from models.weights.backbones import GOOGLENET_URL
 from tests import hub_cache
+from tests.builders_nets import with_small_backbones
 from tests.project import HERE, Project, new_project
 
 PAPER = "params.paper.yaml"
@@ -49,14 +50,6 @@ def paper() -> dict[str, Any]:
     return values
 
 
-def with_small_backbones(model: dict[str, Any]) -> dict[str, Any]:
-    small: dict[str, Any] = {"n1_channels": [4], "code_size": 16, "head_size": 16}
-    for side in ("image_backbone", "speech_backbone"):
-        if model[side]["weights"] == "hub":  # what comes from torchvision is small as it is
-            small[side] = {**model[side], "name": BACKBONE}
-    return {**model, **small}
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the Hub, and, in the same folder, of torch."""
@@ -81,7 +74,7 @@ def paper_build(tiny_build: Project, cache: Path, tmp_path_factory: pytest.TempP
         f"acquire.{corpus}.path": str(tiny_build.root / "data" / "corpora" / corpus / "files")
         for corpus in ("b_t4sa", "iemocap", "fi")
     }
-    models = {name: with_small_backbones(paper()["models"][name]) for name in TRAINED}
+    models = {name: with_small_backbones(paper()["models"][name], BACKBONE) for name in TRAINED}
     project.set_params({**AMOUNTS, **corpora, "models": models})
     outs = project.build()
     assert {f"data/checkpoints/{name}" for name in TRAINED} | {"reports/index.html"} <= set(outs)
