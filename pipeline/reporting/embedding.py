@@ -49,7 +49,9 @@ def read(
     rows = light.iloc[chosen].reset_index(drop=True)
     if len(rows) < FEWEST_ROWS:
         return Map(len(light), {}, {})
-    probabilities = [name for name in rows if str(name).startswith(tables.PROBABILITY_PREFIX)]
+    # Of both teachers only, as the page says: a further voter may say nothing of a row.
+    prefixes = tuple(f"{tables.PROBABILITY_PREFIX}{modality}_" for modality in tables.MODALITIES)
+    probabilities = [name for name in rows if str(name).startswith(prefixes)]
     said = np.log(np.maximum(rows[probabilities].to_numpy(np.float64), LEAST_PROBABILITY))
     told = [answers.get(key) for key in rows["id"]]
     columns = {

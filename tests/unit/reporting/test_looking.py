@@ -112,6 +112,11 @@ def test_of_very_many_rows_some_are_on_the_map_and_those_with_a_card_always(monk
     assert embedding.read(light(4), {}, [], ["x", "y"], 7).columns == {}
 
 
+def test_a_further_voter_moves_no_point_on_the_map_of_both_teachers() -> None:
+    voted = light(12).assign(p_text_a=np.linspace(0.1, 0.9, 12))
+    assert embedding.read(voted, {}, [], ["x", "y"], 7) == embedding.read(light(12), {}, [], ["x", "y"], 7)
+
+
 def test_rows_that_do_not_differ_have_a_map_all_the_same() -> None:
     same = light(10).assign(text="", p_speech_a=0.5, p_image_a=0.5)
     assert len(embedding.read(same, {}, [], ["x", "y"], 7).places["texts"][0]) == 10
