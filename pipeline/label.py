@@ -25,20 +25,21 @@ from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules, words
 from pipeline.labels.description import Labelled, label_metrics, write_plots
-from pipeline.labels.joining import read_scored
+from pipeline.labels.joining import Scored, read_scored
 from pipeline.labels.rules import AppliedRule, LabelParams
 
 
 def run(params: LabelParams, context: Context) -> Report:
     """Raises UserError: the map misses a class or names an unknown label; no row is kept."""
     params.expect_labels(context.base.labels)
+    params.expect_voters()
     scored = read_scored(params, context)
     rows, votes = scored.rows, scored.votes(params.rule)
     decided = scored.decisions(params)
     reasons, kept, labels = decided["reason"], decided["kept"], decided["label"]
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
-    _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, decided)
+    _write(_applied(params, scored), context, rows, decided)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
     scores = read_json(context.paths.reports / "score_speech.json", "dvc repro score@speech")
     metrics = {**label_metrics(labelled, scored, context), "speech_features": scores["features"]}
@@ -49,7 +50,8 @@ def run(params: LabelParams, context: Context) -> Report:
     }
     notes = _notes(metrics)
     if params.rule == "log_pool" and scored.lone_classes:
-        notes.append(f"log_pool knows no {' or '.join(scored.lone_classes)}, which one teacher has alone")
+        missing = "not all voters have" if scored.further else "one teacher has alone"
+        notes.append(f"log_pool knows no {' or '.join(scored.lone_classes)}, which {missing}")
     return Report(len(rows), int(kept.sum()), dropped, tuple(notes))
 
 
@@ -58,8 +60,15 @@ def _why(reasons: NDArray[np.str_]) -> str:
     return f"; {neutral} are neutral: see label.neutral" if neutral else "; expected a lower one"
 
 
+def _applied(params: LabelParams, scored: Scored) -> AppliedRule:
+    values = vars(params) | {"further": tuple(one.params for one in scored.further)}
+    classes = {one.params.name: one.classes for one in scored.further}
+    return AppliedRule(**values, temperatures=scored.temperatures, further_classes=classes)
+
+
 def _write(rule: AppliedRule, context: Context, rows: pd.DataFrame, decided: dict[str, NDArray[Any]]) -> None:
-    table = pa.table({"id": rows["id"], **decided}, schema=tables.LABELS)
+    columns = {name: pa.array(values, from_pandas=True) for name, values in {"id": rows["id"], **decided}.items()}
+    table = pa.table(columns, schema=tables.labels(rule.further_columns))
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
     applied = (json.dumps(asdict(rule), indent=1) + "\n").encode()

@@ -1,6 +1,7 @@
 """score: how the speech teacher hears each utterance, and how the image teacher sees each picture.
 
-In   data/speech (id, audio or words heard, voice) or data/clean (id, image); data/checkpoints/{ser,ier}
+In   data/speech (id, audio or words heard, voice) or data/clean (id, image), of a table of scores their ids only;
+     data/checkpoints/{ser,ier}
 Out  data/scores/<modality>: shards of `tables.scores`: a probability for every class of the teacher; rejects
      data/scores/speech/voice_statistics.parquet, where the teacher normalises voices
 
@@ -8,11 +9,13 @@ A teacher hears a voice before it hears a feeling. So the vectors (or logits) of
 and deviation of their voice, taken from a fixed choice of rows before any shard is scored.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.teachers.loading import read_card
+from models.teachers.scores_teacher import ABSENT
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
@@ -67,6 +70,7 @@ def run(params: ScoreParams, context: Context) -> Report:
     counts = shards.total_counts(markers)
     if teacher["kind"] == "endpoint":
         expect_answers(teacher, counts)
+    _expect_few_absent(teacher, counts, folder, modality)
     if not counts[shards.OK]:
         raise UserError(f"{folder}: none of {sum(counts.values())} rows could be scored: {counts}")
     extra = {tables.VOICE_STATISTICS_FILE: statistics.read_bytes()} if statistics else {}
@@ -97,6 +101,16 @@ def _kept(
     )  # fmt: skip
     named = f"score.{context.item}.vectors.{fingerprint(encoders=encoders)[:16]}"
     return Kept(work_folder(context.paths.shards, named, mark), mark)
+
+
+def _expect_few_absent(teacher: dict[str, Any], counts: Mapping[str, int], folder: Path, modality: str) -> None:
+    """Raises UserError where a table of scores lacks more rows than its section allows; other teachers know all."""
+    absent, rows, most = counts.get(ABSENT, 0), sum(counts.values()), teacher.get("max_lost_share", 1.0)
+    if absent > most * rows:
+        raise UserError(
+            f"{folder}: the scores of {teacher['name']} lack {absent:,} of its {rows:,} rows; complete the table, or "
+            f"allow it by train_teacher.{modality}.max_lost_share (now {most})"
+        )
 
 
 def read_teacher_card(checkpoint: Path, modality: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from models.errors import ModelError
 
 Head = Literal["exclusive", "independent", "regression"]
-PROBLEMS: dict[str | None, Head] = {
+PROBLEMS: dict[str, Head] = {
     "single_label_classification": "exclusive", "multi_label_classification": "independent", "regression": "regression",
 }  # fmt: skip
 PROBLEM_OF = {head: problem for problem, head in PROBLEMS.items()}
@@ -23,7 +23,7 @@ UNNAMED = re.compile(r"LABEL_\d+")
 def labels_of(config: Any, source: str = "the network") -> tuple[str, ...]:
     """Names of a network's outputs, in their order; ModelError if its configuration does not number them from 0."""
     names = config.id2label
-    if set(names) != set(range(len(names))):
+    if not names or set(names) != set(range(len(names))):
         raise ModelError(f"{source}: id2label of its config.json numbers {sorted(names)}; expected 0 to n")
     return tuple(str(names[number]) for number in range(len(names)))
 
@@ -58,7 +58,7 @@ def head_of(config: Any, source: str, given: Head | None, *, named_here: bool) -
     Raises:
         ModelError: nobody says it, or both say different things.
     """
-    told = _told(config)
+    told = _told(config, source)
     if told and given and told != given:
         raise ModelError(f"{source}: head = {given}, but by its config.json the head is {told}; leave it out")
     found = told or given
@@ -70,11 +70,13 @@ def head_of(config: Any, source: str, given: Head | None, *, named_here: bool) -
     return found or "exclusive"
 
 
-def _told(config: Any) -> Head | None:
-    labels = labels_of(config)
-    if config.problem_type in PROBLEMS:
-        return PROBLEMS[config.problem_type]
-    architectures = " ".join(config.architectures or ())
+def _told(config: Any, source: str) -> Head | None:
+    labels, problem = labels_of(config, source), config.problem_type
+    if problem is not None:
+        if problem not in list(PROBLEMS):
+            raise ModelError(f"{source}: problem_type of its config.json is {problem}; expected {', '.join(PROBLEMS)}")
+        return PROBLEMS[problem]
+    architectures = str(config.architectures)
     if "MultiLabel" in architectures:
         return "independent"
     if len(labels) == 1 or DIMENSIONS.issuperset(label.lower() for label in labels) or "Regression" in architectures:

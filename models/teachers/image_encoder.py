@@ -15,6 +15,7 @@ The last bits depend on torch's thread count: for results that do not vary with 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from models.errors import ModelError
 from models.parallelnet.backbone_architectures import size_options
 from models.teachers.encoder_settings import PACKAGED, EncoderSettings, Pooling
 from models.weights.backbones import HUB, create_backbone, fetched, weights_sha256
-from models.weights.onnx_graph import on_cpu
+from models.weights.onnx_graph import Run, on_cpu
 
 # Changed by hand whenever the way from picture to vector changes, so that old scores are not taken for new ones.
 _RECIPE = "squeezed bicubic, float32, global average, version 2"
@@ -92,8 +93,7 @@ class TimmEncoder:
                 self.dimensions = int(pooled(example.to(device)).shape[1])
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"encoder {name}: gives no vector, but: {' '.join(str(error).split())[:200]}") from None
-        self._graph = on_cpu(pooled, example) if device == "cpu" else None
-        self._network = None if self._graph else pooled
+        self._network, self._example = pooled, example
         self._mean = np.asarray(config["mean"], dtype=np.float32)
         self._std = np.asarray(config["std"], dtype=np.float32)
         self.name, self.settings = name, settings
@@ -116,10 +116,14 @@ class TimmEncoder:
             vectors[start : start + len(chunk)] = self.settings.rounded(self._run(pixels))
         return vectors
 
+    @cached_property
+    def _graph(self) -> Run | None:
+        # Not before there is a picture: who finds all vectors kept needs none.
+        return on_cpu(self._network, self._example) if self._device == "cpu" else None
+
     def _run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._graph is not None:
             return self._graph(pixels)
-        assert self._network is not None
         tensor = torch.from_numpy(pixels).to(self._device, memory_format=torch.channels_last)
         with torch.inference_mode():
             vectors: NDArray[np.float32] = self._network(tensor).cpu().numpy()

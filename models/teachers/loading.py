@@ -7,9 +7,10 @@ from typing import Any
 from models.errors import ModelError
 from models.teachers.fused_probe import FusedProbe
 from models.teachers.probe import Probe
+from models.teachers.scores_teacher import ScoresTeacher
 from models.teachers.teacher import TEACHER_FILE, Teacher
 
-WITHOUT_TORCH = {"probe": "a probe", "endpoint": "an endpoint's name"}
+COMPUTED = {"probe": "a probe", "scores": "a table of scores", "endpoint": "an endpoint's name"}  # no networks of ours
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -32,10 +33,10 @@ def load_teacher(
         OSError, ValueError: see `read_card`.
     """
     card = read_card(folder)
-    if compiled and card["kind"] in WITHOUT_TORCH:
-        raise ModelError(
-            f"{folder}: holds {WITHOUT_TORCH[card['kind']]}, which torch cannot compile; set compile: false"
-        )
+    if card["kind"] in COMPUTED and compiled:
+        raise ModelError(f"{folder}: holds {COMPUTED[card['kind']]}, which torch cannot compile; set compile: false")
+    if card["kind"] == "scores":
+        return ScoresTeacher.load(folder)
     if card["kind"] == "probe":
         return (
             FusedProbe.load(folder, device=device) if card["features"] == "fused" else Probe.load(folder, device=device)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -29,7 +30,10 @@ from models.teachers.repository import Repository, fetch_weights, find
 SAMPLING_RATE_HZ = 16_000
 
 # What the library raises for a folder that does not hold what it expects.
-LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError)
+LOADING_ERRORS = (
+    OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError, SafetensorError,
+    StrictDataclassError,
+)  # fmt: skip
 
 Modality = Literal["speech", "words", "image"]
 MODELS = {
@@ -128,7 +132,7 @@ def load_preprocessor(repository: Repository, modality: Modality) -> Any:
 def expect_classifier(source: str, config: Any) -> None:
     """ModelError for a network that compares pictures with texts, which is no classifier until it has prompts."""
     pairs = config.model_type in MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
-    if pairs and not any("Classification" in name for name in config.architectures or ()):
+    if pairs and "Classification" not in str(config.architectures):
         raise ModelError(
             f"{source}: is a {config.model_type} that compares pictures with texts, and has no classes of its own; use "
             "kind: zero_shot with prompts for each class"

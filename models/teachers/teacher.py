@@ -14,6 +14,7 @@ from models.teachers.standardise import Statistics
 Normalise = Literal["voice", "none"]
 # What a speech teacher goes by: the sound, the words that a recogniser heard in it, or both.
 Features = Literal["acoustic", "linguistic", "fused"]
+Outside = Literal["outside"]  # what made a table of scores went by; see `models.teachers.scores_teacher`
 TEACHER_FILE = "teacher.json"
 
 
@@ -28,11 +29,11 @@ class Utterance:
 class Teacher(Protocol):
     """What every kind of teacher offers.
 
-    Its items are pictures or, by `features`, waveforms, texts as heard, or `Utterance`s.
+    Its items are pictures or, by `features`, waveforms, texts as heard, `Utterance`s, or ids of rows.
     """
 
     @property
-    def features(self) -> Features:
+    def features(self) -> Features | Outside:
         """Of speech; a picture's teacher says `acoustic`, which means nothing."""
 
     @property

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "read every section of params.yaml, before DVC deletes anything",
     "plan": "what a run will take on this machine, and what it lacks",
     "summary": "the finished run on one screen",
+    "compare": "two runs side by side: settings, rows kept, labels flipped, figures",
     "stability": "how many labels change with another threshold, rule, seed, teacher or voice",
     "verify": "read everything that was built again, and say what is not as it should be",
     "predict": "what a network makes of a picture, a recording, or both",

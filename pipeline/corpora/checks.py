@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 # Of each corpus, the published format first: it has the corpus's name, and is the default.
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "b_t4sa": ("b_t4sa", "table"),
-    "iemocap": ("iemocap", *acted_speech.NAMINGS, "meld", "speech_table"),
+    "iemocap": ("iemocap", *acted_speech.FORMATS, "meld", "speech_table"),
     "fi": ("fi", "picture_folders", "picture_table"),
     "emotion_texts": ("emotion_texts",),
 }
@@ -24,7 +24,7 @@ CHECKS: Mapping[str, Callable[[Path], None]] = {
     "table": table.check,
     "meld": meld.check,
     "picture_folders": labelled_tables.check_folders,
-    **{name: partial(acted_speech.check, name) for name in acted_speech.NAMINGS},
+    **{name: partial(acted_speech.check, name) for name in acted_speech.FORMATS},
     **{name: partial(labelled_tables.check_table, name) for name in labelled_tables.COLUMNS},
 }
 # The hashes of these files make a change of the corpus visible.
@@ -39,7 +39,7 @@ SUFFIXES: Mapping[str, tuple[str, ...] | None] = {
     "picture_table": None,
     "picture_folders": _labelled.PICTURES,
     "meld": (*meld.SUFFIXES, ".csv"),
-    **dict.fromkeys(acted_speech.NAMINGS, _labelled.RECORDINGS),
+    **dict.fromkeys(acted_speech.FORMATS, _labelled.RECORDINGS),
 }
 _READ_OF_ARCHIVES = {*_tables.SUFFIXES, *_labelled.PICTURES, *_labelled.RECORDINGS, *meld.SUFFIXES}
 

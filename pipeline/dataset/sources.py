@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE
+from pipeline.labels.rules import Further
 
 ROLES = {"b_t4sa": "texts and pictures", "iemocap": "speech teacher's corpus", "fi": "image teacher's corpus"}
 CORPORA = {"speech": "iemocap", "image": "fi"}
@@ -45,6 +46,7 @@ class Teacher:
     measured_on: str
     domain: str  # what it has seen or heard
     sources: tuple[Source, ...]  # besides its corpus
+    asked: bool = True  # whether it learnt from its corpus or was measured on it
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Provenance:
     teachers: Mapping[str, Teacher]  # by modality
     voices: Mapping[str, Terms]  # by value of the column `voice`
     recogniser: Terms | None  # of what was said; None where nothing was transcribed
+    voters: tuple[Source, ...] = ()  # tables of scores besides the teachers
 
     @property
     def holds_posts(self) -> bool:
@@ -71,13 +74,16 @@ class Provenance:
         found += [Source("recogniser", self.recogniser)] if self.recogniser else []
         for modality, teacher in self.teachers.items():
             corpus = CORPORA[modality]
-            found += [Source(ROLES[corpus], self.corpora[corpus]), *teacher.sources]
+            found += [Source(ROLES[corpus], self.corpora[corpus])] if teacher.asked else []
+            found += teacher.sources
+        found += self.voters
         return list({(source.role, source.terms.name): source for source in found}.values())
 
 
 def gather(
-    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str]
-) -> Provenance:
+    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str],
+    voters: Sequence[Further] = (),
+) -> Provenance:  # fmt: skip
     """What a build was made with.
 
     Args:
@@ -85,13 +91,13 @@ def gather(
         reports: of `train_teacher`, by modality.
         corpora: the folder data/corpora.
         voices: values of the column `voice`.
+        voters: of the rule, besides the teachers.
 
     Raises:
         UserError: a corpus has not been acquired, or reports tell of other teachers than parameters do.
     """
     used = {name: _corpus(corpora / name) for name in acquired.CORPORA}
     formats = {name: acquired.known_as(corpora / name) for name in acquired.CORPORA}
-    samples = tuple(name for name in used if _is_sample(corpora / name))
     synthesize = sections["synthesize"]
     recogniser = _recogniser(synthesize.get("recognition", {}))
     teachers = {}
@@ -99,8 +105,14 @@ def gather(
         params = sections["train_teacher"][modality]
         _expect_same(modality, params, report)
         texts = _texts(corpora / TEXTS, report)
+        if params["kind"] == "scores":
+            teachers[modality] = _of_scores(modality, params, used[CORPORA[modality]], report["outside"])
+            continue
         teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser, report)
-    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser)
+    idle = {CORPORA[modality] for modality, teacher in teachers.items() if not teacher.asked}
+    samples = tuple(name for name in used if _is_sample(corpora / name) and name not in idle)
+    outside = tuple(Source("voter besides the teachers", _outside(one.name, one.licence, one.source)) for one in voters)
+    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser, outside)
 
 
 def teacher_reports(reports: Path) -> dict[str, dict[str, Any]]:
@@ -213,6 +225,21 @@ def _asked(
     return Teacher(made, corpus.name, f"what {name} was trained on", tuple(sources))
 
 
+def _of_scores(
+    modality: str, params: Mapping[str, Any], corpus: Terms, told: Mapping[str, Any]
+) -> Teacher:  # fmt: skip
+    terms_of_scores = _outside(params["name"], params.get("licence"), params.get("source"))
+    made = f"scores of {params['name']}, made outside this pipeline, {told['rows']:,} rows"
+    domain = f"what {params['name']} was made for"
+    found = (Source(f"{modality} teacher's scores", terms_of_scores),)
+    return Teacher(made, corpus.name, domain, found, asked=bool(told["corpus_rows"]))
+
+
+def _outside(name: str, licence: str | None, source: str | None) -> Terms:
+    said = "as who put the scores into params.yaml says" if licence else terms.UNKNOWN
+    return Terms(name=name, licence=licence, terms=said, source=source, cite=[])
+
+
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
@@ -262,7 +289,7 @@ def _plain(name: str) -> str:
 
 def _expect_same(modality: str, params: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     for key in ("kind", "features"):
-        told, given = report.get(key), params.get(key, "acoustic")
+        told, given = report.get(key), params.get(key, "outside" if params["kind"] == "scores" else "acoustic")
         if told is not None and told != given:
             raise UserError(
                 f"{PARAMS_FILE}: train_teacher.{modality}.{key} = {given}, but the teacher that labelled was {told}; "

@@ -26,6 +26,7 @@ NAMED: Mapping[str, str] = {
     "iemocap": "IEMOCAP",
     "ravdess": "RAVDESS",
     "crema_d": "CREMA-D",
+    "ravdess_crema_d": "RAVDESS and CREMA-D",
     "meld": "MELD",
     "emodb": "EmoDB",
     "speech_table": "recordings of the maker's own",

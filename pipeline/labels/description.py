@@ -22,8 +22,9 @@ from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context
-from pipeline.labels import confounds, rules, validity, words
+from pipeline.labels import confounds, further, rules, validity, words
 from pipeline.labels.joining import Scored
+from pipeline.labels.pool import PooledVotes
 
 THRESHOLDS = np.round(np.arange(0.25, 0.96, 0.05), 2)
 SHOWN_ROWS = 10_000  # of plots that have a row per row; label.json counts them all
@@ -102,6 +103,7 @@ def label_metrics(labelled: Labelled, scored: Scored, context: Context) -> dict[
             "mean_confidence": votes.image_max.mean(),
         },
         "temperatures": asdict(scored.temperatures),
+        "further": further.described(scored.further, votes.parts, kept) if isinstance(votes, PooledVotes) else [],
         **_meaning(labelled, scored, context),
         "paper": LABELLED_ROWS,
     }

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
 
@@ -36,6 +36,34 @@ MOST_LOADERS = 8
 WANTED = ("labels", "targets")  # of the items: what the network should say
 
 
+Item = dict[str, Any]
+
+
+class Augmented(Dataset[Item]):
+    """Rows of another dataset, changed by random numbers that follow from the seed, the epoch and the row's place."""
+
+    def __init__(self, rows: Dataset[Item], change: Callable[[Item, np.random.Generator], Item], seed: int) -> None:
+        self.rows, self.change, self.seed = rows, change, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        assert isinstance(self.rows, Sized)
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.change(self.rows[index], np.random.default_rng((self.seed, self.epoch, index)))
+
+
+class _TellEpoch(TrainerCallback):  # type: ignore[misc]
+    """Before the loader starts its processes, which take copies; also when training goes on after a stop.
+
+    Loaders tell their datasets only where there is one process, and no sampler to tell.
+    """
+
+    def on_epoch_begin(self, _: Any, state: Any, __: Any, train_dataloader: Any = None, **___: Any) -> None:
+        train_dataloader.dataset.epoch = round(state.epoch)
+
+
 class LossTrainer(Trainer):  # type: ignore[misc]
     """Trainer with a loss of logits and labels, a mean over the batch, and with rows drawn by `sampler` if given."""
 
@@ -46,6 +74,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
+        if isinstance(self.train_dataset, Augmented):
+            self.add_callback(_TellEpoch())
         self.loss = loss
         self.sampler = sampler
 

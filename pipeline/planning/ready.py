@@ -1,8 +1,8 @@
 """Whether everything that a run loads can be loaded: it would else be found out by a late stage, after days of others.
 
 In   sections of a params file that `pipeline.commands.check` has found sound; the project's folder
-Out  UserError about the first fault: a corpus, the voice, the recogniser, a teacher's encoder or checkpoint, a network
-     at its input size, weights, the device, the font of pictures, disk for downloads
+Out  UserError about the first fault: a corpus, the voice, the recogniser, a teacher's encoder, checkpoint or scores, a
+     network at its input size, weights, the device, the font of pictures, disk for downloads
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,10 @@ from models.teachers.encoders import create_encoder, is_backbone
 from models.teachers.tfidf_encoder import TFIDF_ENCODERS
 from pipeline.errors import UserError
 from pipeline.explanation.figure_text import expect_font
-from pipeline.frame import tables
+from pipeline.frame import outside_scores, tables
 from pipeline.frame.params import PARAMS_FILE, section
 from pipeline.frame.stage import BaseParams
+from pipeline.labels.rules import LabelParams
 from pipeline.networks.params import TrainParams, read_models
 from pipeline.planning import needs
 from pipeline.speech import loading
@@ -28,6 +29,7 @@ from pipeline.teachers.params import (
     EndpointParams,
     FinetuneParams,
     ProbeParams,
+    ScoresParams,
     Teachers,
     ZeroShotParams,
 )
@@ -45,6 +47,8 @@ def expect_ready(sections: Mapping[str, Any], root: Path) -> None:
     loading.load(section(sections, "synthesize", SynthesizeParams), section(sections, "base", BaseParams))
     _expect_teacher("speech", section(sections, "train_teacher.speech", SECTION))
     _expect_teacher("image", section(sections, "train_teacher.image", SECTION))
+    for place, voter in enumerate(section(sections, "label", LabelParams).further):
+        outside_scores.read(voter, f"label.further.{place}")
     _expect_networks(sections)
     for need in needs.weights(sections):
         if need.fatal:
@@ -56,6 +60,9 @@ def _expect_teacher(modality: Literal["speech", "image"], params: Teachers) -> N
     heard = getattr(params, "features", "acoustic")
     if isinstance(params, ZeroShotParams | EndpointParams):
         _expect_told(params, where)
+        return
+    if isinstance(params, ScoresParams):
+        outside_scores.read(params, f"train_teacher.{modality}")
         return
     if not isinstance(params, ProbeParams):
         _expect_checkpoint("words" if heard == "linguistic" else modality, params, where)
@@ -81,7 +88,7 @@ def _expect_encoder(modality: Literal["speech", "image"], name: str, settings: E
 
         expect_on_hub(name)
     else:
-        from models.teachers.pretrained_encoder import check_repository  # noqa: PLC0415 - seconds
+        from models.teachers.towers import check_repository  # noqa: PLC0415 - seconds
 
         check_repository(name, settings, modality)
 

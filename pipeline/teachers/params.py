@@ -1,5 +1,6 @@
 """Sections `train_teacher.<modality>`, one dataclass for each `kind` of teacher, and `score.<modality>`."""
 
+from dataclasses import field
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -11,7 +12,9 @@ from models.teachers.endpoint.answers import WORDS_PLACE
 from models.teachers.heads import Head
 from models.teachers.teacher import Features, Normalise
 from pipeline.errors import UserError
+from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
+from pipeline.media.augmentation import AugmentParams
 
 Name = Annotated[str, Field(min_length=1)]
 # Label of a corpus or a checkpoint -> class of the teacher, or null to leave it out; every label must be named.
@@ -100,6 +103,7 @@ class FinetuneParams:
     class_weights: bool  # whether rare classes weigh more
     calibrate: Calibrate
     revision: Name | None = None
+    augment: AugmentParams = field(default_factory=AugmentParams)  # spec_augment also ends masks of the network's own
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -139,7 +143,19 @@ class EndpointParams:
     calibrate: Calibrate = "none"  # on as many validation rows at most
 
 
-Teachers = ProbeParams | CheckpointParams | FinetuneParams | ZeroShotParams | EndpointParams
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class ScoresParams(OutsideParams):
+    """A table of probabilities that something outside this project made; its columns name the teacher's classes."""
+
+    classes: ClassMapping  # of the labels of the corpus, on which it is measured where the table has its ids
+
+    @property
+    def normalise(self) -> Normalise:
+        """There is nothing to standardise."""
+        return "none"
+
+
+Teachers = ProbeParams | CheckpointParams | FinetuneParams | ZeroShotParams | EndpointParams | ScoresParams
 TeacherParams = Annotated[Teachers, Field(discriminator="kind")]
 
 # What `pipeline.frame.params.section` reads; no class, and so of no type that a checker knows.
@@ -172,6 +188,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
             raise UserError(f"{where}.features = {features}: pictures have no words; leave it out")
     if features == "linguistic" and normalise != "none":
         raise UserError(f"{where}.normalise = {normalise}: words have no voice; expected none")
+    if isinstance(params, FinetuneParams):
+        if modality == "speech" and params.augment.flip:
+            raise UserError(f"{where}.augment.flip = true: speech cannot be mirrored; expected false")
+        if modality == "image" and params.augment.spec_augment is not None:
+            raise UserError(f"{where}.augment.spec_augment: pictures have no spectrogram; expected null")
     if features != "acoustic" and isinstance(params, ProbeParams) and params.words is None:
         raise UserError(f"{where}.words is missing, which features = {features} needs")
     if features != "acoustic" and share_heard < 1:
@@ -179,7 +200,11 @@ def expect_consistent(modality: str, params: Teachers, share_heard: float) -> No
             f"{PARAMS_FILE}: synthesize.recognition.share = {share_heard}: {section}.features = {features} goes by "
             "the words heard in each recording; expected 1.0"
         )
-    if params.kind != "probe" and normalise == "voice" and params.calibrate == "none":
+    if (
+        isinstance(params, CheckpointParams | FinetuneParams)
+        and params.normalise == "voice"
+        and params.calibrate == "none"
+    ):
         raise UserError(
             f"{where}.calibrate = none: logits standardised by voice put half of all rows above 0.5, whatever is "
             "said; expected held_out, or normalise: none"

@@ -20,7 +20,7 @@ from models.teachers.endpoint.teacher import expect_few_failures
 from models.teachers.fused_probe import PARTS
 from models.teachers.loading import load_teacher, read_card
 from models.teachers.standardise import Statistics
-from models.teachers.teacher import Features, Teacher, Utterance
+from models.teachers.teacher import Features, Outside, Teacher, Utterance
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.store import Folder
@@ -45,8 +45,8 @@ class Source:
 
     @property
     def media(self) -> str:
-        """The column by which items are told apart."""
-        return self.columns[1]
+        """The column by which items are told apart: that of sound, words or picture, or the id where it is all."""
+        return self.columns[:2][-1]
 
     def key(self, row: dict[str, Any]) -> bytes:
         """The same for rows with the same item."""
@@ -68,10 +68,16 @@ SPEECH: dict[Features, Source] = {
     "fused": Source("speech", "synthesize", ("id", "audio", "voice", "heard"), _utterance),
 }
 IMAGE = Source("clean", "clean", ("id", "image"), _picture)
+OUTSIDE = {
+    modality: Source(one.folder, one.stage, ("id",), lambda row: row["id"])
+    for modality, one in (("speech", SPEECH["acoustic"]), ("image", IMAGE))
+}
 
 
-def source_of(modality: str, features: Features) -> Source:
+def source_of(modality: str, features: Features | Outside) -> Source:
     """Where the items of a modality's teacher lie that goes by these features."""
+    if features == "outside":
+        return OUTSIDE[modality]
     return SPEECH[features] if modality == "speech" else IMAGE
 
 
@@ -201,7 +207,8 @@ class Scorer:
         if isinstance(vector, ItemError):
             return vector
         statistics = None if self.statistics is None else self.statistics[row["voice"]]
-        return self.teacher.classify(vector[np.newaxis], statistics)[0]
+        score: NDArray[np.float32] = self.teacher.classify(vector[np.newaxis], statistics)[0]
+        return score
 
 
 def write_statistics(

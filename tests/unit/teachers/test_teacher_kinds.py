@@ -30,7 +30,7 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import STOPPING, UserError
 from pipeline.frame.params import section
 from pipeline.media import audio
-from pipeline.teachers import corpora
+from pipeline.teachers import corpora, fit
 from pipeline.teachers.params import SECTION, ScoreParams
 from pipeline.teachers.scoring import IMAGE, read_statistics
 from tests import builders_layouts
@@ -195,6 +195,7 @@ def test_dimensions_and_labels_that_exclude_nothing_make_teachers_of_their_own_k
     assert train(root, "image", image_checkpoint(str(source)))["head"] == "independent"
     found = scored(root, "image", [{"id": f"{n}-0", "image": jpeg(n)} for n in range(3)], 2)
     teacher = load_teacher(root / "data/checkpoints/ier")
+    assert isinstance(teacher, CheckpointTeacher)
     chances = 1 / (1 + np.exp(-teacher.represent([IMAGE.make({"image": jpeg(n)}) for n in range(3)])))
     np.testing.assert_allclose(found["p_anger"].to_numpy(), (chances / chances.sum(axis=1, keepdims=True))[:, 1], 1e-4)
 
@@ -268,7 +269,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
     root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, save: Callable[[Path], str]
 ) -> None:
     source = save(tmp_path_factory.mktemp("base"))
-    params = {**FINETUNE, "checkpoint": source, "classes": tiny.IMAGE_CLASSES, "epochs": 3}
+    params = {**FINETUNE, "checkpoint": source, "classes": tiny.IMAGE_CLASSES, "epochs": 3, "augment": {"flip": True}}
     calm = tmp_path_factory.mktemp("calm")
     tiny.write_corpora(calm)
     metrics = train(calm, "image", params)
@@ -303,9 +304,35 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
     assert content(root / "reports") == content(calm / "reports")
 
 
+SPEC = {"time_masks": 1, "time_width_share": 0.2, "frequency_masks": 1, "frequency_width_share": 0.2}
+
+
+def test_waveforms_are_masked_in_training_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[Any] = []
+
+    def noting(wave: Any, *_: Any, **__: Any) -> Any:
+        masked.append(wave)
+        return wave
+
+    monkeypatch.setattr(fit, "mask_waveform", noting)
+    source = tiny.save_wav2vec2(root / "base")
+    params = {**FINETUNE, "checkpoint": source, "classes": tiny.SPEECH_CLASSES, "held_out_sessions": 1}
+    metrics = train(root, "speech", {**params, "augment": {"spec_augment": SPEC}})
+    assert len(masked) == sum(2 * figures["rows"]["train"] for figures in metrics["trainings"].values())
+    network = load_teacher(root / "data/checkpoints/ser")
+    assert isinstance(network, CheckpointTeacher)
+    assert not network.network.network.config.apply_spec_augment  # its own, on its makers' terms
+    with pytest.raises(UserError, match=r"speech\.augment\.flip = true: speech cannot be mirrored; expected false"):
+        train(root, "speech", {**params, "augment": {"flip": True}})
+
+
 def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
     params = {**FINETUNE, "checkpoint": tiny.save_vit(root / "base"), "classes": tiny.IMAGE_CLASSES}
     for changes, message in (
+        (
+            {"augment": {"spec_augment": SPEC}},
+            r"image\.augment\.spec_augment: pictures have no spectrogram; expected null",
+        ),
         ({"held_out_sessions": 2}, r"train_teacher\.image\.held_out_sessions = 2: pictures have no sessions"),
         ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected config\.json of a network"),
         ({"mixed_precision": "fp16"}, r"train_teacher\.image\.mixed_precision = fp16 needs SIER_DEVICE=cuda"),
