@@ -40,7 +40,7 @@ class GivenPair:
 
     net: ParallelNet
     takes: tuple[str, ...]  # of MODALITIES
-    names: dict[str, str | None]  # by modality: the file, or `given` of what has no name
+    names: dict[str, str | None]  # by modality: the file, or `given picture` and the like of what has no name
     photo: Image.Image | None
     waveform: audio.Waveform | None
 
@@ -71,7 +71,7 @@ def read_pair(image: Picture | None, speech: Sound | None, model: Network, *, ne
     device = "" if folder is None else device_from_environment()
     if folder is not None:
         expect_checkpoint(folder)
-    names = {"image": _name(image), "speech": _name(speech)}
+    names = {"image": _name(image, "given picture"), "speech": _name(speech, "given recording")}
     data = {"image": _content(image, _picture_file), "speech": _content(speech, _sound_file)}
     photo = decoded(names["image"] or "", "picture", read_image, data["image"]) if data["image"] is not None else None
     waveform = None
@@ -88,12 +88,12 @@ def read_pair(image: Picture | None, speech: Sound | None, model: Network, *, ne
     return GivenPair(net, takes, names, photo, waveform)
 
 
-def _name(given: Picture | Sound | None) -> str | None:
+def _name(given: Picture | Sound | None, otherwise: str) -> str | None:
     if isinstance(given, Mapping) and given.get("bytes") is None:
         given = given.get("path")
     if isinstance(given, str | os.PathLike):
         return str(given)
-    return None if given is None else "given"
+    return None if given is None else otherwise
 
 
 def _content(given: Any, as_file: Callable[[Any], bytes]) -> bytes | None:

@@ -38,7 +38,7 @@ class Answer:
     label: str  # the class with the largest probability
     probabilities: dict[str, float]  # of every class, in the order of their ids; sum 1
     fusion_weights: dict[str, float] | None  # w1 of speech, w2 of the image, w3 of their product (Eq. 2); None of one
-    inputs: dict[str, str | None]  # by modality: the file, `given`, `baseline`, or None where there is no such input
+    inputs: dict[str, str | None]  # by modality: the file, `given ...`, `baseline`, or None of no such input
     notes: tuple[str, ...]  # what the user should know about the inputs
 
 

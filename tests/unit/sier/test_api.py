@@ -93,7 +93,7 @@ def test_one_input_gives_one_answer_in_whatever_form_it_comes(project: Path) -> 
     for sound in ("speech.wav", speech.read_bytes(), (samples, rate), (whole, rate), (samples[:, None], rate)):
         found = sier.predict(picture, sound, network)
         assert found.probabilities == expected
-    assert found.inputs == {"image": str(picture), "speech": "given"}
+    assert found.inputs == {"image": str(picture), "speech": "given recording"}
 
 
 def test_a_picture_of_another_kind_is_seen_as_its_file_is(project: Path, tmp_path: Path) -> None:
@@ -150,14 +150,14 @@ def test_what_cannot_be_used_is_said_in_one_line(project: Path, tmp_path: Path) 
     cases: list[tuple[Any, tuple[Any, ...], dict[str, Any], str]] = [
         (sier.predict, (), {}, "expected an image, speech or both"),
         (sier.predict, ("no.jpg",), {}, "no.jpg: no such file or directory"),
-        (sier.predict, (b"nothing",), {}, "given: no usable picture: "),
+        (sier.predict, (b"nothing",), {}, "given picture: no usable picture: "),
         (sier.predict, (np.zeros((2, 2, 7), np.uint8),), {}, "given ndarray: cannot be taken as a file would be: "),
         (sier.predict, (None, (np.zeros((2, 2, 2)), 16_000)), {}, "given tuple: cannot be taken as a file would be: "),
-        (sier.predict, (None, (np.full(9, np.nan), 16_000)), {}, "given: no usable recording: samples that are not"),
+        (sier.predict, (None, (np.full(9, np.nan), 16_000)), {}, "given recording: no usable recording: samples"),
         (sier.predict, ("picture.jpg",), {"model": tmp_path}, "expected a folder with config.json"),
         (sier.predict, ("picture.jpg",), {"model": 7}, "expected the folder of a ParallelNet or the network itself"),
         (sier.explain, ("picture.jpg",), {}, "this network takes image and speech; give speech too"),
-        (sier.explain, ("picture.jpg", (np.zeros(16_000), 16_000)), {}, "given: the recording is silent"),
+        (sier.explain, ("picture.jpg", (np.zeros(16_000), 16_000)), {}, "given recording: the recording is silent"),
         (sier.load_dataset, ("nowhere/at all",), {}, "nowhere/at all: no dataset can be loaded: "),
         (sier.read_corpus, ("fl", "x"), {}, "format fl: expected one of b_t4sa, "),
         (sier.read_corpus, ("fi", project), {}, f"{project}: "),
