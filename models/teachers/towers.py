@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel
-from transformers.utils import logging
+from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel
 
 from models.errors import ModelError
 from models.teachers.encoder_settings import HUB, EncoderSettings, Modality
 from models.teachers.teacher import SAMPLING_RATE_HZ
+from models.weights.network_files import LOADING_ERRORS, has_own_code, read_config
 from models.weights.repository import Repository, fetch_weights, find
-
-# What the library raises for a folder that does not hold what it expects.
-LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError)
 
 INPUTS: dict[str, Modality] = {"input_values": "speech", "input_features": "speech", "pixel_values": "image"}
 # Names in which a family is told, and what the library calls it; "clip" is no part of "siglip".
@@ -49,15 +45,10 @@ def find_encoder(name: str, settings: EncoderSettings) -> Repository:
 
 
 def _config(name: str, repository: Repository) -> Any:
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(str(repository.folder), trust_remote_code=False)
+        return read_config(repository)
     except LOADING_ERRORS as error:
         raise ModelError(_refusal(name, repository, error)) from None
-    # timm writes the number of classes twice, which the wrapper of transformers does not bear.
-    (getattr(config, "model_args", None) or {}).pop("num_classes", None)
-    return config
 
 
 def load_encoder_preprocessor(name: str, repository: Repository, modality: Modality) -> Any:
@@ -113,7 +104,7 @@ def modality_of(name: str, tower: Any, modality: Modality | None) -> Modality:
 
 def _refusal(name: str, repository: Repository, error: Exception) -> str:
     found = " ".join(str(error).split())[:300]
-    if "custom code" in found or "trust_remote_code" in found:
+    if has_own_code(error):
         what = "has code of its own, which is not run; expected a network that transformers itself has"
         return f"encoder {name}: {repository.source}: {what}"
     return f"encoder {name}: {repository.source}: expected a network of the transformers library, found: {found}"

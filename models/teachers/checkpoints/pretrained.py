@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoFeatureExtractor,
     AutoImageProcessor,
     AutoModelForAudioClassification,
@@ -20,19 +17,13 @@ from transformers import (
     AutoTokenizer,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
-from transformers.utils import logging
 
 from models.errors import ModelError
 from models.teachers.checkpoints.heads import PROBLEM_OF, Head, head_of, labels_of, name_outputs
 from models.teachers.checkpoints.pooled_head import NAMES, pooled_head
 from models.teachers.teacher import SAMPLING_RATE_HZ
+from models.weights.network_files import LOADING_ERRORS, has_own_code, read_config
 from models.weights.repository import Repository, fetch_weights, find
-
-# What the library raises for a folder that does not hold what it expects.
-LOADING_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError, SafetensorError,
-    StrictDataclassError,
-)  # fmt: skip
 
 Modality = Literal["speech", "words", "image"]
 MODELS = {
@@ -140,16 +131,10 @@ def expect_classifier(source: str, config: Any) -> None:
 
 def _config(repository: Repository, modality: Modality, **changes: Any) -> Any:
     """The configuration of a network, with some values changed."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(str(repository.folder), trust_remote_code=False, **changes)
+        return read_config(repository, **changes)
     except LOADING_ERRORS as error:
         raise ModelError(_refusal(repository, modality, error)) from None
-    # timm writes the number of classes twice, which the wrapper of transformers does not bear.
-    arguments = getattr(config, "model_args", None) or {}
-    arguments.pop("num_classes", None)
-    return config
 
 
 def _load_network(repository: Repository, modality: Modality, config: Any, **options: Any) -> tuple[Any, list[str]]:
@@ -174,7 +159,7 @@ def _load_network(repository: Repository, modality: Modality, config: Any, **opt
 
 def _refusal(repository: Repository, modality: Modality, error: Exception) -> str:
     found = " ".join(str(error).split())[:300]
-    if "custom code" in found or "trust_remote_code" in found:
+    if has_own_code(error):
         known = f"supported are networks that transformers itself has: {OWN[modality]}"
         return (
             f"{repository.source}: has code of its own, which is not run; {known}; or score the items with that code, "

@@ -20,6 +20,7 @@ from models.teachers.checkpoints.heads import PROBLEMS, Head, labels_of
 from models.teachers.checkpoints.pretrained import NOTHING, Modality, Outputs, describe, load_classifier
 from models.teachers.teacher import SAMPLING_RATE_HZ
 from models.teachers.words_encoder import expect_words
+from models.weights.network_files import add_weights
 
 TOKENS_MAX = 512  # of a text; a tweet has less than 150
 
@@ -40,9 +41,7 @@ def digest_of(network: Any, preprocessor: Any) -> str:
     tokens = getattr(preprocessor, "get_vocab", None)
     preprocessing = tokens() if tokens else json.loads(preprocessor.to_json_string())
     digest = hashlib.sha256(json.dumps([labels_of(network.config), preprocessing], sort_keys=True).encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
+    add_weights(digest, network)
     return digest.hexdigest()
 
 

@@ -15,9 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
     AutoModel,
     AutoTokenizer,
@@ -26,19 +24,15 @@ from transformers import (
     Siglip2VisionModel,
     SiglipVisionModel,
 )
-from transformers.utils import logging
 
 from models.errors import ModelError
+from models.weights.network_files import LOADING_ERRORS, add_weights, read_config
 from models.weights.repository import Repository, fetch_weights, find
 
 Family = Literal["clip", "siglip", "siglip2"]  # as configurations call them
 PICTURE_NETWORKS: dict[str, Any] = {
     "clip": CLIPVisionModelWithProjection, "siglip": SiglipVisionModel, "siglip2": Siglip2VisionModel,
 }  # fmt: skip
-# What the libraries raise for a folder that does not hold what they expect.
-LOADING_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,9 +72,7 @@ class PictureNetwork:
     def digest(self) -> str:
         """sha256 over preprocessing and every weight, hex."""
         digest = hashlib.sha256(self.preprocessor.to_json_string().encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
-            value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
+        add_weights(digest, self.network)
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
@@ -139,8 +131,6 @@ def load(
         ModelError: it is not there, is no CLIP or SigLIP, or lacks weights.
     """
     torch.set_num_threads(threads)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     repository = find(source, revision)
     folder, commit = repository.folder, repository.commit
     try:
@@ -174,7 +164,7 @@ def expect_family(source: str, revision: str | None) -> None:
 
 def _family(repository: Repository) -> Family:
     """Which of them the configuration names; ModelError for any other, or one of `LOADING_ERRORS`."""
-    found = AutoConfig.from_pretrained(repository.folder, trust_remote_code=False).model_type
+    found = read_config(repository).model_type
     if found not in PICTURE_NETWORKS:
         raise ModelError(
             f"{repository.source}: expected a CLIP or SigLIP network, found {found}; try kind checkpoint, or probe"

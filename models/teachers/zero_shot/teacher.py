@@ -17,14 +17,14 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.special import log_expit, softmax
 
 from models.teachers.saved import expect_saved, reading, write_card
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import Normalise, expect_statistics
-from models.teachers.zero_shot.network import LOADING_ERRORS, ContrastiveNetwork, Origin, PictureNetwork
+from models.teachers.zero_shot.network import ContrastiveNetwork, Origin, PictureNetwork
+from models.weights.network_files import LOADING_ERRORS
 
 PLACE = "{}"  # in a template, for a phrase
 PHRASES_FILE = "phrases.safetensors"
@@ -129,7 +129,7 @@ class ZeroShotTeacher:
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Self:
         """The teacher that `save` wrote; ModelError if a file is missing or broken, or the weights are others."""
-        with reading(folder, "a saved teacher", *LOADING_ERRORS, SafetensorError) as card:
+        with reading(folder, "a saved teacher", *LOADING_ERRORS) as card:
             pictures = PictureNetwork.load(folder, card["family"], device=device, batch_size=batch_size)
             directions = load_file(folder / PHRASES_FILE)["directions"]
             wording = Wording(card["prompts"], card["templates"])
