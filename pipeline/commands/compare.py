@@ -17,7 +17,7 @@ import pandas as pd
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.frame.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words, tested_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.running import say
@@ -149,7 +149,7 @@ def _figures(one: Mapping[str, Metrics], other: Mapping[str, Metrics]) -> Iterat
         ("speech teacher", lambda m: accuracy_in_words(m["train_teacher_speech"]["shown"])),
         ("picture teacher", lambda m: accuracy_in_words(m["train_teacher_image"]["shown"])),
         ("commonest label", lambda m: f"{_majority(m['evaluate'], 'sier'):.1%} of the test rows"),
-        *((name, lambda m, name=name: _network(m["evaluate"], name)) for name in networks),
+        *((name, lambda m, name=name: " ".join(tested_in_words(m["evaluate"], name))) for name in networks),
         ("picture’s share", lambda m: _share(m["explain"])),
     ]
     yield "figures      in A, then in B"
@@ -172,14 +172,6 @@ def _told(tell: Callable[[Mapping[str, Metrics]], str], metrics: Mapping[str, Me
 
 def _majority(evaluated: Metrics, rows: str) -> float:
     return float(evaluated["without_training"][rows]["majority_class"]["accuracy"])
-
-
-def _network(evaluated: Metrics, name: str) -> str:
-    network = evaluated["models"][name]
-    test = network["test"]
-    low, high = test["intervals"]["accuracy"]
-    simple = _majority(evaluated, network["rows"])
-    return f"{test['accuracy']:.1%} ({low:.1%} to {high:.1%}, {test['rows']:,} rows; commonest class {simple:.1%})"
 
 
 def _share(explained: Metrics) -> str:

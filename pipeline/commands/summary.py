@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.frame.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words, tested_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words
@@ -130,11 +130,8 @@ def _networks(evaluated: dict[str, Any]) -> list[str]:
     """Accuracy of each network on rows it has not seen, beside that of always naming the commonest class."""
     lines = ["networks     accuracy on test rows, against pseudo-labels or sentiment, with 95 % intervals"]
     for name, network in evaluated["models"].items():
-        test = network["test"]
-        low, high = test["intervals"]["accuracy"]
-        simple = evaluated["without_training"][network["rows"]]["majority_class"]["accuracy"]
-        where = f"{test['rows']} rows of {network['rows']}; commonest class {simple:.1%}"
-        lines.append(f"  {name:<24}{test['accuracy']:6.1%}  ({low:.1%} to {high:.1%}, {where})")
+        accuracy, read = tested_in_words(evaluated, name, f" of {network['rows']}")
+        lines.append(f"  {name:<24}{accuracy:>6}  {read}")
     return lines
 
 

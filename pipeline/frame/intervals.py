@@ -86,6 +86,21 @@ def accuracy_in_words(shown: Mapping[str, Any] | None) -> str:
     return f"{shown['accuracy']:.1%} ({interval}; commonest class {shown['commonest_class']:.0%}; {shown['protocol']})"
 
 
+def tested_in_words(evaluated: Mapping[str, Any], name: str, of: str = "") -> tuple[str, str]:
+    """Accuracy of network `name` of reports/evaluate.json on its test rows, and what it must be read against.
+
+    `of` follows the number of rows.
+    """
+    network = evaluated["models"][name]
+    test = network["test"]
+    low, high = test["intervals"]["accuracy"]
+    simple = evaluated["without_training"][network["rows"]]["majority_class"]["accuracy"]
+    return (
+        f"{test['accuracy']:.1%}",
+        f"({low:.1%} to {high:.1%}, {test['rows']:,} rows{of}; commonest class {simple:.1%})",
+    )
+
+
 def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[Values]:
     """Totals [draws, ...] over as many groups as there are, drawn with replacement."""
     rng, flat = np.random.default_rng(seed), sums.reshape(len(sums), -1).astype(np.float64)
