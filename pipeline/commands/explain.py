@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from models.pair.explain import explain
 from models.pair.explanation import InexactError
@@ -24,6 +23,7 @@ from models.pair.game import PairGame
 from pipeline.commands import given_files, output_files
 from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.errors import RowError, UserError
 from pipeline.explanation.figure import png
 from pipeline.explanation.figure_content import FigureContent, figure_content
@@ -87,7 +87,7 @@ def explain_files(image: Path | None, speech: Path | None, model: Path = DEFAULT
 def _explained(given: GivenPair) -> FigureContent:
     net = given.net
     sample = sample_of(given.photo, given.waveform, net.config)
-    with tqdm(total=3, desc="explain", unit="step", disable=None, leave=False) as bar:
+    with Progress(total=3, desc="explain", unit="step", leave=False) as bar:
         transcriber = Transcriber() if sample.waveform is not None else None
         words = transcriber.words(sample.waveform) if transcriber and sample.waveform is not None else ()
         bar.update()
