@@ -39,7 +39,8 @@ class AcquireParams:
     """Section `acquire.<corpus>`.
 
     Attributes:
-        path: of a local copy in the published format: a folder or, but for b_t4sa, an archive.
+        path: of a local copy in the published format: a folder or, but for b_t4sa, an archive; of format table also
+            the table itself.
         url: where to download it: the folder of B-T4SA's files, or an archive. Without path and url the sample is made.
         sha256: hex digest by name, as in the manifest; or of the archive. Each is checked.
         max_lost_share: of the rows of a copy, for one reason; if more are lost, it is an error.
@@ -101,7 +102,7 @@ def run(params: AcquireParams, context: Context) -> Report:
         CHECKS[corpus](root)
     else:
         root = source.root
-        (new / acquired.FILES).symlink_to(root, target_is_directory=True)
+        (new / acquired.FILES).symlink_to(root, target_is_directory=root.is_dir())
     index = b_t4sa.index_images(b_t4sa.images(root)) if form == "b_t4sa" else None
     if index is not None:
         pq.write_table(index, new / acquired.TAR_INDEX)
@@ -109,7 +110,7 @@ def run(params: AcquireParams, context: Context) -> Report:
     rejects = [] if source is None else source.rejects
     if counted is not None:  # before the hashes, which take long
         counted.require_few_losses(corpus, params.max_lost_share, rejects)
-        if form == acquired.PAIRS:
+        if form == acquired.TABLE:
             _expect_learnable(counted.numbers, context)
         _expect_classes(counted.labels, context)
     listed = [_describe(path, root) for path in Progress(files_read(form, root), desc="sha256")]
@@ -145,7 +146,7 @@ def _expect_learnable(counts: dict[str, int], context: Context) -> None:
             continue
         if missing := [one for one in (*tables.SENTIMENTS, *b_t4sa.SPLITS) if not counts.get(one)]:
             raise UserError(
-                f"{PARAMS_FILE}: models.{name}.rows = clean: it learns the texts' sentiment, but of the pairs none is "
+                f"{PARAMS_FILE}: models.{name}.rows = clean: it learns the texts' sentiment, but of the rows none is "
                 f"{missing[0]}; remove it from models"
             )
 
@@ -187,7 +188,8 @@ def _make_sample(corpus: str, target: Path, size: int, context: Context) -> None
 
 
 def _describe(path: Path, root: Path) -> dict[str, str | int]:
-    return {"name": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256_of(path)}
+    base = root if root.is_dir() else root.parent
+    return {"name": path.relative_to(base).as_posix(), "bytes": path.stat().st_size, "sha256": files.sha256_of(path)}
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def run(params: AssembleParams, context: Context) -> Report:
     pa.default_memory_pool().release_unused()  # what the joins have taken
     leaks = check_leakage(rows, data)
     reports = sources.teacher_reports(context.paths.reports)
-    provenance = sources.gather(context.sections, reports, data / "corpora", sorted(rows["voice"].unique()))
+    rule = rules.read_rule(data / "labels")
+    voices = sorted(rows["voice"].unique())
+    provenance = sources.gather(context.sections, reports, data / "corpora", voices, rule.further)
 
     inputs = [data / "clean", data / "speech", data / "labels", *(data / "scores" / name for name in tables.MODALITIES)]
     mark = fingerprint(
@@ -69,13 +71,12 @@ def run(params: AssembleParams, context: Context) -> Report:
     # The plan holds the rest, and the memory is wanted by workers.
     rows = rows[[*CARD_COLUMNS, "group_id", "split", "fold"]].copy()
     pa.default_memory_pool().release_unused()
-    kinds = features(context.base.labels, *classes)
+    kinds = features(context.base.labels, *classes, rule.further_columns)
     assembler = partial(Assembler, work / "plan.parquet", data, kinds.arrow_schema)
     markers = run_shards(context.engine, Work("assemble", stored, mark, assembler, tasks))
 
     metrics = {**_metrics(rows, context), "leaks": leaks}
     normalised = (data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file()
-    rule = rules.read_rule(data / "labels")
     label = read_json(context.paths.reports / "label.json", "dvc repro label")
     text = card.render(kinds, markers, names, metrics, label, rows, rule, provenance, normalised, context.base.language)
     shards.publish(stored, markers, data / "sier", {"README.md": text.encode()}, names)

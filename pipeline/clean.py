@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.corpora import b_t4sa
-from pipeline.corpora.further import pairs
+from pipeline.corpora.further import table
 from pipeline.engine import files, shards, store
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
 from pipeline.engine.rejects import rejects_table
@@ -94,8 +94,8 @@ def run(params: CleanParams, context: Context) -> Report:
 def _read(corpus: Path, packed: Path) -> tuple[b_t4sa.SourceRows, b_t4sa.ImageReader]:
     """Rows of the corpus, and what reads their pictures; `packed` is for pictures that lie in tables."""
     root = corpus / acquired.FILES
-    if acquired.read_format(corpus) == acquired.PAIRS:
-        return pairs.read_rows(root, packed), pairs.PictureReader(root, packed)
+    if acquired.read_format(corpus) == acquired.TABLE:
+        return table.read_rows(root, packed), table.PictureReader(root, packed)
     return b_t4sa.read_rows(root, pq.read_table(corpus / acquired.TAR_INDEX)), b_t4sa.ImageReader(b_t4sa.images(root))
 
 

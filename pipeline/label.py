@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -25,13 +24,14 @@ from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules, words
 from pipeline.labels.description import Labelled, label_metrics, write_plots
-from pipeline.labels.joining import read_scored
+from pipeline.labels.joining import Scored, read_scored
 from pipeline.labels.rules import AppliedRule, LabelParams
 
 
 def run(params: LabelParams, context: Context) -> Report:
     """Raises UserError: the map misses a class or names an unknown label; no row is kept."""
     params.expect_labels(context.base.labels)
+    params.expect_voters()
     scored = read_scored(params, context)
     rows, votes = scored.rows, scored.votes(params.rule)
     reasons = rules.drop_reasons(params.rule, params.threshold, votes, params.neutral)
@@ -39,7 +39,7 @@ def run(params: LabelParams, context: Context) -> Report:
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
     labels = rules.remap(votes.source_label, params.remap, params.neutral)
-    _write(AppliedRule(**asdict(params), temperatures=scored.temperatures), context, rows, votes, labels, reasons)
+    _write(_applied(params, scored), scored, context, votes, labels, reasons)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
     scores = read_json(context.paths.reports / "score_speech.json", "dvc repro score@speech")
     metrics = {**label_metrics(labelled, scored, context), "speech_features": scores["features"]}
@@ -50,7 +50,8 @@ def run(params: LabelParams, context: Context) -> Report:
     }
     notes = _notes(metrics)
     if params.rule == "log_pool" and scored.lone_classes:
-        notes.append(f"log_pool knows no {' or '.join(scored.lone_classes)}, which one teacher has alone")
+        missing = "not all voters have" if scored.further else "one teacher has alone"
+        notes.append(f"log_pool knows no {' or '.join(scored.lone_classes)}, which {missing}")
     return Report(len(rows), int(kept.sum()), dropped, tuple(notes))
 
 
@@ -59,17 +60,23 @@ def _why(reasons: NDArray[np.str_]) -> str:
     return f"; {neutral} are neutral: see label.neutral" if neutral else "; expected a lower one"
 
 
+def _applied(params: LabelParams, scored: Scored) -> AppliedRule:
+    values = vars(params) | {"further": tuple(one.params for one in scored.further)}
+    classes = {one.params.name: one.classes for one in scored.further}
+    return AppliedRule(**values, temperatures=scored.temperatures, further_classes=classes)
+
+
 def _write(
     rule: AppliedRule,
+    scored: Scored,
     context: Context,
-    rows: pd.DataFrame,
     votes: rules.Votes,
     labels: NDArray[np.str_],
     reasons: NDArray[np.str_],
 ) -> None:
     table = pa.table(
         {
-            "id": rows["id"],
+            "id": scored.rows["id"],
             "speech_label": votes.speech_label,
             "speech_max": votes.speech_max,
             "image_label": votes.image_label,
@@ -80,8 +87,13 @@ def _write(
             "confidence": votes.confidence,
             "kept": reasons == "",
             "reason": reasons,
+            **{
+                name: pa.array(values, from_pandas=True)
+                for one in scored.further
+                for name, values in one.columns.items()
+            },
         },
-        schema=tables.LABELS,
+        schema=tables.labels(rule.further_columns),
     )
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")

@@ -4,10 +4,11 @@ In   reports/: metrics, plots and tables of all stages; data/sier, data/predicti
      was left out: data/{clean,speech,scores,labels,checkpoints}; data/corpora/*/manifest.json
 Out  reports/index.html: opens from a disk, asks nothing of a network, 20 MB at most whatever the dataset's size
 
-Shows a sample of the rows, and counts all of them. Equal inputs give equal bytes, unless
-`measured` asks for what stages took: .work/usage.
+Shows a sample of the rows, and counts all of them; a map and galleries show more of them, small. Equal inputs give
+equal bytes, unless `measured` asks for what stages took: .work/usage.
 """
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import Field
@@ -17,7 +18,18 @@ from pipeline.engine import files, usage
 from pipeline.frame.params import STRICT, expect_network_of_sier
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.labels import rules
-from pipeline.reporting import closest, figures, left_out, page, provenance, rows, stage_reports
+from pipeline.reporting import (
+    closest,
+    embedding,
+    figures,
+    gallery,
+    left_out,
+    page,
+    provenance,
+    rows,
+    stage_reports,
+    threshold,
+)
 from pipeline.reporting.stage_reports import Reports
 
 PAGE = "index.html"
@@ -50,8 +62,14 @@ def run(params: ReportParams, context: Context) -> Report:
     net_inputs = context.sections["train"]["inputs"]
     seconds_per_frame = net_inputs["duration_seconds"] / net_inputs["n_frames"]
     folders = rows.Folders(data, params.model, labels, rule.remap, seconds_per_frame)
-    shown, total = rows.sample(folders, params.rows, context.base.seed)
+    dataset = rows.read(folders)
+    shown, total = rows.sample(folders, dataset, params.rows, context.base.seed), len(dataset.light)
     reasons = left_out.read(data, params.rejects)
+    kept = threshold.read(data, labels, rule)
+    charts = figures.charts(reports, rule.threshold, params.model)
+    if validity := figures.validity(kept):
+        charts["validity"] = validity
+    plan = embedding.read(dataset.light, dataset.answers, [row.id for row in shown], labels, context.base.seed)
     values = {
         "reports": reports,
         "metrics": reports.metrics,
@@ -61,7 +79,16 @@ def run(params: ReportParams, context: Context) -> Report:
         "is_sample": reports.metrics["evaluate"]["origin"] == "sample",
         "dominant": rules.dominant_modality(reports.metrics["label"]["share_decided_by_speech"]),
         "flow": _flow(reports),
-        "charts": figures.charts(reports, rule.threshold, params.model),
+        "charts": charts,
+        "data": {
+            "charts": {drawn.key: drawn.spec for drawn in charts.values()},
+            "labels": labels,
+            "thresholds": asdict(kept),
+            "map": {**asdict(plan), "spec": figures.scatter()},
+        },
+        "thresholds": kept,
+        "plan": plan,
+        "galleries": gallery.read(data, dataset, labels, rule.remap),
         "matrices": figures.matrices(reports, labels, params.model),
         "rows": shown,
         "total": total,

@@ -156,7 +156,11 @@ def _kept(params: TrainParams, model: ModelParams) -> list[str]:
     """What has become of the wish to compute features once."""
     if not params.cache_features or not model.freeze_backbone:
         return []
-    return [f"frozen backbones that were run once, not in every epoch: {' and '.join(model.kept_features) or 'none'}"]
+    kept = params.kept_features(model)
+    notes = [f"frozen backbones that were run once, not in every epoch: {' and '.join(kept) or 'none'}"]
+    if augmented := [modality for modality in model.kept_features if modality not in kept]:
+        notes.append(f"run in every epoch, as train.augment changes their inputs: {' and '.join(augmented)}")
+    return notes
 
 
 def _notes(results: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,27 +10,28 @@ teacher that is kept is the one that was measured.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.teachers.calibration import reliability_bins
 from models.teachers.teacher import Teacher
 from pipeline.corpora.checks import expect_named
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import accuracy_in_words, of_share
+from pipeline.evaluation.intervals import NOT_MEASURED, accuracy_in_words, of_share
 from pipeline.frame import tables
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
-from pipeline.teachers import corpora
+from pipeline.teachers import corpora, reliability
 from pipeline.teachers.material import Material, MeasuredTeacher, Reject
-from pipeline.teachers.params import SECTION, TeacherParams, expect_consistent
+from pipeline.teachers.params import SECTION, TeacherParams, Teachers, expect_consistent
 
 CORPORA = {"speech": "iemocap", "image": "fi"}
-RELIABILITY_BINS = 10
 # Fewer training rows than this and a class's figures say little; the metrics name such classes.
 FEW_ROWS = 20
 
@@ -53,7 +54,8 @@ def run(params: TeacherParams, context: Context) -> Report:
     _save(trained.teacher, [*rejects, *trained.text_rejects], context.paths.checkpoints / tables.CHECKPOINTS[modality])
 
     support = Counter(labels)
-    few = [f"{name}: {support[name]} rows" for name in classes if support[name] < FEW_ROWS]
+    learns = params.kind != "scores"
+    few = [f"{name}: {support[name]} rows" for name in classes if learns and support[name] < FEW_ROWS]
     metrics = {
         "kind": params.kind,
         "features": trained.teacher.features if modality == "speech" else None,
@@ -65,31 +67,47 @@ def run(params: TeacherParams, context: Context) -> Report:
         "too_few_to_learn": few,
         "held_out": trained.held_out,
         "shown": shown(trained),
+        "reliability": reliability.measure(
+            trained.probabilities, trained.truth, classes, _groups(trained), context.base.seed
+        ),
         **trained.further,
         "rows_chose": rows_chose(trained),
         "corpus_warnings": corpus.warnings,
         "digest": trained.teacher.digest,
     }
     _write_reports(metrics, trained, classes, modality, context.paths.reports)
-    recall = trained.held_out["unweighted_average_recall"]
-    seen = ", which the checkpoint may have been trained on" if params.kind == "checkpoint" else ""
-    what = "accuracy" if seen else "held-out accuracy"
-    measured = shown(trained, steadiest=False)
-    notes = [f"{what} {accuracy_in_words(measured)}, unweighted recall {recall:.1%}{seen}"]
-    if metrics["shown"] != measured:
-        notes.append(f"steadier, of all pictures: {accuracy_in_words(metrics['shown'])}")
+    notes = _notes(params, trained, metrics)
     notes.append(f"{metrics['left_out_by_the_class_map']} rows have labels that the class map leaves out")
     notes += [f"too few to learn: {line}" for line in few]
     notes += [metrics["rows_chose"]] if metrics["rows_chose"] else []
     return Report(corpus.rows_in, len(items), metrics["rejected"], (*notes, *corpus.warnings))
 
 
-def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any]:
+def _notes(params: Teachers, trained: MeasuredTeacher, metrics: Mapping[str, Any]) -> list[str]:
+    """How good it is."""
+    measured = shown(trained, steadiest=False)
+    if measured is None:
+        return [f"{NOT_MEASURED}: the scores have no id of a row of the corpus; that is their maker's to tell"]
+    recall = trained.held_out["unweighted_average_recall"]
+    foreign = {"probe": "", "finetune": "", "scores": "what made the scores", "endpoint": "the model"}.get(
+        params.kind, "the checkpoint"
+    )
+    seen = f", which {foreign} may have been trained on" if foreign else ""
+    what = "accuracy" if seen else "held-out accuracy"
+    notes = [f"{what} {accuracy_in_words(measured)}, unweighted recall {recall:.1%}{seen}"]
+    if metrics["shown"] != measured:
+        notes.append(f"steadier, of all pictures: {accuracy_in_words(metrics['shown'])}")
+    return [*notes, metrics["reliability"]["words"]]
+
+
+def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any] | None:
     """Accuracy as it is to be read: protocol, rows, accuracy, low, high, commonest_class (its share of the rows).
 
     Of a probe of pictures that over folds of all of them, where `steadiest`: its test split is a handful. The interval
-    is by speakers, where those are known.
+    is by speakers, where those are known. None of a table of scores that has no row of the corpus.
     """
+    if not len(trained.truth):
+        return None
     classes, truth = trained.teacher.classes, np.asarray(trained.truth)
     folds = trained.further.get("cross_validation")
     if steadiest and folds and folds["accuracy"] is not None:
@@ -99,14 +117,19 @@ def shown(trained: MeasuredTeacher, *, steadiest: bool = True) -> dict[str, Any]
     else:
         protocol = trained.held_out["protocol"]
         correct = np.array(classes)[trained.probabilities.argmax(axis=1)] == truth
-        alike = len(trained.items) == len(truth) and all(item.speaker for item in trained.items)
-        groups = np.array([item.speaker for item in trained.items]) if alike else np.arange(len(truth))
+        groups = _groups(trained)
     low, high = of_share(correct, groups)
     most = Counter(truth.tolist()).most_common(1)[0][1] / len(truth)
     return {
         "protocol": protocol, "rows": len(correct), "accuracy": float(correct.mean()), "low": low, "high": high,
         "commonest_class": most,
     }  # fmt: skip
+
+
+def _groups(trained: MeasuredTeacher) -> NDArray[Any]:
+    """Of each held-out row its speaker, where all are known; else each is a group of its own."""
+    alike = len(trained.items) == len(trained.truth) and all(item.speaker for item in trained.items)
+    return np.array([item.speaker for item in trained.items]) if alike else np.arange(len(trained.truth))
 
 
 def rows_chose(trained: MeasuredTeacher) -> str:
@@ -150,7 +173,7 @@ def _write_reports(
     predictions = [classes[place] for place in probabilities.argmax(axis=1)]
     pairs = zip(truth, predictions, strict=True)
     write_plot(reports / "plots" / f"teacher_{modality}_confusion.csv", ("actual", "predicted"), pairs)
-    bins = reliability_bins(probabilities, truth, classes, RELIABILITY_BINS)
+    bins = reliability_bins(probabilities, truth, classes, reliability.BINS)
     rows = (tuple(row.values()) for row in bins.to_pylist())
     write_plot(reports / "plots" / f"teacher_{modality}_reliability.csv", bins.column_names, rows)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.dataset import sources
 from pipeline.dataset.sources import Provenance
+from pipeline.labels.rules import Further
 
 PAPER = {"b_t4sa": "b_t4sa", "iemocap": "iemocap", "fi": "fi"}
 PROBES: Mapping[str, Any] = {
@@ -35,8 +36,11 @@ def provenance(
     corpora: Path, *, formats: Mapping[str, str] = PAPER, samples: Sequence[str] = (), files: Sequence[str] = (),
     teachers: Mapping[str, Any] = PROBES, texts: Sequence[str] = (), voice: Mapping[str, Any] = JOE,
     recognition: Mapping[str, Any] = HEARD, voices: Sequence[str] = ("en_US-joe-medium",),
+    voters: Sequence[Further] = (), reported: Mapping[str, Any] | None = None,
 ) -> Provenance:  # fmt: skip
-    """Of a build with these parts; `files`: of fi, `texts`: parts of the emotion texts that the speech teacher had."""
+    """Of a build with these parts; `files`: of fi, `texts`: parts of the emotion texts that the speech teacher had;
+    `reported`: more of what the speech teacher's metrics say.
+    """
     for name, form in formats.items():
         write_manifest(corpora / name, form, sample=name in samples, files=files if name == "fi" else ())
     write_manifest(corpora / "emotion_texts", "emotion_texts", sample="emotion_texts" in samples)
@@ -45,6 +49,10 @@ def provenance(
         name: {"kind": given["kind"], "features": given.get("features", "acoustic") if name == "speech" else None}
         for name, given in teachers.items()
     }
-    reports["speech"]["emotion_texts"] = told
+    reports["speech"] |= {"emotion_texts": told, **(reported or {})}
+    for name, given in teachers.items():
+        if given["kind"] == "scores":
+            reports[name]["outside"] = {"rows": 1_234, "corpus_rows": 0}
+            reports[name]["features"] = "outside" if name == "speech" else None
     sections = {"synthesize": {"voice": voice, "recognition": recognition}, "train_teacher": teachers}
-    return sources.gather(sections, reports, corpora, list(voices))
+    return sources.gather(sections, reports, corpora, list(voices), voters)

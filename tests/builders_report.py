@@ -123,8 +123,14 @@ def _write_rejects(root: Path) -> None:
         "image_label": "sadness",
         "image_max": 0.3,
         "confidence": 0.4,
+        "source_label": "anger",
+        "label": "anger",
+        "decided_by": "speech",
     }
-    rows = {"labels": pa.Table.from_pylist([labelled], schema=tables.LABELS)}
+    rows = {
+        "labels": pa.Table.from_pylist([labelled], schema=tables.LABELS),
+        "clean": pa.table({"id": ["4-0"], "sentiment": ["neutral"]}),
+    }
     for name in ("clean", "speech", "scores/speech", "scores/image", "labels"):
         _write_part(root, name, rows.get(name, pa.table({"id": ["5-0"]})), rejects.get(name, []))
 
@@ -132,10 +138,11 @@ def _write_rejects(root: Path) -> None:
 def write_whole(root: Path, name: str) -> None:
     """data/<name> without a row that was left out."""
     kept = dict.fromkeys(tables.LABELS.names, "") | {"id": "4-0", "kept": True, "speech_max": 0.4, "image_max": 0.9}
-    kept |= {"confidence": 0.9}
+    kept |= {"confidence": 0.9, "label": "sad", "decided_by": "image"}
     rule = root / "data" / "labels" / tables.RULE_FILE
     said = rule.read_text()
-    _write_part(root, name, pa.Table.from_pylist([kept], schema=tables.LABELS), [])
+    labels = pa.Table.from_pylist([kept], schema=tables.LABELS)
+    _write_part(root, name, labels if name == "labels" else pa.table({"id": ["4-0"], "sentiment": ["neutral"]}), [])
     rule.write_text(said)
 
 

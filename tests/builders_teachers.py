@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,17 @@ from typing import Any
 import timm
 import torch
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2ImageProcessor,
+    Siglip2Model,
+    Siglip2Tokenizer,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
@@ -29,6 +41,7 @@ from tests.builders_fi import build_fi
 from tests.builders_iemocap import build_iemocap, plain_turns
 
 SPEECH_LABELS = ("sad", "neu", "ang", "hap")
+CONTRASTIVE_WORDS = ("<s>", "</s>", "<pad>", "<unk>", "a", "photo", "that", "shows", "anger", "rage", "joy", "sadness")
 SPEECH_MAP = {"ang": "anger", "hap": "excitement", "neu": None, "sad": "sadness"}
 SPEECH_CLASSES: dict[str, str | None] = {
     "ang": "anger", "exc": "excitement", "hap": "excitement", "sad": "sadness", "dis": None, "neu": None, "fru": None,
@@ -117,3 +130,60 @@ def write_corpora(root: Path) -> None:
     build_fi(corpora / "fi" / "files", per_class=6)
     for name in ("iemocap", "fi"):
         (corpora / name / "manifest.json").write_text(json.dumps({"origin": "sample"}), encoding="utf-8")
+
+
+def save_contrastive(folder: Path, family: str, *, bin_only: bool = False) -> str:
+    """CLIP, SigLIP or SigLIP 2 as its makers publish it: both halves, a tokenizer and preprocessing."""
+    torch.manual_seed(0)
+    half = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**half, "vocab_size": 40, "max_position_embeddings": 40, "bos_token_id": 0}
+    text |= {"eos_token_id": 1, "pad_token_id": 2}
+    square = {"image_size": 32, "patch_size": 16}
+    size = {"height": 32, "width": 32}
+    network: Any
+    preprocessor: Any
+    if family == "clip":
+        network = CLIPModel(CLIPConfig(text_config=text, vision_config=half | square, projection_dim=8))
+        preprocessor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size)
+    elif family == "siglip":
+        network = SiglipModel(SiglipConfig(text_config=text, vision_config=half | square))
+        preprocessor = SiglipImageProcessor(size=size)
+    else:
+        network = Siglip2Model(
+            Siglip2Config(text_config=text, vision_config={**half, "patch_size": 16, "num_patches": 4})
+        )
+        preprocessor = Siglip2ImageProcessor(patch_size=16, max_num_patches=4)
+    if family != "clip":
+        torch.nn.init.constant_(network.logit_scale, 1.0)
+        torch.nn.init.constant_(network.logit_bias, -1.0)
+    network.save_pretrained(folder)
+    preprocessor.save_pretrained(folder)
+    _contrastive_tokenizer(family, folder).save_pretrained(folder)
+    if family == "siglip":  # as the Hub has it, whose class wants a library that is not installed
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "tokenizer_class": "SiglipTokenizer"}))
+    if bin_only:
+        torch.save(network.state_dict(), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+    return str(folder)
+
+
+def _contrastive_tokenizer(family: str, folder: Path) -> Any:
+    if family == "siglip2":  # by letters, which are its smallest pieces
+        pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *string.ascii_lowercase]
+        return Siglip2Tokenizer(vocab={piece: n for n, piece in enumerate(pieces)}, merges=[], model_max_length=40)
+    marks = {name: {"id": name, "ids": [place], "tokens": [name]} for place, name in enumerate(CONTRASTIVE_WORDS[:2])}
+    around: list[Any] = [{"SpecialToken": {"id": name, "type_id": 0}} for name in marks]
+    around.insert(1, {"Sequence": {"id": "A", "type_id": 0}})
+    rules: dict[str, Any] = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"}, "decoder": None,
+        "post_processor": {"type": "TemplateProcessing", "single": around, "pair": around, "special_tokens": marks},
+        "model": {"type": "WordLevel", "vocab": {word: n for n, word in enumerate(CONTRASTIVE_WORDS)},
+                  "unk_token": "<unk>"},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(rules))
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", model_max_length=40,
+    )  # fmt: skip

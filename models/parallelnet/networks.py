@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from .backbone_architectures import bare_backbone, feature_shape
+from .backbone_architectures import bare_backbone, feature_maps, feature_shape
 
 
 class BatchNorm(TypedDict):
@@ -91,8 +91,7 @@ class N2(nn.Module):
         Returns [n, *feature_shape].
         """
         mean, std = (pictures.new_tensor(values).view(3, 1, 1) for values in (self._mean, self._std))
-        features: Tensor = self.backbone.forward_features((pictures - mean).div_(std))  # type: ignore[operator]
-        return features
+        return feature_maps(self.backbone, (pictures - mean).div_(std))
 
     def code(self, features: Tensor) -> Tensor:
         """Code [n, code_size] of `features`."""

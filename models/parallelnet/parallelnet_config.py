@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig
 
 EMOTIONS = ("anger", "happy", "hate", "sad")
 WHISPER = "whisper-tiny.en"  # speech backbone that hears words: its frames come from outside, see `word_frames`
-WORD_FRAMES = 1  # of 532 spoken texts, more frames than the mean were learnt by heart (see README)
+WORD_FRAMES = 1  # of 532 spoken texts, more frames than the mean were learnt by heart (see docs/how-to/networks.md)
 WORD_CHANNELS = 384
 
 

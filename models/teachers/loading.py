@@ -7,7 +7,10 @@ from typing import Any
 from models.errors import ModelError
 from models.teachers.fused_probe import FusedProbe
 from models.teachers.probe import Probe
+from models.teachers.scores_teacher import ScoresTeacher
 from models.teachers.teacher import TEACHER_FILE, Teacher
+
+COMPUTED = {"probe": "a probe", "scores": "a table of scores", "endpoint": "an endpoint's name"}  # no networks of ours
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -18,20 +21,34 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_teacher(folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False) -> Teacher:
+def load_teacher(
+    folder: Path, *, device: str = "cpu", batch_size: int = 16, compiled: bool = False, answers: Path | None = None
+) -> Teacher:
     """The teacher saved in `folder`; `batch_size` and `compiled` (by torch) are for networks, which a probe is not.
+
+    `answers`: the folder where a teacher that asks an endpoint keeps what it was told.
 
     Raises:
         ModelError: a file is missing or broken, or the weights are not those that were saved.
         OSError, ValueError: see `read_card`.
     """
     card = read_card(folder)
+    if card["kind"] in COMPUTED and compiled:
+        raise ModelError(f"{folder}: holds {COMPUTED[card['kind']]}, which torch cannot compile; set compile: false")
+    if card["kind"] == "scores":
+        return ScoresTeacher.load(folder)
     if card["kind"] == "probe":
-        if compiled:
-            raise ModelError(f"{folder}: holds a probe, which torch cannot compile; set compile: false")
         return (
             FusedProbe.load(folder, device=device) if card["features"] == "fused" else Probe.load(folder, device=device)
         )
+    if card["kind"] == "endpoint":
+        from models.teachers.endpoint.teacher import EndpointTeacher  # noqa: PLC0415  (only who asks one needs it)
+
+        return EndpointTeacher.load(folder, cache_folder=answers)
+    if card["kind"] == "zero_shot":
+        from models.teachers.zero_shot.teacher import ZeroShotTeacher  # noqa: PLC0415  (takes seconds to import)
+
+        return ZeroShotTeacher.load(folder, device=device, batch_size=batch_size, compiled=compiled)
     from models.teachers.network_teacher import CheckpointTeacher  # noqa: PLC0415  (takes seconds to import)
 
     return CheckpointTeacher.load(folder, device=device, batch_size=batch_size, compiled=compiled)

@@ -3,12 +3,12 @@
 In   waveforms, texts as heard, or pictures
 Out  float32 [n, classes]; rows sum to 1 with `renormalise`, to at most 1 with `keep`
 
-Its representations are the network's logits: with `normalise: voice` they are standardised by their voice.
+Its representations are the network's outputs: with `normalise: voice` they are standardised by their voice.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.teachers.class_map import ClassMap
+from models.teachers.class_map import MADE, OutputMap, load_map
 from models.teachers.ready_network import ReadyNetwork
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
@@ -25,20 +25,20 @@ from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_st
 
 @dataclass(frozen=True)
 class CheckpointTeacher:
-    """A network and a map from its labels to classes."""
+    """A network and a map from its outputs to classes."""
 
     network: ReadyNetwork
-    class_map: ClassMap
-    label_classes: Mapping[str, str | None]  # label -> class or null, as in params.yaml
+    output_map: OutputMap
     normalise: Normalise  # `voice`: logits are standardised per voice; `none`: taken as they are
     temperature: float = 1.0  # divides the logits; 1 if not calibrated
     # `checkpoint`: taken as it came; `finetune`: trained by this project, so that labels are classes.
     kind: Literal["checkpoint", "finetune"] = "checkpoint"
+    commit: str | None = None  # of the repository of the Hub that it came or started from
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the probability columns."""
-        return self.class_map.classes
+        return self.output_map.classes
 
     @property
     def features(self) -> Features:
@@ -47,9 +47,8 @@ class CheckpointTeacher:
 
     @property
     def digest(self) -> str:
-        """sha256 over the network, the map, normalisation and temperature, hex."""
-        outside = self.class_map.outside_classes
-        facts = [self.network.digest, dict(self.label_classes), outside, self.normalise, self.temperature]
+        """sha256 over the network, the map, normalisation, temperature and the commit, hex."""
+        facts = [self.network.digest, self.output_map.facts, self.normalise, self.temperature, self.commit]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def check(self, item: Any) -> None:
@@ -57,14 +56,14 @@ class CheckpointTeacher:
         self.network.check(item)
 
     def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """Logits float32 [n, labels]."""
+        """Outputs of the network, float32 [n, labels]."""
         return self.network.logits(batch)
 
     def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes]; `statistics` exactly where `normalise` is `voice`."""
         expect_statistics(self.normalise, statistics)
-        logits = representation if statistics is None else statistics.apply(representation)
-        return self.class_map.probabilities(logits, self.temperature)
+        outputs = representation if statistics is None else statistics.apply(representation)
+        return self.output_map.probabilities(outputs, self.temperature)
 
     def predict_proba(self, batch: Sequence[Any], statistics: Statistics | None = None) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes] of a batch of items."""
@@ -84,10 +83,11 @@ class CheckpointTeacher:
             "modality": self.network.modality,
             "features": self.features,
             "classes": self.classes,
-            "label_classes": dict(self.label_classes),
-            "outside_classes": self.class_map.outside_classes,
+            **self.output_map.facts,
+            "probabilities_are": MADE[self.output_map.head],
             "normalise": self.normalise,
             "temperature": self.temperature,
+            "commit": self.commit,
             "digest": self.digest,
         }
         for path in folder.iterdir():
@@ -102,10 +102,9 @@ class CheckpointTeacher:
             network = ReadyNetwork.load(
                 str(folder), card["modality"], device=device, batch_size=batch_size, compiled=compiled
             )
-            labels = card["label_classes"]
-            class_map = ClassMap.of(network.labels, labels, card["outside_classes"], str(folder))
-            teacher = cls(network, class_map, labels, card["normalise"], card["temperature"], card["kind"])
-            saved = card["digest"]
+            output_map = load_map(card, network.labels, str(folder))
+            kind, commit, saved = card["kind"], card["commit"], card["digest"]
+            teacher = cls(network, output_map, card["normalise"], card["temperature"], kind, commit)
         except (OSError, ValueError, KeyError, TypeError) as error:
             found = f"{type(error).__name__}: {error}"
             raise ModelError(f"{folder}: expected a saved teacher, found {found}; run train_teacher again") from None

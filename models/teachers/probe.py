@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
 from models.errors import ModelError
+from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.encoders import HEARING_WORDS, Encoder, load_encoder
 from models.teachers.standardise import Statistics
 from models.teachers.teacher import TEACHER_FILE, Features, Normalise, expect_statistics
@@ -121,7 +122,7 @@ class Probe:
             "kind": "probe",
             "features": self.features,
             "classes": self.classes,
-            "encoder": {"name": self.encoder.name, "digest": self.encoder.digest},
+            "encoder": {"name": self.encoder.name, "digest": self.encoder.digest, **self.encoder.settings.changed},
             "normalise": self.normalise,
             "temperature": self.temperature,
             "regularisation": self.regularisation,
@@ -139,7 +140,9 @@ class Probe:
         try:
             card = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS_FILE)
-            encoder = encoder or load_encoder(card["encoder"]["name"], folder, device=device)
+            facts = dict(card["encoder"])
+            saved_encoder, name = facts.pop("digest"), facts.pop("name")
+            encoder = encoder or load_encoder(name, folder, EncoderSettings.of(facts), device=device)
             statistics = Statistics(tensors["mean"], tensors["std"]) if card["normalise"] == "none" else None
             probe = cls(
                 encoder=encoder,
@@ -150,7 +153,7 @@ class Probe:
                 temperature=card["temperature"],
                 regularisation=card["regularisation"],
             )
-            saved_encoder, saved = card["encoder"]["digest"], card["digest"]
+            saved = card["digest"]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             found = f"{type(error).__name__}: {error}"
             raise ModelError(f"{folder}: expected a saved probe, found {found}; run train_teacher again") from None

@@ -1,7 +1,7 @@
 """A ready classifier of the transformers library: utterances, texts or pictures in, logits for its own labels out.
 
 In   waveforms float32 [samples] at 16 kHz, texts as heard, or RGB pictures
-Out  logits float32 [n, labels], columns in the order of `labels`
+Out  its outputs float32 [n, labels], columns in the order of `labels`: logits, or dimensions (`heads`)
 """
 
 import hashlib
@@ -9,100 +9,18 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoImageProcessor,
-    AutoModelForAudioClassification,
-    AutoModelForImageClassification,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
-from transformers.utils import logging
 
-from models.errors import ItemError, ModelError
+from models.errors import ItemError
+from models.teachers.heads import PROBLEMS, Head, labels_of
+from models.teachers.pretrained import NOTHING, SAMPLING_RATE_HZ, Modality, Outputs, describe, load_classifier
 from models.teachers.words_encoder import expect_words
 
-SAMPLING_RATE_HZ = 16_000
-
-# What the library raises for a folder that does not hold what it expects.
-LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
-
-Modality = Literal["speech", "words", "image"]
-MODELS = {
-    "speech": AutoModelForAudioClassification, "words": AutoModelForSequenceClassification,
-    "image": AutoModelForImageClassification,
-}  # fmt: skip
-PREPROCESSORS = {"speech": AutoFeatureExtractor, "words": AutoTokenizer, "image": AutoImageProcessor}
-OWN = {
-    "speech": "wav2vec2, HuBERT, WavLM, Whisper", "words": "BERT, RoBERTa, DistilBERT and their like",
-    "image": "ViT, Swin, ConvNeXt and their like, or timm's",
-}  # fmt: skip
 TOKENS_MAX = 512  # of a text; a tweet has less than 150
-
-
-def load_config(source: str, **changes: Any) -> Any:
-    """The configuration of a folder or a repository, with some values changed; raises one of `LOADING_ERRORS`."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False, **changes)
-    # timm writes the number of classes twice, which the wrapper of transformers does not bear.
-    arguments = getattr(config, "model_args", None) or {}
-    arguments.pop("num_classes", None)
-    return config
-
-
-def load_preprocessor(source: str, modality: Modality) -> Any:
-    """What prepares the items of a folder's or a repository's network; ModelError for another sampling rate."""
-    try:
-        preprocessor = PREPROCESSORS[modality].from_pretrained(source, trust_remote_code=False)
-    except LOADING_ERRORS as error:
-        raise ModelError(_refusal(source, modality, error)) from None
-    rate = getattr(preprocessor, "sampling_rate", SAMPLING_RATE_HZ)
-    if rate != SAMPLING_RATE_HZ:
-        raise ModelError(f"{source}: hears {rate} Hz, expected {SAMPLING_RATE_HZ}; choose another checkpoint")
-    return preprocessor
-
-
-def load_pretrained(source: str, modality: Modality, classes: Sequence[str]) -> tuple[Any, Any]:
-    """A network to fine-tune and its preprocessor: pretrained, with a new head for `classes` (drawn by torch's seed).
-
-    Raises:
-        ModelError: it is not there, has no safetensors, does not fit the modality or lacks weights below its head.
-    """
-    names = dict(enumerate(classes))
-    label2id = {name: number for number, name in names.items()}
-    changes = {"num_labels": len(names), "id2label": names, "label2id": label2id}
-    network, missing = _load_network(source, modality, changes, ignore_mismatched_sizes=True, dtype=torch.float32)
-    # timm's own configuration, which the wrapper keeps, has the old names in a second place.
-    network.config.id2label, network.config.label2id = names, label2id
-    if hasattr(network.config, "label_names"):
-        network.config.label_names = list(classes)
-    below_head = [key for key in missing if key.startswith(f"{network.base_model_prefix}.")]
-    if below_head:
-        raise ModelError(f"{source}: expected a network of {modality}, found no weights for {below_head[0]}")
-    return network, load_preprocessor(source, modality)
-
-
-def _load_network(source: str, modality: Modality, changes: dict[str, Any], **options: Any) -> tuple[Any, list[str]]:
-    """A classifier whose configuration has some values changed, and the names of weights that its file lacks, sorted.
-
-    The library fills those with random numbers and goes on.
-    """
-    try:
-        network, loaded = MODELS[modality].from_pretrained(
-            source, config=load_config(source, **changes), use_safetensors=True, trust_remote_code=False,
-            output_loading_info=True, **options,
-        )  # fmt: skip
-    except LOADING_ERRORS as error:
-        raise ModelError(_refusal(source, modality, error)) from None
-    return network, sorted(loaded["missing_keys"])
 
 
 def features(preprocessor: Any, modality: Modality, items: Sequence[Any]) -> Any:
@@ -120,37 +38,30 @@ def digest_of(network: Any, preprocessor: Any) -> str:
     """sha256 over labels, preprocessing and every weight, hex."""
     tokens = getattr(preprocessor, "get_vocab", None)
     preprocessing = tokens() if tokens else json.loads(preprocessor.to_json_string())
-    digest = hashlib.sha256(json.dumps([_labels(network), preprocessing], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([labels_of(network.config), preprocessing], sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         value = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode() + value.numpy().tobytes())
     return digest.hexdigest()
 
 
-def _labels(network: Any) -> tuple[str, ...]:
-    names = network.config.id2label
-    return tuple(names[number] for number in range(len(names)))
-
-
-def _refusal(source: str, modality: Modality, error: Exception) -> str:
-    found = " ".join(str(error).split())[:300]
-    if "custom code" in found:
-        known = f"supported are networks that transformers itself has: {OWN[modality]}"
-        return f"{source}: has code of its own, which is not run; {known}"
-    return f"{source}: expected a classifier of {modality} with safetensors, found: {found}"
-
-
 class ReadyNetwork:
-    """A classifier and its preprocessor, from a local folder or by the name of a Hub repository.
-
-    Only safetensors are read, and no code of the repository is run.
-    """
+    """A classifier and its preprocessor, from a local folder or by the name of a Hub repository."""
 
     def __init__(
-        self, network: Any, preprocessor: Any, modality: Modality, *, device: str = "cpu", batch_size: int = 16
+        self,
+        network: Any,
+        preprocessor: Any,
+        modality: Modality,
+        *,
+        commit: str | None = None,
+        device: str = "cpu",
+        batch_size: int = 16,
     ) -> None:
         self.network, self.preprocessor = network, preprocessor
-        self.labels = _labels(network)  # in the order of its outputs
+        self.labels = labels_of(network.config)  # in the order of its outputs
+        self.head: Head = PROBLEMS[network.config.problem_type]
+        self.commit = commit  # of the Hub, from which it came; null if it lay in a folder
         self.modality, self.device, self.batch_size = modality, device, batch_size
         self.network.eval().to(device)
         self.forward = self.network
@@ -162,24 +73,27 @@ class ReadyNetwork:
         source: str,
         modality: Modality,
         *,
+        revision: str | None = None,
+        said: Outputs = NOTHING,
         device: str = "cpu",
         batch_size: int = 16,
         threads: int = 1,
         compiled: bool = False,
     ) -> Self:
-        """From a folder or the name of a repository on the Hub.
+        """From a folder or the name of a repository on the Hub, at a revision of it; `said` of its outputs.
 
         The last bits of logits depend on the CPU's threads, which are set for the whole process: the default is the
         same on every machine. They also change if torch compiles the network.
 
         Raises:
-            ModelError: it is not there, has no safetensors, does not fit the modality or wants another sampling rate.
+            ModelError: it is not there, has no weights that may be read, does not fit the modality, wants another
+                sampling rate, or nobody says what its outputs are.
         """
         torch.set_num_threads(threads)
-        network, missing = _load_network(source, modality, {})
-        if missing:
-            raise ModelError(f"{source}: expected a classifier of {modality}, found no weights for {missing[0]}")
-        ready = cls(network, load_preprocessor(source, modality), modality, device=device, batch_size=batch_size)
+        described = describe(source, modality, revision, said)
+        network, preprocessor = load_classifier(described, modality)
+        commit = described.repository.commit
+        ready = cls(network, preprocessor, modality, commit=commit, device=device, batch_size=batch_size)
         if compiled:
             ready.forward = torch.compile(network, dynamic=True)
         return ready

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from models.errors import ItemError
+from models.teachers.encoder_settings import EncoderSettings
 from models.weights.whisper_weights import MAX_SECONDS, MODEL_FILE
 
 WHISPER = "whisper-tiny.en"
@@ -30,6 +31,15 @@ CHANNELS = 384
 _RECIPE = "log-mel unpadded, float32, mean and std over frames, version 1"
 
 
+def check_waveform(item: NDArray[np.float32]) -> None:
+    """Raises ItemError if `item` is too short to be speech, or holds values that are not finite."""
+    seconds = len(item) / SAMPLING_RATE_HZ
+    if seconds < MIN_SECONDS:
+        raise ItemError("audio_too_short", f"{seconds:.3f} s of audio, at least {MIN_SECONDS} s are needed")
+    if not np.isfinite(item).all():
+        raise ItemError("audio_not_finite", "the waveform holds values that are not finite numbers")
+
+
 class WhisperEncoder:
     """The encoder of Whisper tiny.en through CTranslate2, weights from a package (ModelError if missing or others).
 
@@ -37,6 +47,7 @@ class WhisperEncoder:
     """
 
     name = WHISPER
+    settings = EncoderSettings()
     dimensions = 2 * CHANNELS
 
     def __init__(self, cpu_threads: int = 1, device: str = "cpu") -> None:
@@ -50,12 +61,8 @@ class WhisperEncoder:
         self.digest = hashlib.sha256(f"{MODEL_FILE.sha256} {_RECIPE}".encode()).hexdigest()
 
     def check(self, item: NDArray[np.float32]) -> None:
-        """Raises ItemError if `item` is too short to be speech, or holds values that are not finite."""
-        seconds = len(item) / SAMPLING_RATE_HZ
-        if seconds < MIN_SECONDS:
-            raise ItemError("audio_too_short", f"{seconds:.3f} s of audio, at least {MIN_SECONDS} s are needed")
-        if not np.isfinite(item).all():
-            raise ItemError("audio_not_finite", "the waveform holds values that are not finite numbers")
+        """Raises ItemError: see `check_waveform`."""
+        check_waveform(item)
 
     def encode(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Vectors float32 [n, 768] of n waveforms, of which the first 30 s count; ItemError: see `check`."""

@@ -1,6 +1,6 @@
 """What every teacher offers, whatever its kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -8,11 +8,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ItemError
 from models.teachers.standardise import Statistics
 
 Normalise = Literal["voice", "none"]
 # What a speech teacher goes by: the sound, the words that a recogniser heard in it, or both.
 Features = Literal["acoustic", "linguistic", "fused"]
+Outside = Literal["outside"]  # what made a table of scores went by; see `models.teachers.scores_teacher`
 TEACHER_FILE = "teacher.json"
 
 
@@ -27,11 +29,11 @@ class Utterance:
 class Teacher(Protocol):
     """What every kind of teacher offers.
 
-    Its items are pictures or, by `features`, waveforms, texts as heard, or `Utterance`s.
+    Its items are pictures or, by `features`, waveforms, texts as heard, `Utterance`s, or ids of rows.
     """
 
     @property
-    def features(self) -> Features:
+    def features(self) -> Features | Outside:
         """Of speech; a picture's teacher says `acoustic`, which means nothing."""
 
     @property
@@ -53,8 +55,8 @@ class Teacher(Protocol):
     def check(self, item: Any) -> None:
         """Raises ItemError if this item cannot be scored."""
 
-    def represent(self, batch: Sequence[Any]) -> NDArray[np.float32]:
-        """Representations float32 [n, d]."""
+    def represent(self, batch: Sequence[Any]) -> Iterable[NDArray[np.float32] | ItemError]:
+        """Representations float32 [n, d]; of a teacher that asks others, an error for each item without an answer."""
 
     def classify(self, representation: NDArray[np.float32], statistics: Statistics | None) -> NDArray[np.float32]:
         """Probabilities float32 [n, classes]; `statistics` of the voice exactly where `normalise` is `voice`."""

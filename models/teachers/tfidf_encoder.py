@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.words_encoder import Lexicon, expect_words
 
 TFIDF, TFIDF_VADER = "tf-idf", "tf-idf+vader"
@@ -29,6 +30,8 @@ _RECIPE = "1-2 grams, sublinear, float32, version 1"
 
 class TfidfEncoder:
     """`name` is one of `TFIDF_ENCODERS`; `idf` has a weight for each term."""
+
+    settings = EncoderSettings()
 
     def __init__(self, name: str, terms: Sequence[str], idf: Sequence[float]) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - takes a second

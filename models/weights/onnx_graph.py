@@ -30,7 +30,8 @@ def on_cpu(network: nn.Module, example: torch.Tensor) -> Run | None:
                 network.eval(), (example,), graph, dynamo=False, input_names=["x"], output_names=["y"],
                 dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
             )  # fmt: skip
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError):  # an operator, or a path that depends on data
+    # An operator, a path that depends on data, or code that bears no tracing.
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError, LookupError, AttributeError):
         return None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

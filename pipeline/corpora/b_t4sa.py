@@ -49,7 +49,7 @@ ROWS = pa.schema(
         required("image_index", pa.int32()),  # n, from 1
         *_tar.INDEX,
         required("text", pa.string()),  # as published
-        pa.field("sentiment", pa.string()),  # one of tables.SENTIMENTS; null where a corpus (`pairs`) has none
+        pa.field("sentiment", pa.string()),  # one of tables.SENTIMENTS; null where a corpus (`table`) has none
         required("source_split", pa.string()),  # one of SPLITS
     ]
 )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import files_below
-from pipeline.corpora.further import _labelled, _tables, acted_speech, labelled_tables, meld, pairs
+from pipeline.corpora.further import _labelled, _tables, acted_speech, labelled_tables, meld, table
 from pipeline.errors import UserError
 
 # Of each corpus, the published format first: it has the corpus's name, and is the default.
 FORMATS: Mapping[str, tuple[str, ...]] = {
-    "b_t4sa": ("b_t4sa", "pairs"),
-    "iemocap": ("iemocap", *acted_speech.NAMINGS, "meld", "speech_table"),
+    "b_t4sa": ("b_t4sa", "table"),
+    "iemocap": ("iemocap", *acted_speech.FORMATS, "meld", "speech_table"),
     "fi": ("fi", "picture_folders", "picture_table"),
     "emotion_texts": ("emotion_texts",),
 }
@@ -21,24 +21,25 @@ CHECKS: Mapping[str, Callable[[Path], None]] = {
     "iemocap": iemocap.check,
     "fi": fi.check,
     "emotion_texts": emotion_texts.check,
-    "pairs": pairs.check,
+    "table": table.check,
     "meld": meld.check,
     "picture_folders": labelled_tables.check_folders,
-    **{name: partial(acted_speech.check, name) for name in acted_speech.NAMINGS},
+    **{name: partial(acted_speech.check, name) for name in acted_speech.FORMATS},
     **{name: partial(labelled_tables.check_table, name) for name in labelled_tables.COLUMNS},
 }
 # The hashes of these files make a change of the corpus visible.
 FILES: Mapping[str, Callable[[Path], Iterable[Path]]] = {
     "b_t4sa": b_t4sa.files, "iemocap": iemocap.files, "fi": fi.files, "emotion_texts": emotion_texts.files,
+    "table": table.files,
 }  # fmt: skip
 # Of the other formats: suffixes of the files that are read, None for all; at whatever depth they lie.
 SUFFIXES: Mapping[str, tuple[str, ...] | None] = {
-    "pairs": None,  # a table may name a picture by any name, and in any case
+    "table": None,  # a table may name a picture by any name, and in any case
     "speech_table": None,
     "picture_table": None,
     "picture_folders": _labelled.PICTURES,
     "meld": (*meld.SUFFIXES, ".csv"),
-    **dict.fromkeys(acted_speech.NAMINGS, _labelled.RECORDINGS),
+    **dict.fromkeys(acted_speech.FORMATS, _labelled.RECORDINGS),
 }
 _READ_OF_ARCHIVES = {*_tables.SUFFIXES, *_labelled.PICTURES, *_labelled.RECORDINGS, *meld.SUFFIXES}
 

@@ -17,7 +17,7 @@ from pipeline.corpora import b_t4sa, emotion_texts, fi, iemocap
 from pipeline.corpora._files import Reject, reading
 from pipeline.corpora._published import compare_counts
 from pipeline.corpora._tar import IMAGES
-from pipeline.corpora.further import labelled, pairs
+from pipeline.corpora.further import labelled, table
 from pipeline.errors import UserError
 from pipeline.frame.paper import B_T4SA_ROWS
 from pipeline.frame.tables import SENTIMENTS
@@ -93,8 +93,8 @@ def count(form: str, root: Path, index: pa.Table | None = None) -> Count:
         counts = dict(sorted(Counter(f"{text.part} {text.label}" for text in texts.texts).items()))
         differences = emotion_texts.compare_rows(texts.rows_of)
         return Count(counts, differences, texts.rejects, texts.rows_in, labels=texts.labels)
-    if form == "pairs":
-        return _pairs(root)
+    if form == "table":
+        return _table(root)
     return _labelled(form, root) if form in labelled.READERS else _pictures(root)
 
 
@@ -107,11 +107,11 @@ def _labelled(form: str, root: Path) -> Count:
     return Count(counts, differences, rejects, corpus.rows_in, labels=corpus.labels)
 
 
-def _pairs(root: Path) -> Count:
-    source = pairs.read_rows(root)
+def _table(root: Path) -> Count:
+    source = table.read_rows(root)
     rows = source.rows
     counts = Counter(rows["sentiment"].drop_null().to_pylist()) + Counter(rows["source_split"].to_pylist())
-    numbers = {"pairs": rows.num_rows, **dict(sorted(counts.items()))}
+    numbers = {"rows": rows.num_rows, **dict(sorted(counts.items()))}
     return Count(numbers, _rejected(source.rejects), source.rejects, source.rows_in)
 
 

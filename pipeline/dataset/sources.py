@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE
+from pipeline.labels.rules import Further
 
 ROLES = {"b_t4sa": "texts and pictures", "iemocap": "speech teacher's corpus", "fi": "image teacher's corpus"}
 CORPORA = {"speech": "iemocap", "image": "fi"}
@@ -45,6 +46,7 @@ class Teacher:
     measured_on: str
     domain: str  # what it has seen or heard
     sources: tuple[Source, ...]  # besides its corpus
+    asked: bool = True  # whether it learnt from its corpus or was measured on it
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Provenance:
     teachers: Mapping[str, Teacher]  # by modality
     voices: Mapping[str, Terms]  # by value of the column `voice`
     recogniser: Terms | None  # of what was said; None where nothing was transcribed
+    voters: tuple[Source, ...] = ()  # tables of scores besides the teachers
 
     @property
     def holds_posts(self) -> bool:
@@ -71,13 +74,16 @@ class Provenance:
         found += [Source("recogniser", self.recogniser)] if self.recogniser else []
         for modality, teacher in self.teachers.items():
             corpus = CORPORA[modality]
-            found += [Source(ROLES[corpus], self.corpora[corpus]), *teacher.sources]
+            found += [Source(ROLES[corpus], self.corpora[corpus])] if teacher.asked else []
+            found += teacher.sources
+        found += self.voters
         return list({(source.role, source.terms.name): source for source in found}.values())
 
 
 def gather(
-    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str]
-) -> Provenance:
+    sections: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any]], corpora: Path, voices: Sequence[str],
+    voters: Sequence[Further] = (),
+) -> Provenance:  # fmt: skip
     """What a build was made with.
 
     Args:
@@ -85,13 +91,13 @@ def gather(
         reports: of `train_teacher`, by modality.
         corpora: the folder data/corpora.
         voices: values of the column `voice`.
+        voters: of the rule, besides the teachers.
 
     Raises:
         UserError: a corpus has not been acquired, or reports tell of other teachers than parameters do.
     """
     used = {name: _corpus(corpora / name) for name in acquired.CORPORA}
     formats = {name: acquired.known_as(corpora / name) for name in acquired.CORPORA}
-    samples = tuple(name for name in used if _is_sample(corpora / name))
     synthesize = sections["synthesize"]
     recogniser = _recogniser(synthesize.get("recognition", {}))
     teachers = {}
@@ -99,8 +105,14 @@ def gather(
         params = sections["train_teacher"][modality]
         _expect_same(modality, params, report)
         texts = _texts(corpora / TEXTS, report)
-        teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser)
-    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser)
+        if params["kind"] == "scores":
+            teachers[modality] = _of_scores(modality, params, used[CORPORA[modality]], report["outside"])
+            continue
+        teachers[modality] = _teacher(modality, params, used[CORPORA[modality]], texts, recogniser, report)
+    idle = {CORPORA[modality] for modality, teacher in teachers.items() if not teacher.asked}
+    samples = tuple(name for name in used if _is_sample(corpora / name) and name not in idle)
+    outside = tuple(Source("voter besides the teachers", _outside(one.name, one.licence, one.source)) for one in voters)
+    return Provenance(used, formats, samples, teachers, _voices(synthesize["voice"], voices), recogniser, outside)
 
 
 def teacher_reports(reports: Path) -> dict[str, dict[str, Any]]:
@@ -158,14 +170,19 @@ def _recogniser(params: Mapping[str, Any]) -> Terms | None:
 
 
 def _teacher(
-    modality: str, params: Mapping[str, Any], corpus: Terms, texts: list[Terms], recogniser: Terms | None
-) -> Teacher:  # fmt: skip
+    modality: str,
+    params: Mapping[str, Any],
+    corpus: Terms,
+    texts: list[Terms],
+    recogniser: Terms | None,
+    report: Mapping[str, Any],
+) -> Teacher:
     features = params.get("features", "acoustic")
     sources = [Source("emotion texts", one) for one in texts]
     if params["kind"] == "probe":
         parts = []
         if features != "linguistic":
-            encoder = _weights(params["encoder"])
+            encoder = _encoder(params["encoder"], params.get("weights", "packaged"))
             sources.append(Source(f"{modality} teacher's encoder", encoder))
             parts.append(f"vectors of {encoder.name}")
         if features != "acoustic":
@@ -178,13 +195,49 @@ def _teacher(
         learnt = _listed([corpus.name, *(one.name for one in texts)])
         made = f"logistic regression on {', and on '.join(parts)}, trained on {learnt}"
         return Teacher(made, corpus.name, _listed(_domains([corpus, *texts])), tuple(sources))
+    if params["kind"] == "endpoint":
+        return _asked(modality, params["model"], corpus, sources, recogniser)
     ready = terms.of("checkpoints", _plain(params["checkpoint"]))
     sources.append(Source(f"{modality} teacher's checkpoint", ready))
+    named = f"{ready.name} (commit {report['commit']})" if report.get("commit") else ready.name
     if params["kind"] == "finetune":
-        return Teacher(f"{ready.name}, fine-tuned on {corpus.name}", corpus.name, _domains([corpus])[0], tuple(sources))
+        return Teacher(f"{named}, fine-tuned on {corpus.name}", corpus.name, _domains([corpus])[0], tuple(sources))
     domain = ready.domain or f"what {ready.name} was trained on"
-    made = f"{ready.name}, taken as it is: measured on {corpus.name}, not trained on it here"
+    taken = "told the classes in words" if params["kind"] == "zero_shot" else "taken as it is"
+    made = f"{named}, {taken}: measured on {corpus.name}, not trained on it here"
+    if report.get("head") in {"independent", "regression"}:
+        made += f"; probabilities: {report['probabilities_are']}"
     return Teacher(made, corpus.name, domain, tuple(sources))
+
+
+def _asked(
+    modality: str, model: str, corpus: Terms, sources: list[Source], recogniser: Terms | None
+) -> Teacher:  # fmt: skip
+    """The model behind an endpoint; of its terms nothing is known, for its name may stand for any weights."""
+    name = _plain(model)
+    known = replace(terms.of("checkpoints", name), licence=None, terms=terms.UNKNOWN, cite=[], source=None, sure=True)
+    sources.append(Source(f"{modality} teacher's model behind an endpoint", known))
+    heard = f"the words that {recogniser.name if recogniser else 'a recogniser'} hears"
+    about = heard if modality == "speech" else "each picture"
+    made = (
+        f"{name}, a model behind an endpoint that was sent {about}: measured on {corpus.name}, not trained on it here"
+    )
+    return Teacher(made, corpus.name, f"what {name} was trained on", tuple(sources))
+
+
+def _of_scores(
+    modality: str, params: Mapping[str, Any], corpus: Terms, told: Mapping[str, Any]
+) -> Teacher:  # fmt: skip
+    terms_of_scores = _outside(params["name"], params.get("licence"), params.get("source"))
+    made = f"scores of {params['name']}, made outside this pipeline, {told['rows']:,} rows"
+    domain = f"what {params['name']} was made for"
+    found = (Source(f"{modality} teacher's scores", terms_of_scores),)
+    return Teacher(made, corpus.name, domain, found, asked=bool(told["corpus_rows"]))
+
+
+def _outside(name: str, licence: str | None, source: str | None) -> Terms:
+    said = "as who put the scores into params.yaml says" if licence else terms.UNKNOWN
+    return Terms(name=name, licence=licence, terms=said, source=source, cite=[])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -197,6 +250,12 @@ def _domains(learnt_from: Sequence[Terms]) -> list[str]:
 
 def _weights(name: str) -> Terms:
     return terms.of("weights", name)
+
+
+def _encoder(name: str, given: str) -> Terms:
+    if given == "packaged":
+        return _weights(name)
+    return terms.of("checkpoints", name) if given == "hub" and "/" in name else _unknown_weights(name, given)
 
 
 def _unknown_weights(name: str, given: str) -> Terms:
@@ -230,7 +289,7 @@ def _plain(name: str) -> str:
 
 def _expect_same(modality: str, params: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     for key in ("kind", "features"):
-        told, given = report.get(key), params.get(key, "acoustic")
+        told, given = report.get(key), params.get(key, "outside" if params["kind"] == "scores" else "acoustic")
         if told is not None and told != given:
             raise UserError(
                 f"{PARAMS_FILE}: train_teacher.{modality}.{key} = {given}, but the teacher that labelled was {told}; "

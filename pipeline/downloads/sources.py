@@ -1,7 +1,7 @@
 """Where a corpus comes from: a folder, an archive, a server, or lists of addresses; afterwards it is a folder.
 
 In   `path` or `url` of `acquire.<corpus>`; log-ins from the environment
-Out  the root of the corpus, in place: of a local folder nothing is copied; what is downloaded or unpacked lies below
+Out  the root of the corpus, in place: of a local one nothing is copied; what is downloaded or unpacked lies below
      `SIER_DOWNLOADS` (default `.downloads`), which is no output of DVC's, so that it deletes nothing there
 """
 
@@ -18,11 +18,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline.corpora import _text_files, b_t4sa, emoset, fi
 from pipeline.corpora._files import Reject, visible_names
 from pipeline.corpora.checks import SUFFIXES, is_wanted_of_archive
+from pipeline.corpora.further import _tables
 from pipeline.downloads import archives, containers, pictures, web
 from pipeline.downloads.resume import download
 from pipeline.engine import files, lifecycle
 from pipeline.errors import UserError
 from pipeline.frame import places
+from pipeline.frame.acquired import TABLE
 from pipeline.frame.stage import Paths
 
 VARIABLE = "SIER_DOWNLOADS"
@@ -50,7 +52,7 @@ _DEPTH = 4  # folders that may be wrapped around the corpus in an archive
 
 @dataclass(frozen=True)
 class Source:
-    """A corpus in a folder. `archive`: what it was unpacked from; `rejects`: addresses without a picture."""
+    """A corpus in a folder or a table. `archive`: what it was unpacked from; `rejects`: addresses without a picture."""
 
     root: Path
     archive: Path | None = None
@@ -80,6 +82,9 @@ def from_path(wanted: Wanted, path: str, paths: Paths) -> Source:
     if wanted.format == "b_t4sa":
         expected = f"expected the folder that holds {', '.join(B_T4SA_FILES)}"
         raise UserError(f"acquire.{corpus}.path = {path}: a file; {expected}")
+    if wanted.format == TABLE and given.suffix.lower() in _tables.SUFFIXES:
+        wanted.check(given)
+        return Source(given)
     return _from_archive(wanted, given, paths)
 
 

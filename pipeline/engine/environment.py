@@ -5,6 +5,7 @@ They are not parameters of a stage: no result depends on them.
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TypeVar
 
 from pipeline.engine import parts, store
@@ -14,6 +15,8 @@ from pipeline.errors import UserError
 
 DEVICES = ("cpu", "cuda")
 ENGINES = ("local", "ray")
+REPORT_TO = "SIER_REPORT_TO"
+TRACKERS = ("none", "wandb", "mlflow", "tensorboard")
 
 T = TypeVar("T")
 
@@ -55,6 +58,15 @@ def threads_from_environment() -> int:
 def device_from_environment() -> str:
     """The device for networks that `SIER_DEVICE` asks for."""
     return _choice("SIER_DEVICE", DEVICES)
+
+
+def tracker_from_environment() -> str:
+    """Where `SIER_REPORT_TO` wants curves of training shown, beside dvclive; UserError if that is not installed."""
+    tracker = _choice(REPORT_TO, TRACKERS)
+    # Without an origin it is a folder of that name here, such as wandb makes for its runs.
+    if tracker != "none" and ((spec := find_spec(tracker)) is None or spec.origin is None):
+        raise UserError(f"{REPORT_TO} = {tracker}: the package is not installed; pip install {tracker}, or unset it")
+    return tracker
 
 
 def _number(variable: str, what: str) -> int:

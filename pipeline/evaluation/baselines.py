@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.labels import rules
-from pipeline.labels.pool import pool
+from pipeline.labels.pool import pooled_votes
 
 MAJORITY = "majority_class"
 COPIES = ("speech_teacher", "image_teacher", "surer_teacher")
@@ -30,7 +30,7 @@ def majority(train: NDArray[np.int64], classes: int) -> int:
 def teacher_copies(
     rows: pd.DataFrame, rule: rules.LabelParams, labels: Sequence[str]
 ) -> dict[str, NDArray[np.int64]]:  # fmt: skip
-    """What each of `COPIES` predicts for rows with the columns p_speech_<class> and p_image_<class>, float32.
+    """What each of `COPIES` predicts for rows with the columns p_<voter>_<class> of all voters, float32.
 
     Of a neutral class, which is no label, a single teacher's next best one stands.
 
@@ -39,19 +39,13 @@ def teacher_copies(
     unknown = sorted(set(rule.remap.values()) - set(labels))
     if unknown:
         raise UserError(f"{tables.RULE_FILE}: {unknown[0]} is not a label of the dataset; run: dvc repro label")
-    said: list[tuple[NDArray[np.float32], list[str]]] = []
+    said = rules.teachers_probabilities(rows, rule)
     alone: list[NDArray[np.str_]] = []
     for modality in tables.MODALITIES:
-        prefix = f"{tables.PROBABILITY_PREFIX}{modality}_"
-        columns = [name for name in rows.columns if name.startswith(prefix)]
-        classes = [name.removeprefix(prefix) for name in columns]
-        said.append((rows[columns].to_numpy(dtype=np.float32), classes))
-        named = [name for name in classes if name not in rule.neutral]
-        best = rows[[prefix + name for name in named]].to_numpy(dtype=np.float32).argmax(axis=1)
-        alone.append(np.array(named)[best])
-    votes = rules.votes(*said[0], *said[1])
-    if rule.rule == "log_pool":
-        votes = pool(*said[0], *said[1], rule.speech_weight, rule.neutral)
+        values, classes = said[modality]
+        named = [place for place, name in enumerate(classes) if name not in rule.neutral]
+        alone.append(np.array(classes)[named][values[:, named].argmax(axis=1)])
+    votes = pooled_votes(said, rule) if rule.rule == "log_pool" else rules.votes(*said["speech"], *said["image"])
     id_of = {name: index for index, name in enumerate(labels)}
     copied = (*alone, votes.source_label)
     return {

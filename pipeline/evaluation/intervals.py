@@ -19,6 +19,7 @@ from scipy import stats
 LEVEL = 0.95
 PERCENTILES = (2.5, 97.5)
 LEAST_GROUPS = 10  # of resamples: percentiles of fewer hold the truth in 50 to 90 % of cases
+NOT_MEASURED = "not measured"  # of a teacher that no row of its corpus could be asked of
 _DRAWS_AT_ONCE = 100  # which bounds memory
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -77,8 +78,10 @@ def of_sums(sums: NDArray[np.generic], statistic: Callable[[Values], Values], sa
     return ends
 
 
-def accuracy_in_words(shown: Mapping[str, Any]) -> str:
+def accuracy_in_words(shown: Mapping[str, Any] | None) -> str:
     """A teacher's accuracy, never without its interval, its rows and what the commonest class gives."""
+    if shown is None:
+        return NOT_MEASURED
     interval = f"{shown['low']:.0%} to {shown['high']:.0%}, {shown['rows']:,} rows"
     return f"{shown['accuracy']:.1%} ({interval}; commonest class {shown['commonest_class']:.0%}; {shown['protocol']})"
 

@@ -31,6 +31,7 @@ REPORTED = [
 ]  # fmt: skip
 WEIGHTING = ["weight", "group_id"]  # how many test rows a row stands for, and its group
 ALL = "all"
+PARTS = {"image": ("parts of the picture", "strongest edges"), "speech": ("parts of the speech", "loudest ones")}
 TARGETS = {
     "predicted": "the label that the network predicts",
     "labelled": "the label that the row has, whatever the network predicts",
@@ -219,19 +220,20 @@ def _lines(reported: Mapping[str, pd.DataFrame], steps: int, kind: str, modality
 
 def _notes(results: Mapping[str, Any], target: str) -> Iterator[str]:
     """A sentence per finding and pair of baselines."""
-    moved = "the answer" if target == "predicted" else "the output of the row's label"
+    moved = "the answer" if target == "predicted" else "the output for the row's label"
     for baselines, result in results.items():
         share = result["modality_share"][ALL].get("image")
         if share is not None:
-            yield f"{baselines}: pictures make up {_percent(share)} of what moves {moved}, speech the rest"
+            yield f"against {baselines}: {_percent(share)} of {moved} rests on the picture, the rest on speech"
         if "synergy_ratio" in result:
             ratio = _percent(result["synergy_ratio"])
-            yield f"{baselines}: what neither gives without the other is {ratio} of what they give one by one"
+            yield f"against {baselines}: the effect of both together is {ratio} as large as those of each alone"
         for modality, kinds in result["faithfulness"].items():
-            lower, higher = kinds["deletion"], kinds["insertion"]
+            parts, control = PARTS[modality]
+            gone, come = (_against(kinds[kind], control) for kind in ("deletion", "insertion"))
             yield (
-                f"{baselines}: {modality} maps: deletion {_against(lower)}, insertion {_against(higher)}; "
-                f"{_verdict(lower, higher)}"
+                f"against {baselines}: {moved} changes by {gone} on average while {parts} go, best first, "
+                f"and by {come} while they come; the map is {_verdict(kinds['deletion'], kinds['insertion'])}"
             )
 
 
@@ -240,8 +242,9 @@ def _percent(value: Mapping[str, Any]) -> str:
     return f"{value['mean']:.1%}{interval}"
 
 
-def _against(areas: Mapping[str, Any]) -> str:
-    return f"{areas['map']['mean']:.3f} (random {areas['random']['mean']:.3f}, control {areas['control']['mean']:.3f})"
+def _against(areas: Mapping[str, Any], control: str) -> str:
+    means = {order: areas[order]["mean"] for order in ORDERS}
+    return f"{means['map']:+.3f} (in random order {means['random']:+.3f}, {control} first {means['control']:+.3f})"
 
 
 def _verdict(deletion: Mapping[str, Any], insertion: Mapping[str, Any]) -> str:

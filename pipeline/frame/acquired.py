@@ -15,17 +15,18 @@ SAMPLE = "sample"
 LOCAL_COPY = "local copy"
 SOURCE_FILE = "source.json"  # in data/clean, of whose corpus it keeps the format for those who have no corpus
 EMOSET, EMOSET_LISTS = "emoset", {"train.json", "val.json", "test.json"}  # what stands in for fi, by its files
-PAIRS = "pairs"  # the format of anybody's pairs of text and picture
+TABLE = "table"  # the format of anybody's texts and pictures
 CORPORA = ("b_t4sa", "iemocap", "fi")  # that a dataset derives from
 
 
 # What a corpus in some format is called; terms are in `pipeline/dataset/terms.yaml`.
 NAMED: Mapping[str, str] = {
     "b_t4sa": "B-T4SA",
-    PAIRS: "texts and pictures of the maker's own",
+    TABLE: "texts and pictures of the maker's own",
     "iemocap": "IEMOCAP",
     "ravdess": "RAVDESS",
     "crema_d": "CREMA-D",
+    "ravdess_crema_d": "RAVDESS and CREMA-D",
     "meld": "MELD",
     "emodb": "EmoDB",
     "speech_table": "recordings of the maker's own",
@@ -58,10 +59,10 @@ def source_file(corpus_folder: Path) -> bytes:
     return (json.dumps({"format": read_format(corpus_folder)}) + "\n").encode()
 
 
-def is_of_pairs(clean: Path) -> bool:
-    """Whether the rows of data/clean are anybody's pairs; where nothing says so they are not."""
+def is_of_table(clean: Path) -> bool:
+    """Whether the rows of data/clean are those of anybody's table; where nothing says so they are not."""
     try:
         found = json.loads((clean / SOURCE_FILE).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and found.get("format") == PAIRS
+    return isinstance(found, dict) and found.get("format") == TABLE

@@ -69,6 +69,12 @@ LABELS = pa.schema(
     ]
 )
 
+
+def labels(further: Sequence[str] = ()) -> pa.Schema:
+    """Schema of `data/labels`: `LABELS`, and the columns of `further` voters' probabilities, if there are any."""
+    return pa.schema([*LABELS, *(pa.field(name, pa.float32()) for name in further)])
+
+
 PROBABILITY_PREFIX = "p_"
 TRAINING_FILE = "training.json"  # in data/checkpoints/<model>: rows and the curve of each run
 OUT_OF_FOLD_FILE = "out_of_fold.parquet"  # likewise: id, seed, fold, label, p_<label> of the rows held out

@@ -22,8 +22,9 @@ from pipeline.frame import acquired, tables
 from pipeline.frame.metrics_files import write_plot
 from pipeline.frame.paper import LABELLED_ROWS
 from pipeline.frame.stage import Context
-from pipeline.labels import confounds, rules, validity, words
+from pipeline.labels import confounds, further, rules, validity, words
 from pipeline.labels.joining import Scored
+from pipeline.labels.pool import PooledVotes
 
 THRESHOLDS = np.round(np.arange(0.25, 0.96, 0.05), 2)
 SHOWN_ROWS = 10_000  # of plots that have a row per row; label.json counts them all
@@ -102,6 +103,7 @@ def label_metrics(labelled: Labelled, scored: Scored, context: Context) -> dict[
             "mean_confidence": votes.image_max.mean(),
         },
         "temperatures": asdict(scored.temperatures),
+        "further": further.described(scored.further, votes.parts, kept) if isinstance(votes, PooledVotes) else [],
         **_meaning(labelled, scored, context),
         "paper": LABELLED_ROWS,
     }
@@ -123,7 +125,7 @@ def _meaning(labelled: Labelled, scored: Scored, context: Context) -> dict[str, 
     corpus = context.paths.data / "corpora" / "b_t4sa"
     is_sample = acquired.read_manifest(corpus)["origin"] == acquired.SAMPLE
     note = words.BY_CONSTRUCTION if is_sample else words.TEXT_AGAINST_TEXT
-    if acquired.read_format(corpus) == acquired.PAIRS:
+    if acquired.read_format(corpus) == acquired.TABLE:
         note = words.ITS_OWN if scored.rows["sentiment"].notna().any() else words.WITHOUT_SENTIMENT
     measure = validity.Measure(scored.rows["group_id"], context.base.seed)
     table = validity.validity_table(labelled.params, scored, measure)

@@ -1,6 +1,6 @@
 """Rows that both teachers scored, and what the teachers say of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from pipeline.errors import UserError
 from pipeline.frame import tables
 from pipeline.frame.stage import Context
 from pipeline.labels import rules
+from pipeline.labels.further import FurtherVoter, further_voter
 from pipeline.labels.matching import at_temperature, matching_temperature
-from pipeline.labels.pool import PooledVotes, pool
+from pipeline.labels.pool import PooledVotes, pooled_votes
 from pipeline.labels.rules import LabelParams
 
 COLUMNS = {
@@ -32,7 +33,8 @@ class Scored:
     alone: rules.Votes
     pooled: PooledVotes | None
     temperatures: rules.Temperatures
-    lone_classes: tuple[str, ...]  # that one teacher has and the other lacks, neutral ones aside
+    lone_classes: tuple[str, ...]  # that one voter has and another lacks, neutral ones aside
+    further: tuple[FurtherVoter, ...] = ()
 
     @property
     def possible_rules(self) -> tuple[rules.Rule, ...]:
@@ -49,7 +51,6 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
     data = context.paths.data
     speech, speech_classes = _scores(context, "speech")
     image, image_classes = _scores(context, "image")
-    params.expect_classes(speech_classes, image_classes)
     others = [_by_id(data / folder, stage, columns) for folder, (stage, columns) in COLUMNS.items()]
     # Faster than three merges, and the rows stay in the order of the speech scores.
     places = np.stack([table.index.get_indexer(speech.index) for table in (speech, image, *others)])
@@ -71,15 +72,21 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
             matching_temperature(of_speech, params.threshold, "speech"),
             matching_temperature(of_image, params.threshold, "image"),
         )
-    said = (
-        at_temperature(of_speech, temperatures.speech), speech_classes,
-        at_temperature(of_image, temperatures.image), image_classes,
-    )  # fmt: skip
-    pooled = None
-    if rules.can_pool(speech_classes, image_classes, params.neutral):
-        pooled = pool(*said, params.speech_weight, params.neutral)
-    lone = sorted((set(speech_classes) ^ set(image_classes)) - set(params.neutral))
-    return Scored(rows, rules.votes(*said), pooled, temperatures, tuple(lone))
+    further = [further_voter(one, f"label.further.{place}", rows["id"], params)
+               for place, one in enumerate(params.further)]  # fmt: skip
+    params.expect_classes(speech_classes, image_classes, *(one.classes for one in further))
+    temperatures = replace(temperatures, further={one.params.name: one.temperature for one in further})
+    said: dict[str, rules.Said] = {
+        "speech": (at_temperature(of_speech, temperatures.speech), speech_classes),
+        "image": (at_temperature(of_image, temperatures.image), image_classes),
+        **{one.params.name: (one.values, one.classes) for one in further},
+    }
+    known = [classes for _, classes in said.values()]
+    every = {name for classes in known for name in classes} - set(params.neutral)
+    pooled = pooled_votes(said, params) if rules.can_pool(known, params.neutral) else None
+    lone = sorted(name for name in every if not all(name in classes for classes in known))
+    alone = rules.votes(*said["speech"], *said["image"])
+    return Scored(rows, alone, pooled, temperatures, tuple(lone), tuple(further))
 
 
 def _scores(context: Context, modality: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import numpy as np
+import pandas as pd
 import pydantic
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.frame import tables
+from pipeline.frame.outside_scores import OutsideParams
 from pipeline.frame.params import PARAMS_FILE, STRICT
+
+Said = tuple[NDArray[np.float32], Sequence[str]]  # probabilities [rows, classes] of a voter, and its classes
 
 Rule = Literal["max_probability", "agreement", "disagreement", "log_pool"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -24,6 +28,19 @@ BELOW_THRESHOLD = "below_threshold"
 DISAGREE = "teachers_disagree"
 AGREE = "teachers_agree"
 NEUTRAL = "neutral"
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT, kw_only=True)
+class Further(OutsideParams):
+    """A voter besides the two teachers: a table of probabilities that something outside this project made.
+
+    Attributes:
+        name: stands in columns `p_<name>_<class>`.
+        weight: beside those of speech and image, which together are 1; all are divided by their sum.
+    """
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9]{0,19}$")]
+    weight: Annotated[float, pydantic.Field(gt=0, le=100)]
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
@@ -36,6 +53,7 @@ class LabelParams:
         calibrate: `match`: see `pipeline.labels.matching`; before any rule.
         speech_weight: of rule `log_pool`; the rest is the image teacher's.
         neutral: classes of the teachers that compete with the others, and leave a row out where they win.
+        further: voters besides the teachers, of rule `log_pool` only.
     """
 
     rule: Rule
@@ -44,6 +62,7 @@ class LabelParams:
     calibrate: Literal["none", "match"] = "none"
     speech_weight: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
     neutral: tuple[str, ...] = ()
+    further: tuple[Further, ...] = ()
 
     def expect_labels(self, labels: Collection[str]) -> None:
         """Raises UserError where a class becomes something else than one of the dataset's labels, or two things."""
@@ -53,35 +72,67 @@ class LabelParams:
         if both := sorted(set(self.neutral) & set(self.remap)):
             raise UserError(f"{PARAMS_FILE}: label.neutral: {both[0]} has a label in label.remap; keep one of the two")
 
-    def expect_classes(self, speech: Sequence[str], image: Sequence[str]) -> None:
+    def expect_voters(self) -> None:
+        """Raises UserError where voters have no names of their own, or a rule that does not ask them."""
+        names = [*tables.MODALITIES, *(one.name for one in self.further)]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"{PARAMS_FILE}: label.further: the name {twice} is taken; expected one of its own")
+        if self.further and self.rule != "log_pool":
+            raise UserError(
+                f"{PARAMS_FILE}: label.rule = {self.rule}: it asks the two teachers only, and label.further names "
+                f"{self.further[0].name}; expected log_pool, or further: []"
+            )
+
+    def expect_classes(self, speech: Sequence[str], image: Sequence[str], *further: Sequence[str]) -> None:
         """Raises UserError where the teachers' classes have no label, or the rule finds none of those that it needs."""
         remap(np.array([*speech, *image]), self.remap, self.neutral)
-        if foreign := sorted(set(self.neutral) - {*speech, *image}):
-            raise UserError(f"{PARAMS_FILE}: label.neutral: {foreign[0]} is no class of a teacher: {[*speech, *image]}")
-        if self.rule == "log_pool" and not can_pool(speech, image, self.neutral):
+        every = [*speech, *image, *(name for classes in further for name in classes)]
+        if foreign := sorted(set(self.neutral) - set(every)):
+            raise UserError(f"{PARAMS_FILE}: label.neutral: {foreign[0]} is no class of a teacher: {every}")
+        if self.rule == "log_pool" and not can_pool((speech, image, *further), self.neutral):
+            whose = "all voters" if further else "both teachers"
+            found = " and ".join(str(list(classes)) for classes in (speech, image, *further))
             raise UserError(
-                f"{PARAMS_FILE}: label.rule = log_pool: expected two classes that both teachers have, "
-                f"found {list(speech)} and {list(image)}"
+                f"{PARAMS_FILE}: label.rule = log_pool: expected two classes that {whose} have, found {found}"
             )
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class Temperatures:
-    """What each modality's probabilities were put to before the rule; 1 is the teacher's own."""
+    """What each voter's probabilities were put to before the rule; 1 is the voter's own."""
 
     speech: Annotated[float, pydantic.Field(gt=0)] = 1.0
     image: Annotated[float, pydantic.Field(gt=0)] = 1.0
+    further: dict[str, Annotated[float, pydantic.Field(gt=0)]] = dataclasses.field(default_factory=dict)
 
-    def of(self, modality: str) -> float:
-        """That of `speech` or `image`."""
-        return self.speech if modality == "speech" else self.image
+    @property
+    def by_voter(self) -> dict[str, float]:
+        """Of speech, image and the further ones."""
+        return {"speech": self.speech, "image": self.image, **self.further}
+
+    def of(self, voter: str) -> float:
+        """That of `speech`, `image` or a further one."""
+        return self.by_voter[voter]
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class AppliedRule(LabelParams):
-    """The rule as it was applied."""
+    """The rule as it was applied; of further voters with the digest of their table, and its name without a folder."""
 
     temperatures: Temperatures = dataclasses.field(kw_only=True)
+    further_classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, kw_only=True)
+
+    @property
+    def further_columns(self) -> list[str]:
+        """Columns of further voters' probabilities in data/labels and data/sier; null where one says nothing of a row.
+
+        At `temperatures`, as the teachers' in data/sier.
+        """
+        return [
+            f"{tables.PROBABILITY_PREFIX}{voter}_{name}"
+            for voter, classes in self.further_classes.items()
+            for name in classes
+        ]
 
 
 def read_rule(labels: Path) -> AppliedRule:
@@ -138,9 +189,19 @@ def votes(
     )
 
 
-def can_pool(speech_classes: Sequence[str], image_classes: Sequence[str], neutral: Collection[str]) -> bool:
-    """Whether the teachers share two classes between which a pool can choose."""
-    return len(set(speech_classes) & set(image_classes) - set(neutral)) > 1
+def teachers_probabilities(rows: pd.DataFrame, rule: LabelParams) -> dict[str, Said]:
+    """What each voter of a rule says of rows with the columns `p_<voter>_<class>`: speech, image, and the further."""
+    said: dict[str, Said] = {}
+    for voter in (*tables.MODALITIES, *(one.name for one in rule.further)):
+        prefix = f"{tables.PROBABILITY_PREFIX}{voter}_"
+        columns = [name for name in rows.columns if name.startswith(prefix)]
+        said[voter] = rows[columns].to_numpy(dtype=np.float32), [name.removeprefix(prefix) for name in columns]
+    return said
+
+
+def can_pool(classes_of_voters: Sequence[Collection[str]], neutral: Collection[str]) -> bool:
+    """Whether the voters share two classes between which a pool can choose."""
+    return len(set.intersection(*map(set, classes_of_voters)) - set(neutral)) > 1
 
 
 def drop_reasons(rule: Rule, threshold: float, teachers: Votes, neutral: Collection[str] = ()) -> NDArray[np.str_]:

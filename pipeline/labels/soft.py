@@ -10,25 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.frame import tables
-from pipeline.labels.pool import pool
-from pipeline.labels.rules import AppliedRule, remap
+from pipeline.labels.pool import pooled_votes
+from pipeline.labels.rules import AppliedRule, remap, teachers_probabilities
 
 
 def soft_labels(rows: pd.DataFrame, rule: AppliedRule, labels: Sequence[str]) -> NDArray[np.float32]:
     """float32 [rows, labels], each row summing to 1.
 
-    `rows` are those of the dataset, with decided_by, p_speech_<class> and p_image_<class>, at the temperatures at which
-    the rule was applied. Raises UserError: a class has no entry in the map.
+    `rows` are those of the dataset, with decided_by and p_<voter>_<class>, at the temperatures at which the rule was
+    applied. Raises UserError: a class has no entry in the map.
     """
-    said = {}
-    for modality in tables.MODALITIES:
-        prefix = f"{tables.PROBABILITY_PREFIX}{modality}_"
-        names = [name for name in rows.columns if name.startswith(prefix)]
-        said[modality] = (rows[names].to_numpy(dtype=np.float32), [name.removeprefix(prefix) for name in names])
+    said = teachers_probabilities(rows, rule)
     if rule.rule == "log_pool":
-        both = pool(*said["speech"], *said["image"], rule.speech_weight, rule.neutral)
-        shares = _of_labels(both.pooled, both.pooled_classes, rule, labels)
+        together = pooled_votes(said, rule)
+        shares = _of_labels(together.pooled, together.pooled_classes, rule, labels)
     else:
         of_each = {modality: _of_labels(*found, rule, labels) for modality, found in said.items()}
         by_speech = (rows["decided_by"] == "speech").to_numpy()

@@ -74,6 +74,7 @@ def _asked(params: LabelParams, scored: Scored) -> Iterator[tuple[str, str, NDAr
     alone: list[tuple[str, Names, NDArray[np.floating[Any]], Mask]] = [
         ("speech teacher", votes.speech_label, votes.speech_max, every),
         ("picture teacher", votes.image_label, votes.image_max, every),
+        *((f"voter {one.params.name}", one.label, one.certainty, one.voted) for one in scored.further),
         *((name, *vader(scored.rows[column])) for name, column in VADER.items() if scored.rows[column].notna().any()),
     ]
     for of, said, certainty, asked in alone:

@@ -46,9 +46,7 @@ def open_with_features(job: Job, context: Context) -> Inputs:
     Raises UserError as `open_inputs` does, and ModelError if weights are missing or damaged.
     """
     inputs = open_inputs(job.source, job.train.inputs, context, words=job.model.hears_words)
-    if not job.train.cache_features:
-        return inputs
-    kept = job.model.kept_features
+    kept = job.train.kept_features(job.model)
     return replace(inputs, features={f"{name}_features": _made(job, name, inputs, context) for name in kept})
 
 

@@ -11,6 +11,7 @@ epoch is kept, so their figures flatter. After a stop the same job goes on from 
 
 import json
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, f1_score
+from torch.utils.data import Dataset
 from transformers import EarlyStoppingCallback, EvalPrediction, TrainingArguments
 
 from models.parallelnet.losses import CombinedLoss
@@ -27,13 +29,21 @@ from models.parallelnet.parallelnet import ParallelNet
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
 from pipeline.frame import tables
+from pipeline.media.augmentation import AugmentParams, flips, mask_spectrogram
 from pipeline.networks import performance, trainers
 from pipeline.networks.build import build
 from pipeline.networks.curves import CurvesCallback
-from pipeline.networks.inputs import Inputs, collate
+from pipeline.networks.inputs import Inputs, Item, collate
 from pipeline.networks.job import CHECKPOINTS_FOLDER, CURVES_FOLDER, NET_FOLDER, RESULT_FILE, Job
 from pipeline.networks.params import TrainParams
-from pipeline.networks.trainers import BalancedSampler, LossTrainer, best_epoch, class_weights, training_arguments
+from pipeline.networks.trainers import (
+    Augmented,
+    BalancedSampler,
+    LossTrainer,
+    best_epoch,
+    class_weights,
+    training_arguments,
+)
 
 KERAS_MIN_DELTA = 1e-4
 
@@ -65,7 +75,7 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
         args=arguments(job),
         loss=CombinedLoss(job.train.focal_weight, job.train.focal_gamma, weights, job.train.focal_alpha),
         sampler=BalancedSampler(labels, job.seed) if job.train.balance == "sampler" else None,
-        train_dataset=inputs.select(train_rows),
+        train_dataset=_learnt_from(job, inputs, train_rows),
         eval_dataset=inputs.select(held_out),
         data_collator=collate,
         compute_metrics=_figures,
@@ -75,6 +85,24 @@ def make_trainer(job: Job, net: ParallelNet, inputs: Inputs) -> LossTrainer:
             CurvesCallback(job.folder / CURVES_FOLDER),
         ],
     )
+
+
+def _learnt_from(job: Job, inputs: Inputs, rows: np.ndarray) -> Dataset[Item]:
+    """The rows that train, augmented where that is asked for."""
+    chosen, augment = inputs.select(rows), job.train.augment
+    if augment == AugmentParams():
+        return chosen
+    return Augmented(chosen, partial(augmented, augment), job.seed)
+
+
+def augmented(augment: AugmentParams, item: Item, random: np.random.Generator) -> Item:
+    """A row of `InputRows` with its picture mirrored by chance, and its spectrogram masked."""
+    changed = dict(item)
+    if augment.flip and flips(random):
+        changed["pixel_values"] = item["pixel_values"][..., ::-1]
+    if augment.spec_augment is not None:
+        changed["spectrogram"] = mask_spectrogram(item["spectrogram"], augment.spec_augment, random)
+    return changed
 
 
 def arguments(job: Job) -> TrainingArguments:

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from pipeline.frame import tables
 from pipeline.frame.params import STRICT, expect_network_of_sier, section
+from pipeline.media.augmentation import AugmentParams
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -163,6 +164,7 @@ class TrainParams:
     mixed_precision: Literal["bf16", "fp16"] | None  # null for float32
     performance: PerformanceParams = field(default_factory=PerformanceParams, kw_only=True)
     cache_features: bool = field(default=False, kw_only=True)  # of frozen backbones, see `pipeline.networks.features`
+    augment: AugmentParams = field(default_factory=AugmentParams, kw_only=True)  # not of the frames that words are in
 
     @field_validator("folds")
     @classmethod
@@ -186,6 +188,15 @@ class TrainParams:
             if len({*self.seeds, *seeds}) < len(self.seeds) + len(seeds):
                 raise ValueError(f"further_seeds.{name}: different seeds, none of them of train.seeds")
         return self
+
+    def kept_features(self, model: ModelParams) -> dict[Modality, BackboneParams]:
+        """Those of the network that are computed once: if wanted at all, and not of inputs that are augmented.
+
+        Augmented inputs are others in each epoch.
+        """
+        augmented = {"image": self.augment.flip, "speech": self.augment.spec_augment is not None}
+        kept = model.kept_features if self.cache_features else {}
+        return {modality: backbone for modality, backbone in kept.items() if not augmented[modality]}
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
         """Seeds of the network `name`; the first is that of the network that is published."""

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pipeline.engine import files, sealed
 from pipeline.engine.environment import threads_from_environment, workers_from_environment
 from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
+from pipeline.networks import tracking
 from pipeline.networks.curves import history
 from pipeline.networks.job import CHECKPOINTS_FOLDER
 from pipeline.networks.performance import expect_device
@@ -34,6 +35,34 @@ from pipeline.networks.performance import expect_device
 MOST_LOADERS = 8
 
 WANTED = ("labels", "targets")  # of the items: what the network should say
+
+
+Item = dict[str, Any]
+
+
+class Augmented(Dataset[Item]):
+    """Rows of another dataset, changed by random numbers that follow from the seed, the epoch and the row's place."""
+
+    def __init__(self, rows: Dataset[Item], change: Callable[[Item, np.random.Generator], Item], seed: int) -> None:
+        self.rows, self.change, self.seed = rows, change, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        assert isinstance(self.rows, Sized)
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.change(self.rows[index], np.random.default_rng((self.seed, self.epoch, index)))
+
+
+class _TellEpoch(TrainerCallback):  # type: ignore[misc]
+    """Before the loader starts its processes, which take copies; also when training goes on after a stop.
+
+    Loaders tell their datasets only where there is one process, and no sampler to tell.
+    """
+
+    def on_epoch_begin(self, _: Any, state: Any, __: Any, train_dataloader: Any = None, **___: Any) -> None:
+        train_dataloader.dataset.epoch = round(state.epoch)
 
 
 class LossTrainer(Trainer):  # type: ignore[misc]
@@ -46,6 +75,8 @@ class LossTrainer(Trainer):  # type: ignore[misc]
     ) -> None:
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
+        if isinstance(self.train_dataset, Augmented):
+            self.add_callback(_TellEpoch())
         self.loss = loss
         self.sampler = sampler
 
@@ -112,9 +143,21 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
 
     Raises UserError if the loss of `name` is no number; `section` has its learning rate.
     """
+<<<<<<< HEAD
     with quiet(), Progress(desc=name, unit="step", disable=not trainer.is_world_process_zero()) as bar:
         trainer.add_callback(_Steps(bar))
         trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
+=======
+    with quiet():
+        tracking.begin(trainer, name)
+        try:
+            trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
+            tracking.end(trainer)
+        except Exception as error:
+            if said := tracking.failure(error):
+                raise said from None
+            raise
+>>>>>>> origin/main
     epochs = history(trainer.state.log_history)
     if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
         raise UserError(f"{name}: the loss is no number; lower {section}.learning_rate")

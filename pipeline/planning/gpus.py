@@ -59,6 +59,7 @@ def mark(sections: Mapping[str, Any]) -> str:
     train = sections["train"]
     facts = [sections["models"], sections["base"]["labels"]]
     facts += [train[key] for key in ("inputs", "batch_size", "mixed_precision", "performance", "cache_features")]
+    facts += [train["augment"]] if train.get("augment") else []
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -15,6 +15,8 @@ from pipeline.corpora.checks import CHECKS, FORMATS
 from pipeline.downloads.sources import DEFAULT, LOGINS, REQUEST, VARIABLE
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
+from pipeline.frame.params import section
+from pipeline.networks.params import TrainParams, read_models
 from pipeline.planning.estimate import StagePlan
 from pipeline.planning.pilot import Pilot
 
@@ -58,7 +60,7 @@ def corpora(sections: Mapping[str, Any], root: Path) -> list[Need]:
 
 
 def weights(sections: Mapping[str, Any]) -> list[Need]:
-    """Weights of backbones that the Hub or torchvision has and this machine has not."""
+    """Weights of backbones and of teachers' encoders that the Hub or torchvision has and this machine has not."""
     import timm  # noqa: PLC0415 - seconds
     from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - as above
 
@@ -75,10 +77,16 @@ def weights(sections: Mapping[str, Any]) -> list[Need]:
         else:
             if not path.is_file():
                 found[path.name] = Need(f"{path.name} will be downloaded from {GOOGLENET_URL}", fatal=False)
-    for name in sorted(wanted["hub"]):
-        config = timm.get_pretrained_cfg(name)
-        repository = config.hf_hub_id if config else None
-        if repository and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
+    probes = [teacher for teacher in sections.get("train_teacher", {}).values() if teacher.get("weights") == "hub"]
+    revision_of = {probe["encoder"]: probe.get("revision") for probe in probes}
+    for name in sorted({*wanted["hub"], *revision_of}):
+        config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+        repository = config.hf_hub_id if config else name if name in revision_of else None
+        kept = (
+            repository and try_to_load_from_cache(repository, file, revision=revision_of.get(name))
+            for file in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+        )
+        if any(isinstance(path, str) for path in kept):
             continue
         if constants.HF_HUB_OFFLINE:
             what = f"weights of {name} ({repository}) are not in the Hub's cache, and HF_HUB_OFFLINE is set"
@@ -86,6 +94,20 @@ def weights(sections: Mapping[str, Any]) -> list[Need]:
         else:
             found[name] = Need(f"weights of {name} will be downloaded from the Hub ({repository})", fatal=False)
     return list(found.values())
+
+
+def features(sections: Mapping[str, Any]) -> list[Need]:
+    """Networks whose frozen backbones run in every epoch, though their features could be kept without augmentation."""
+    train = section(sections, "train", TrainParams)
+    lost = {
+        name: [modality for modality in model.kept_features if modality not in train.kept_features(model)]
+        for name, model in read_models(sections).items()
+    }
+    names = [f"{name} ({' and '.join(modalities)})" for name, modalities in lost.items() if modalities]
+    if not names or not train.cache_features:
+        return []
+    what = "augmented inputs are others in each epoch, so that features are not kept"
+    return [Need(f"train.augment: {what}: frozen backbones of {', '.join(names)} run in every epoch", fatal=False)]
 
 
 def pilot_failures(pilot: Pilot) -> list[Need]:

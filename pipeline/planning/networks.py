@@ -48,7 +48,7 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
     for name, model in Progress(models.items(), desc="networks", unit="network"):
-        shape, kept = shape_of(model), tuple(model.kept_features) if train.cache_features else ()
+        shape, kept = shape_of(model), tuple(train.kept_features(model))
         if (shape, kept) not in known:
             known[shape, kept] = measure_one(shape, train, base, kept)
         costs[name] = known[shape, kept]

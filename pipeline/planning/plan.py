@@ -19,10 +19,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipeline.corpora import b_t4sa, counts, iemocap
+from pipeline.corpora.further import acted_speech, meld
 from pipeline.engine import files, sealed
 from pipeline.engine.environment import device_from_environment, engine_from_environment
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import UserError
+from pipeline.frame import acquired
 from pipeline.frame.paper import B_T4SA_ROWS, LABELLED_ROWS
 from pipeline.frame.params import read_params
 from pipeline.planning import estimate, gpus, needs, networks, pilot
@@ -32,7 +34,13 @@ FOLDER = Path(".work", "plan")
 ENVIRONMENT = ("SIER_ENGINE", "SIER_WORKERS", "SIER_THREADS", "SIER_DEVICE")
 HASHED_BYTES = 2**26
 PAPER_KEPT_SHARE = LABELLED_ROWS["kept"] / LABELLED_ROWS["rows_in"]
-LEARNT_FROM = (("speech", "iemocap", iemocap.KNOWN_COUNTS), ("image", "fi", counts.FI_LISTS))
+LEARNT_FROM = (("speech", "iemocap"), ("image", "fi"))
+# Items by label, as published; of formats of anybody's own nothing is known before they are read.
+PUBLISHED: Mapping[str, Mapping[str, int]] = {
+    "iemocap": iemocap.KNOWN_COUNTS, "fi": counts.FI_LISTS, "meld": meld.KNOWN,
+    **{form: {label: rows for naming in namings for label, rows in naming.known.items()}
+       for form, namings in acted_speech.FORMATS.items()},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def make_plan(wanted: Wanted, root: Path) -> dict[str, Any]:
     report, told = _gpu_report(wanted, sections, root)
     missing += told
     measured = _measured(sections, wanted, root)
-    missing += needs.weights(sections) + needs.pilot_failures(measured.pilot)
+    missing += needs.features(sections) + needs.weights(sections) + needs.pilot_failures(measured.pilot)
     plans: list[estimate.StagePlan] = []
     rows: dict[str, int] = {}
     if measured.pilot.facts:
@@ -155,11 +163,12 @@ def _amounts(sections: Mapping[str, Any], results: pilot.Pilot, wanted: Wanted, 
     elif rows is None:
         rows = round(facts["rows"] / per_sampled["b_t4sa"] * acquire["b_t4sa"]["sample_size"])
     items = {}
-    for modality, corpus, published in LEARNT_FROM:
+    for modality, corpus in LEARNT_FROM:
         classes = sections["train_teacher"][modality]["classes"]
         used = results.runs[f"train_teacher@{modality}"][1].units
-        if given[corpus]:
-            items[modality] = sum(count for label, count in published.items() if classes.get(label) is not None)
+        if folder := given[corpus]:
+            there = items_by_label(acquire[corpus].get("format") or corpus, folder)
+            items[modality] = sum(count for label, count in there.items() if classes.get(label) is not None)
         else:
             items[modality] = round(used / per_sampled[corpus] * acquire[corpus]["sample_size"])
     kept = facts["kept_rows"] / facts["speech_rows"] if wanted.kept_share is None else wanted.kept_share
@@ -174,6 +183,16 @@ def _given(acquire: Mapping[str, Any], root: Path) -> Path | None:
     if acquire["path"] is not None:
         return (root / Path(acquire["path"]).expanduser()).resolve()
     return Path(os.devnull) if acquire["url"] is not None else None
+
+
+def items_by_label(form: str, folder: Path) -> Mapping[str, int]:
+    """Items of a teacher's corpus: as published, or those in the folder where no published numbers are known."""
+    is_emoset = form == "fi" and all((folder / name).is_file() for name in acquired.EMOSET_LISTS)
+    if form in PUBLISHED and not is_emoset:
+        return PUBLISHED[form]
+    with suppress(UserError):  # as `needs.corpora` says
+        return counts.count(form, folder).numbers
+    return {}
 
 
 def _listed_rows(folder: Path) -> int:

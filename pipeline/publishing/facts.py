@@ -78,13 +78,14 @@ def gather(paths: Paths) -> Facts:
             )
     audit = read_audit(paths.data)
     teachers = {name: reports[f"train_teacher_{name}"] for name in tables.MODALITIES}
+    rule, voices = read_rule(paths.data / "labels"), sorted(rows["voice"].unique())
     return Facts(
         reports=reports,
-        rule=read_rule(paths.data / "labels"),
+        rule=rule,
         params={name: value for name, value in params.items() if name not in HIDDEN_SECTIONS},
         labels=labels,
         rows=rows,
-        provenance=sources.gather(params, teachers, paths.data / "corpora", sorted(rows["voice"].unique())),
+        provenance=sources.gather(params, teachers, paths.data / "corpora", voices, rule.further),
         normalised=(paths.data / "scores" / "speech" / tables.VOICE_STATISTICS_FILE).is_file(),
         audit=None if audit is None else {"rows": len(audit), "issues": float(audit["is_issue"].mean())},
     )

@@ -108,9 +108,13 @@ def _annotation(facts: Facts) -> dict[str, Any]:
             ),
             *(f"{line}." for line in measured),
         ],
-        "annotations_per_item": "2, by models",
+        "annotations_per_item": f"{2 + len(facts.rule.further)}, by models"
+        + (" and outside scores" * bool(facts.rule.further)),
         "annotator_demographics": ["No person annotated."],
-        "machine_annotation_tools": [f"{name} teacher: {teachers[name].made}" for name in tables.MODALITIES],
+        "machine_annotation_tools": [
+            *(f"{name} teacher: {teachers[name].made}" for name in tables.MODALITIES),
+            *(f"{one.role}: {one.terms.name}" for one in facts.provenance.voters),
+        ],
     }
 
 
@@ -147,7 +151,7 @@ def _limitations(facts: Facts) -> list[str]:
 
 
 def _personal(facts: Facts, mode: Mode, *, keep_personal: bool) -> list[str]:
-    if facts.provenance.formats["b_t4sa"] == "pairs":
+    if facts.provenance.formats["b_t4sa"] == "table":
         return ["Ids, and texts where they are published, by which their authors may be found."]
     if not facts.provenance.holds_posts:
         return ["None: texts and pictures were authored for the sample."]

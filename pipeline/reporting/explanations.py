@@ -1,7 +1,8 @@
 """Explanations of the rows on the page: what an answer rests on, over the picture, along the recording, in words.
 
 In   data/explanations/explanations.parquet; the recording of a row
-Out  `Explanation`: a PNG with transparency to lie over the picture, `Stretch`es of the waveform as SVG paths, words
+Out  `Explanation`: a PNG with transparency to lie over the picture, `Stretch`es of the waveform as SVG paths, the
+     spectrogram as a PNG below them, words
 """
 
 import io
@@ -27,6 +28,10 @@ OVERLAY_SIDE_PX = 96
 STRONGEST = 0.8  # opacity where a value is largest
 WAVEFORM_WIDTH, WAVEFORM_HEIGHT = 600, 80  # units of the SVG
 WAVEFORM_COLUMNS = 200
+SPECTROGRAM_WINDOW = 512  # samples: 32 ms
+SPECTROGRAM_ROWS, SPECTROGRAM_COLUMNS = 64, 300  # pixels, about
+SPECTROGRAM_SHADES = 15  # few, so that the picture is small
+DYNAMIC_RANGE_DB = 70.0
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,14 @@ class Explanation:
 
     overlay: str  # data URI of a PNG to lie over the picture; empty where the network sees none
     stretches: list[Stretch]  # empty where the network hears no recording
+    spectrogram: str  # data URI of a PNG as wide as the waveform; likewise
     words: list[tuple[str, float, float]]  # text, value, strength in [0, 1]; empty where stage explain heard none
     numbers: Mapping[str, Any]  # columns of data/explanations
 
     @property
     def characters(self) -> int:
         """What its media take up in the page."""
-        return len(self.overlay) + sum(len(stretch.path) for stretch in self.stretches)
+        return len(self.overlay) + len(self.spectrogram) + sum(len(stretch.path) for stretch in self.stretches)
 
 
 def explained_rows(data: Path) -> dict[str, bool]:
@@ -90,6 +96,7 @@ def draw_explanation(numbers: Mapping[str, Any], recording: bytes, seconds_per_f
         image_map = np.array(numbers["image_map"], dtype=np.float64)
         overlay = data_uri("image/png", overlay_png(image_map.reshape(round(len(image_map) ** 0.5), -1)))
     drawn: list[Stretch] = []
+    sound = ""
     if numbers["speech_players"]:
         try:
             waveform = audio.decode(recording)
@@ -99,11 +106,12 @@ def draw_explanation(numbers: Mapping[str, Any], recording: bytes, seconds_per_f
         # Of cells of the spectrogram, what is drawn along the recording is their sum over the bands.
         values = np.array(numbers["speech_values"]).reshape(numbers["speech_bands"], -1).sum(axis=0)
         drawn = stretches(waveform, players, values, seconds_per_frame)
+        sound = data_uri("image/png", spectrogram_png(waveform))
     strengths = np.abs(scaled(np.array([word["value"] for word in numbers["words"]])))
     words = [
         (word["text"], word["value"], strength) for word, strength in zip(numbers["words"], strengths, strict=True)
     ]
-    return Explanation(overlay, drawn, words, numbers)
+    return Explanation(overlay, drawn, sound, words, numbers)
 
 
 def overlay_png(image_map: Floats) -> bytes:
@@ -114,6 +122,25 @@ def overlay_png(image_map: Floats) -> bytes:
     side = (OVERLAY_SIDE_PX, OVERLAY_SIDE_PX)
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").resize(side, Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def spectrogram_png(waveform: audio.Waveform) -> bytes:
+    """How loud each frequency is over time, up to 8 kHz, low ones below: transparent where it is silent, black at most.
+
+    Loudness is in dB below the loudest, over `DYNAMIC_RANGE_DB`; a mask, so that the page gives it its colour.
+    """
+    from scipy.signal import ShortTimeFFT, get_window  # noqa: PLC0415 - takes a second
+
+    hop = max(1, len(waveform) // SPECTROGRAM_COLUMNS)
+    padded = np.pad(waveform.astype(np.float64), (0, max(0, SPECTROGRAM_WINDOW - len(waveform))))
+    power = ShortTimeFFT(get_window("hann", SPECTROGRAM_WINDOW), hop, audio.SAMPLING_RATE_HZ).spectrogram(padded)
+    bands = power[1:].reshape(SPECTROGRAM_ROWS, -1, power.shape[1]).mean(axis=1)[::-1]
+    decibels = 10 * np.log10(np.maximum(bands, 1e-12) / max(float(bands.max()), 1e-12))
+    alpha = np.rint(np.clip(1 + decibels / DYNAMIC_RANGE_DB, 0, 1) * SPECTROGRAM_SHADES) * (255 // SPECTROGRAM_SHADES)
+    pixels = np.stack([np.zeros_like(alpha), alpha], axis=-1).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "LA").save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -11,10 +11,13 @@ from typing import Any
 
 from pipeline.frame.tables import MODALITIES
 from pipeline.labels import words
-from pipeline.reporting.charts import Axis, Chart, Points, Style, chart
+from pipeline.reporting import embedding
+from pipeline.reporting.charts import Axis, Chart, Lines, Measured, Points, Style, chart, interval_chart
 from pipeline.reporting.stage_reports import Reports, series
+from pipeline.reporting.threshold import Thresholds
+from pipeline.reporting.vega import Spec, compiled
 
-SHOWN_NETWORKS = 8  # in a chart of lines; more cannot be told apart
+SHOWN_NETWORKS = 12  # in a chart; of more, the first
 NAMES = {"speech": "speech", "image": "picture"}  # of modalities, on the page
 FULL = (0.0, 1.0)
 
@@ -43,11 +46,12 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
     rows, steps = Axis("rows", whole=True), Style(steps=True)
     confidence, accuracy = Axis("confidence", percent=True, limits=FULL), Axis("accuracy", percent=True, limits=FULL)
     maxima = {NAMES[name]: points for name, points in series(plots["confidence"], "confidence", "rows").items()}
+    curves = series(plots["curves"], "epoch", "validation_loss")
     by_confidence = [row for row in plots["accuracy_by_confidence"] if row["series"] == model]
     drawn = {
         "thresholds": chart(
-            "Kept rows by threshold", series(plots["thresholds"], "threshold", "rows"), Axis("threshold"), rows,
-            Style(marked=(threshold, f"chosen: {threshold:g}"), marks=False),
+            "Kept rows by threshold", _thresholds(series(plots["thresholds"], "threshold", "rows")), Axis("threshold"),
+            rows, Style(marked=(threshold, f"chosen: {threshold:g}"), marks=False),
         ),
         "confidence": chart(
             "Largest probability of each teacher", maxima, confidence, rows, steps,
@@ -68,9 +72,11 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
             note=f"{model}, test rows, by bins of confidence.",
         ),
         "curves": chart(
-            "Validation loss by epoch", _first(series(plots["curves"], "epoch", "validation_loss")),
-            Axis("epoch", whole=True), Axis("validation loss"),
+            "Validation loss by epoch", _apart(curves), Axis("epoch", whole=True), Axis("validation loss"),
+            note=_rest(len(curves)),
         ),
+        "seeds": _seeds(reports.metrics["evaluate"]),
+        "comparisons": _comparisons(reports, model),
     }  # fmt: skip
     for modality, name in NAMES.items():
         points = series(plots[f"teacher_{modality}_reliability"], "mean_confidence", "accuracy")
@@ -83,14 +89,101 @@ def charts(reports: Reports, threshold: float, model: str) -> dict[str, Chart]:
         for kind, moved in (("deletion", "go"), ("insertion", "come")):
             drawn[f"{kind}_{modality}"] = chart(
                 f"{kind.capitalize()}, {name}: parts {moved}, best first",
-                _first(series(plots[f"{kind}_{modality}"], "share", "change")),
+                _by_baselines(series(plots[f"{kind}_{modality}"], "share", "change")),
                 Axis("share of parts", percent=True), Axis("change of the answer"), Style(marks=False),
             )  # fmt: skip
     return drawn
 
 
-def _first(lines: Mapping[str, Points]) -> dict[str, Points]:
-    return dict(list(lines.items())[:SHOWN_NETWORKS])
+def validity(thresholds: Thresholds) -> Chart | None:
+    """How labels and sentiment go together at other thresholds; None where no text has a sentiment."""
+    lines = thresholds.validity()
+    at = thresholds.grid[thresholds.chosen]
+    return chart(
+        "Validity by threshold", lines, Axis("threshold"), Axis("Cramér’s V with the sentiment", limits=FULL),
+        Style(marked=(at, f"chosen: {at:g}"), marks=False),
+        "By chance: what as many rows give whose labels have nothing to do with the sentiment, if each stood for "
+        "itself. Few rows reach a high V by chance alone.",
+    ) if lines else None  # fmt: skip
+
+
+def scatter() -> Spec:
+    """The map of rows, whose points, colours and size the page's script fills in."""
+    place = {"type": "quantitative", "axis": None, "scale": {"domain": [-20, embedding.SIDE + 20], "nice": False}}
+    told = ("id", "label", "decider", "answer", "split", "confidence", "text")
+    return compiled({
+        "width": 600, "height": 420, "padding": 0, "data": {"name": "points", "values": []},
+        "params": [{"name": "region", "select": "interval"}],
+        "mark": {"type": "point", "filled": True},
+        "encoding": {
+            "x": {"field": "x", **place}, "y": {"field": "y", **place},
+            "color": {"field": "colour", "type": "nominal", "scale": None},
+            "shape": {"field": "shape", "type": "nominal", "scale": None},
+            "size": {"field": "size", "type": "quantitative", "scale": None},
+            "opacity": {"condition": {"param": "region", "value": 0.85}, "value": 0.12},
+            "tooltip": [{"field": name, "type": "nominal"} for name in told],
+        },
+    })  # fmt: skip
+
+
+def _thresholds(lines: Lines) -> dict[str, Lines]:
+    """All rows with two parts of them in one panel, each label in one of its own."""
+    parts = [name for name in ("all", "teachers agree", "decided by speech") if name in lines]
+    labels = {name: {name: points} for name, points in lines.items() if name not in parts}
+    return {"all labels": {name: lines[name] for name in parts}, **labels} if parts else dict(labels)
+
+
+def _by_baselines(lines: Lines) -> dict[str, Lines]:
+    """Series are named "<order of the parts>, <what stands for the absent>": a panel for each of the latter."""
+    panels: dict[str, dict[str, Points]] = {}
+    for name, points in lines.items():
+        order, _, absent = name.partition(", ")
+        panels.setdefault(absent, {})[order] = points
+    return dict(panels)
+
+
+def _apart(lines: Lines) -> dict[str, Lines]:
+    return {name: {name: points} for name, points in list(lines.items())[:SHOWN_NETWORKS]}
+
+
+def _seeds(evaluated: Mapping[str, Any]) -> Chart:
+    """Networks of the dataset's labels beside what one gets by naming its largest class."""
+    simple = evaluated["without_training"]["sier"]["majority_class"]["accuracy"]
+    measured = []
+    for name, network in list(evaluated["models"].items())[:SHOWN_NETWORKS]:
+        test, runs = network["test"], network["runs"]
+        if network["rows"] == "sier":
+            low, high = test["intervals"]["accuracy"]
+            each = tuple(run["accuracy"] for run in runs["per_run"]) if runs else ()
+            measured.append(Measured(name, test["accuracy"], low, high, each, f"{test['rows']} rows"))
+    return interval_chart(
+        "Accuracy on the test rows, by network", measured, Axis("accuracy", percent=True),
+        (simple, f"always the commonest label: {simple:.1%}"),
+        "The filled mark is the network that is published, with its 95 % interval; open marks are networks of single "
+        f"folds and seeds. Right is what equals the pseudo-label.{_rest(len(evaluated['models']))}",
+    )  # fmt: skip
+
+
+def _comparisons(reports: Reports, model: str) -> Chart:
+    records = [row for row in reports.tables["comparisons"] if row["against"] == model]
+    measured = [
+        Measured(str(row["model"]), row["difference"], row["low"], row["high"], note=_p_value(row["p_groups_holm"]))
+        for row in records[:SHOWN_NETWORKS]
+    ]
+    return interval_chart(
+        f"Accuracy less that of {model}, on the same rows", measured, Axis("difference of accuracies", percent=True),
+        (0.0, f"as good as {model}"),
+        "95 % intervals by groups of like rows. p of a test by groups, corrected for the number of comparisons (Holm): "
+        f"an interval beside the dashed line says little where p is large.{_rest(len(records))}",
+    )  # fmt: skip
+
+
+def _rest(networks: int) -> str:
+    return f" The first {SHOWN_NETWORKS} of {networks} networks." if networks > SHOWN_NETWORKS else ""
+
+
+def _p_value(p: float | None) -> str:
+    return "" if p is None else f"p {p:.3f}"
 
 
 def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, Matrix]:
@@ -107,6 +200,8 @@ def matrices(reports: Reports, labels: Sequence[str], model: str) -> dict[str, M
     }  # fmt: skip
     for modality, items in zip(MODALITIES, ("utterances", "pictures"), strict=True):
         held_out = metrics[f"train_teacher_{modality}"]["held_out"]
+        if not held_out["rows"]:  # of a table of scores that others made
+            continue
         classes = list(held_out["per_class"])
         result[f"{modality}_confusion"] = Matrix(
             f"{NAMES[modality].capitalize()} teacher on held-out {items}", "class", "answer", classes, classes,

@@ -25,7 +25,7 @@ from pipeline.media.data_uri import data_uri
 from pipeline.reporting.explanations import Explanation, draw_explanation, explained_rows, read_explanations
 from pipeline.reporting.photos import photo
 
-MEDIA_CHARACTERS = 14_500_000  # of pictures, recordings and explanations as they stand in the page
+MEDIA_CHARACTERS = 13_000_000  # of pictures, recordings and explanations as they stand in the page
 PHOTO_SIDE_PX = 384
 EXPLAINED_SHARE = 0.4  # of the shown rows, at most
 MEDIA = ("audio", "image")
@@ -74,24 +74,41 @@ class Folders:
     seconds_per_frame: float  # of the maps of speech
 
 
-def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
-    """Rows to show, and how many rows the dataset has. Raises UserError: a file is missing or damaged."""
+@dataclass(frozen=True)
+class Dataset:
+    """All rows without media, with their split and part; what the network and the audit say, by id."""
+
+    light: pd.DataFrame
+    markers: Sequence[shards.Marker]
+    answers: Mapping[str, Mapping[str, Any]]  # see `Row.prediction`
+    audits: Mapping[str, Mapping[str, Any]]
+
+
+def read(folders: Folders) -> Dataset:
+    """Raises UserError: a file is missing or damaged."""
     data = folders.data
     markers = shards.read_manifest(data / "sier", "assemble")
     light = pd.concat([_without_media(data, marker) for marker in markers], ignore_index=True)
+    predictions = _by_id(data / "predictions" / f"{folders.model}.parquet", "evaluate")
+    names = dict(zip(light["id"], light["label"].map(dict(enumerate(folders.labels))), strict=True))
+    answers = {key: _prediction(said, folders.labels, names[key]) for key, said in predictions.items() if key in names}
+    return Dataset(light, markers, answers, _by_id(data / "audit" / "audit.parquet", "audit"))
+
+
+def sample(folders: Folders, dataset: Dataset, number: int, seed: int) -> list[Row]:
+    """Rows to show. Raises UserError: a file is missing or damaged."""
+    data, light = folders.data, dataset.light
     order = light.iloc[_order(light, explained_rows(data), number, seed)]
     explanations = read_explanations(data, order["id"].tolist())
-    audits = _by_id(data / "audit" / "audit.parquet", "audit")
-    predictions = _by_id(data / "predictions" / f"{folders.model}.parquet", "evaluate")
     rows: dict[str, Row] = {}
-    for columns, recording, picture in _with_media(data, markers, order):
-        key = columns["id"]
+    for columns, media in with_media(data, dataset.markers, order, MEDIA):
+        key, (recording, picture) = columns["id"], media
         speech, image = (_probabilities(columns, modality, folders.remap) for modality in tables.MODALITIES)
         numbers = explanations.get(key)
         rows[key] = Row(
             id=key, split=columns["split"], columns={**columns, "label": folders.labels[columns["label"]]},
             photo=photo(picture, PHOTO_SIDE_PX), recording=data_uri("audio/flac", recording), speech=speech,
-            image=image, prediction=_prediction(predictions.get(key), folders.labels), audit=audits.get(key),
+            image=image, prediction=dataset.answers.get(key), audit=dataset.audits.get(key),
             explanation=draw_explanation(numbers, recording, folders.seconds_per_frame) if numbers else None,
         )  # fmt: skip
     chosen, size = [], 0
@@ -100,7 +117,7 @@ def sample(folders: Folders, number: int, seed: int) -> tuple[list[Row], int]:
         if size > MEDIA_CHARACTERS:
             break
         chosen.append(rows[key])
-    return chosen, len(light)
+    return chosen
 
 
 def _without_media(data: Path, marker: shards.Marker) -> pd.DataFrame:
@@ -126,18 +143,18 @@ def _order(light: pd.DataFrame, explained: Mapping[str, bool], number: int, seed
     return [*first.index.tolist(), *rest.index.tolist()]
 
 
-def _with_media(
-    data: Path, markers: Sequence[shards.Marker], chosen: pd.DataFrame
-) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
-    """Columns, recording and picture of the chosen rows, a part at a time."""
+def with_media(
+    data: Path, markers: Sequence[shards.Marker], chosen: pd.DataFrame, media: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+    """Columns and the named media of the chosen rows, a part at a time."""
     records: list[Any] = chosen.to_dict("records")
     light = {record["id"]: record for record in records}
     for marker in markers:
         wanted = chosen.loc[chosen["part"] == marker.part.name, "id"].tolist()
         if wanted:
-            part = shards.read_part(data / "sier", marker, columns=["id", *MEDIA])
+            part = shards.read_part(data / "sier", marker, columns=["id", *media])
             for row in part.filter(pc.is_in(part["id"], pa.array(wanted))).to_pylist():
-                yield light[row["id"]], row["audio"]["bytes"], row["image"]["bytes"]
+                yield light[row["id"]], [row[name]["bytes"] for name in media]
 
 
 def _probabilities(columns: Mapping[str, Any], modality: str, remap: Mapping[str, str]) -> list[Probability]:
@@ -147,12 +164,10 @@ def _probabilities(columns: Mapping[str, Any], modality: str, remap: Mapping[str
     return [Probability(name, remap.get(name, name), value, name == answer) for name, value in values.items()]
 
 
-def _prediction(columns: Mapping[str, Any] | None, labels: Sequence[str]) -> dict[str, Any] | None:
-    if columns is None:
-        return None
+def _prediction(columns: Mapping[str, Any], labels: Sequence[str], label: str) -> dict[str, Any]:
     values = {name: float(columns[tables.PROBABILITY_PREFIX + name]) for name in labels}
     answer = max(values, key=lambda name: values[name])
-    return {"label": answer, "p": values[answer], "correct": answer == columns["label"]}
+    return {"label": answer, "p": values[answer], "correct": answer == label}
 
 
 def _by_id(path: Path, stage: str) -> dict[str, dict[str, Any]]:

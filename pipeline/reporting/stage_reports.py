@@ -1,6 +1,7 @@
 """What stages left in reports/: metrics and plots data, as they stand there.
 
-In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, reports/{doubtful_rows,closest_pairs}.csv
+In   reports/<name>.json, reports/plots/<name>.csv, reports/table_{2,3}.csv, reports/{comparisons,doubtful_rows,
+     closest_pairs}.csv
 Out  `Reports`: nested mappings, and lists of records with numbers where a column holds numbers
 """
 
@@ -24,7 +25,7 @@ PLOTS = (
     "speech_predictions", "splits", "teacher_image_reliability", "teacher_speech_reliability",
     "thresholds", "validity", "word_error_rate",
 )  # fmt: skip
-TABLES = ("table_2", "table_3", "doubtful_rows", "closest_pairs")
+TABLES = ("comparisons", "table_2", "table_3", "doubtful_rows", "closest_pairs")
 IDS = ("id", "train_id", "test_id")  # columns that hold ids
 
 Record = dict[str, Any]

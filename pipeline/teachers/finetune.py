@@ -18,8 +18,10 @@ from models.errors import ItemError, ModelError
 from models.teachers.class_map import ClassMap
 from models.teachers.evaluation import SPLITS, expect_sessions
 from models.teachers.network_teacher import CheckpointTeacher
+from models.teachers.pretrained import Modality, load_pretrained
 from models.teachers.probe_training import validation_speakers
-from models.teachers.ready_network import Modality, ReadyNetwork, load_pretrained
+from models.teachers.ready_network import ReadyNetwork
+from models.teachers.repository import Repository, find
 from models.teachers.standardise import standardise_by_group
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment, threads_from_environment
@@ -49,6 +51,7 @@ class Plan:
     params: FinetuneParams
     material: Material
     modality: Modality
+    base: Repository  # of the pretrained network
     items: list[Item]
     work: Path  # folder of the trainings
 
@@ -92,10 +95,11 @@ def train(params: FinetuneParams, material: Material) -> MeasuredTeacher:
     probabilities = class_map.probabilities(
         _standardised(params, logits, [plan.items[index] for index in test]), temperature
     )
-    teacher = CheckpointTeacher(network, class_map, label_classes, params.normalise, temperature, kind="finetune")
+    commit = plan.base.commit
+    teacher = CheckpointTeacher(network, class_map, params.normalise, temperature, kind="finetune", commit=commit)
     return MeasuredTeacher.of(
         teacher, plan.items, protocol, [plan.labels[index] for index in test], probabilities,
-        temperature=temperature, calibration=calibration,
+        commit=commit, temperature=temperature, calibration=calibration,
         trainings={name: training.figures for name, training in fitted.items()},
     )  # fmt: skip
 
@@ -104,7 +108,8 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
     modality: Modality = "speech" if material.modality == "speech" else "image"
     trainers.start(material.seed)
     try:
-        network, preprocessor = load_pretrained(params.checkpoint, modality, material.classes)
+        base = find(params.checkpoint, params.revision)
+        network, preprocessor = load_pretrained(base, modality, material.classes)
     except ModelError as error:
         raise UserError(f"{material.section}.checkpoint: {error}") from None
     untrained = ReadyNetwork(network, preprocessor, modality)
@@ -124,7 +129,7 @@ def _plan(params: FinetuneParams, material: Material) -> Plan:
         device=device_from_environment(), threads=threads_from_environment(),
     )  # fmt: skip
     work = work_folder(material.context.paths.work, f"train_teacher.{modality}.finetune", mark)
-    return Plan(params, material, modality, items, work)
+    return Plan(params, material, modality, base, items, work)
 
 
 def _sessions(plan: Plan) -> tuple[str, list[Split]]:
@@ -157,7 +162,7 @@ def _fit(plan: Plan, split: Split) -> Fitted:
     folder.mkdir(parents=True, exist_ok=True)
     return fit(
         Fit(
-            params=plan.params, section=section, modality=plan.modality, classes=classes,
+            params=plan.params, section=section, base=plan.base, modality=plan.modality, classes=classes,
             train=_chosen(rows, split.train), validation=_chosen(rows, split.validation),
             test=_chosen(rows, split.test), seed=derived_seed(plan.material.seed, section, split.name),
             device=device_from_environment(), folder=folder, keep=split.name == KEPT,

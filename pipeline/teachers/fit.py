@@ -12,24 +12,29 @@ like stay as they are, as their authors fine-tune them.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ImageOps
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_model
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from models.teachers.ready_network import Modality, ReadyNetwork, features, load_pretrained
+from models.teachers.pretrained import SAMPLING_RATE_HZ, Modality, load_pretrained
+from models.teachers.ready_network import ReadyNetwork, features
+from models.teachers.repository import Repository
 from pipeline.engine import files, sealed
 from pipeline.errors import UserError
+from pipeline.media.augmentation import AugmentParams, flips, mask_waveform
 from pipeline.networks import trainers
 from pipeline.networks.job import CHECKPOINTS_FOLDER
-from pipeline.networks.trainers import LossTrainer, best_epoch, class_weights, training_arguments
+from pipeline.networks.trainers import Augmented, LossTrainer, best_epoch, class_weights, training_arguments
 from pipeline.teachers import corpora
 from pipeline.teachers.params import FinetuneParams
 
@@ -48,6 +53,7 @@ class Fit:
 
     params: FinetuneParams
     section: str  # of the parameters, for messages
+    base: Repository  # of the pretrained network
     modality: Modality
     classes: tuple[str, ...]  # in the order of the network's outputs
     train: Rows
@@ -81,9 +87,11 @@ def _fit(job: Fit) -> None:
         raise UserError(f"{job.section}: {len(job.train)} rows to train on, {len(job.validation)} to choose an epoch")
     params = job.params
     trainers.start(job.seed)
-    network, preprocessor = load_pretrained(params.checkpoint, job.modality, job.classes)
+    network, preprocessor = load_pretrained(job.base, job.modality, job.classes)
     if hasattr(network, "freeze_feature_encoder"):
         network.freeze_feature_encoder()
+    if params.augment.spec_augment is not None:
+        network.config.apply_spec_augment = False  # wav2vec2's own, which its makers have switched on
     weights = None
     if params.class_weights:
         weights = torch.from_numpy(class_weights(np.array([label for _, label in job.train]), len(job.classes)))
@@ -100,7 +108,7 @@ def _fit(job: Fit) -> None:
             batch_size=params.batch_size, num_train_epochs=params.epochs, learning_rate=params.learning_rate,
             weight_decay=WEIGHT_DECAY, warmup_steps=WARMUP_SHARE, prediction_loss_only=True,
         ),
-        train_dataset=_Decoded(job.modality, job.train), eval_dataset=_Decoded(job.modality, job.validation),
+        train_dataset=_learnt_from(job), eval_dataset=_Decoded(job.modality, job.validation),
         data_collator=collate,
     )  # fmt: skip
     epochs = trainers.train(trainer, name=job.section, section=job.section)
@@ -133,6 +141,22 @@ class _Decoded(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         item, label = self.rows[index]
         return {"content": self.decode(item.path)[0], "label": label}
+
+
+def _learnt_from(job: Fit) -> Dataset[dict[str, Any]]:
+    """The rows that train, augmented where that is asked for."""
+    rows, augment = _Decoded(job.modality, job.train), job.params.augment
+    return rows if augment == AugmentParams() else Augmented(rows, partial(_augmented, augment), job.seed)
+
+
+def _augmented(augment: AugmentParams, row: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+    """A row of `_Decoded` with its picture mirrored by chance, or its waveform masked."""
+    content = row["content"]
+    if augment.flip and flips(random):
+        content = ImageOps.mirror(content)
+    if augment.spec_augment is not None:
+        content = mask_waveform(content, augment.spec_augment, random, sampling_rate_hz=SAMPLING_RATE_HZ)
+    return {**row, "content": content}
 
 
 class _ExactTrainer(LossTrainer):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from models.teachers.calibration import fit_temperature
-from models.teachers.encoders import create_encoder
+from models.teachers.encoders import Encoder
 from models.teachers.evaluation import evaluate, leave_one_group_out
 from models.teachers.fused_probe import FusedProbe, pooled_logits
 from models.teachers.probe import Probe, probabilities_of
@@ -30,11 +30,11 @@ class Fused:
 
 
 def fuse(
-    params: ProbeParams, items: Sequence[Item], labels: Sequence[str], vectors: NDArray[np.float32], words: Probe,
-    of_words: NDArray[np.float32], seed: int,
+    params: ProbeParams, encoder: Encoder, items: Sequence[Item], labels: Sequence[str], vectors: NDArray[np.float32],
+    words: Probe, of_words: NDArray[np.float32], seed: int,
 ) -> Fused:  # fmt: skip
-    """Of n utterances with their `vectors` [n, d] of sound, the probe of their `words`, and what words of sessions that
-    it has not seen say, `of_words` [n, classes].
+    """Of n utterances with `vectors` [n, d] of their sound by `encoder`, the probe of their `words`, and what words of
+    sessions that it has not seen say, `of_words` [n, classes].
 
     The weight that a session's figures rest on is that of the other sessions.
     """
@@ -47,7 +47,7 @@ def fuse(
     )  # fmt: skip
     sound = held_out.probabilities()
     acoustic = fit_probe(
-        create_encoder(params.encoder), vectors, labels, classes, validation=validation_speakers(speakers, seed),
+        encoder, vectors, labels, classes, validation=validation_speakers(speakers, seed),
         cs=params.regularisation, speakers=by_speaker,
     )  # fmt: skip
     truth = np.array([classes.index(label) for label in labels])

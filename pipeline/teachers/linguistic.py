@@ -8,7 +8,6 @@ stand those of VADER's four scores alone, of the commonest class, and for `fused
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,14 @@ from models.teachers.words_encoder import Lexicon
 from models.teachers.words_training import Recipe, WordRows, fit_words, out_of_fold, text_folds
 from pipeline.corpora import emotion_texts
 from pipeline.corpora.emotion_texts import EmotionText
-from pipeline.engine.fingerprint import code_version
 from pipeline.errors import UserError
 from pipeline.frame import acquired
 from pipeline.teachers.corpora import Item
 from pipeline.teachers.fusion import fuse
+from pipeline.teachers.kept_vectors import encoder_of, vectors_by
 from pipeline.teachers.listening import encode_texts, folder_of_texts, heard_in
 from pipeline.teachers.material import Material, MeasuredTeacher, Reject, fitted_on
 from pipeline.teachers.params import ProbeParams, WordsParams
-from pipeline.teachers.vectors import frozen, vectors_of
 
 PROTOCOL = "one session and one part of the emotion texts left out together"
 
@@ -59,9 +57,10 @@ def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     assert params.words is not None  # by expect_consistent
     known = _frozen_encoder(params.words.encoder, material.section)  # before an hour of listening
     sound: NDArray[np.float32] | None = None
+    acoustic: Encoder | None = None
     if params.features == "fused":
-        make = partial(frozen, params.encoder)
-        usable, sound = vectors_of(material, make, code=code_version(__file__), facts=params.encoder)
+        acoustic = encoder_of(params, material)
+        usable, sound = vectors_by(acoustic, material)
         material = replace(material, items=usable)
     gathered = _gather(params.words, material)
     classes, calibrated = material.classes, params.calibrate == "held_out"
@@ -77,10 +76,10 @@ def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
     truth = gathered.rows.labels[: gathered.spoken]
     beside = {"commonest_class": _commonest(truth), "vader_alone": _vader(gathered, recipe)}
     calibration = fitted_on(len(logits), gathered.spoken) if calibrated else None
-    if sound is not None:
+    if sound is not None and acoustic is not None:
         heard = {item.id for item in gathered.items}
         of_items = sound[[item.id in heard for item in material.items]]
-        fused = fuse(params, gathered.items, truth, of_items, probe, spoken, material.seed)
+        fused = fuse(params, acoustic, gathered.items, truth, of_items, probe, spoken, material.seed)
         beside |= {"linguistic_alone": _figures(truth, spoken, classes), "acoustic_alone": fused.acoustic_alone}
         further = {"weight": fused.teacher.weight}
         calibration = fitted_on(gathered.spoken, gathered.spoken) if calibrated else None

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from models.teachers.teacher import Teacher
 from pipeline.errors import UserError
+from pipeline.evaluation.intervals import NOT_MEASURED
 from pipeline.frame.stage import Context
 from pipeline.teachers.corpora import Item
 
 Reject = tuple[str, str, str]  # id, status, reason
+# The figures of a teacher that no row of the corpus could be asked of, in place of those of `evaluate`.
+UNMEASURED = {"protocol": NOT_MEASURED, "rows": 0}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class MeasuredTeacher:
     probabilities: NDArray[np.float32]  # [held-out rows, classes]
     truth: Sequence[str]  # the classes of those rows
     further: dict[str, Any]  # more figures, by name
-    text_rejects: Sequence[Reject] = ()  # of emotion texts, which are no items
+    text_rejects: Sequence[Reject] = ()  # of emotion texts or of a table of scores, which are no items
 
     @classmethod
     def of(

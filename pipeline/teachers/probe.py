@@ -6,24 +6,20 @@ image   80/5/15, stratified; the teacher that is kept is the one that was measur
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelError
-from models.teachers.encoders import Encoder, create_encoder
+from models.teachers.encoders import Encoder
 from models.teachers.evaluation import cross_validate, evaluate, leave_one_group_out
 from models.teachers.probe import Probe
 from models.teachers.probe_training import fit_probe, validation_speakers
-from pipeline.engine.fingerprint import code_version
-from pipeline.errors import UserError
 from pipeline.teachers.corpora import Item
+from pipeline.teachers.kept_vectors import encoder_of, vectors_by
 from pipeline.teachers.material import Material, MeasuredTeacher, fitted_on
 from pipeline.teachers.params import ProbeParams
 from pipeline.teachers.picture_split import split_pictures
-from pipeline.teachers.vectors import frozen, vectors_of
 
 # With fewer validation pictures the choice of C is a lottery: over ten seeds of 5 pictures it ran from 0.001 to 1, and
 # with it the share of labels that images decide. Then five folds of train and validation choose.
@@ -47,12 +43,8 @@ def train(params: ProbeParams, material: Material) -> MeasuredTeacher:
         from pipeline.teachers import linguistic  # noqa: PLC0415 - loads a recogniser
 
         return linguistic.train(params, material)
-    try:
-        encoder = create_encoder(params.encoder)
-    except ModelError as error:
-        raise UserError(f"{material.section}.encoder = {params.encoder}: {error}") from None
-    make = partial(frozen, params.encoder)
-    items, vectors = vectors_of(material, make, code=code_version(__file__), facts=params.encoder)
+    encoder = encoder_of(params, material)
+    items, vectors = vectors_by(encoder, material)
     labels = [material.label(item) for item in items]
     examples = Examples(encoder, vectors, items, labels, material.classes)
     train = _train_speech if material.modality == "speech" else _train_image

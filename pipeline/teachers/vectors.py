@@ -1,6 +1,6 @@
 """What a network says of every item of a corpus, in shards, so that a stop loses little."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.errors import ItemError
-from models.teachers.encoders import create_encoder
+from models.teachers.encoder_settings import EncoderSettings
+from models.teachers.encoders import GPU_BATCH, create_encoder
 from pipeline.engine import files, shards
 from pipeline.engine.environment import device_from_environment
 from pipeline.engine.fingerprint import code_version, fingerprint, library_versions
+from pipeline.engine.store import Folder
 from pipeline.engine.work import Work, finish, run_shards, work_folder
 from pipeline.teachers import corpora
 from pipeline.teachers.material import Material, Reject
@@ -37,10 +39,11 @@ class Representer:
     batch_size: int = 1
 
 
-def frozen(encoder: str) -> Representer:
-    """The encoder of that name, as a worker uses it."""
-    made = create_encoder(encoder, device=device_from_environment())
-    return Representer(made.check, made.encode)
+def frozen(name: str, settings: EncoderSettings) -> Representer:
+    """An encoder, as a worker uses it."""
+    device = device_from_environment()
+    made = create_encoder(name, settings, device=device)
+    return Representer(made.check, made.encode, 1 if device == "cpu" else GPU_BATCH)
 
 
 class Embedder:
@@ -85,27 +88,40 @@ def vectors_of(
     `make` builds in the worker, and so can be pickled, what gives vectors; `code` is its version; `facts`, JSON values,
     are everything besides items and code that decides the vectors.
     """
-    context, items, modality = material.context, material.items, material.modality
     mark = fingerprint(
-        facts=facts, items=[item.id for item in items], code=[code_version(__file__), code],
+        facts=facts, items=[item.id for item in material.items], code=[code_version(__file__), code],
         libraries=library_versions(LIBRARIES), input=files.sha256_of(material.folder / "manifest.json"),
     )  # fmt: skip
+    work, markers = encode(material, material.items, make, mark)
+    # In Arrow's memory to the end: as Python's numbers vectors take eight times their bytes.
+    rows = shards.read_parts(work, markers, VECTORS)
+    sha256_of = dict(zip(rows["id"].to_pylist(), rows["content_sha256"].to_pylist(), strict=True))
+    usable = usable_of(material, sha256_of, shards.read_rejects(work, markers))
+    rows = rows.filter(pc.is_in(rows["id"], pa.array([item.id for item in usable])))
+    return usable, pc.list_flatten(rows["vector"]).to_numpy().reshape(len(usable), -1)
+
+
+def encode(
+    material: Material, items: list[corpora.Item], make: Callable[[], Representer], mark: str
+) -> tuple[Folder, list[shards.Marker]]:
+    """Let workers represent `items`; the folder of the shards of `VECTORS` and rejects, whose fingerprint is `mark`."""
+    context, modality = material.context, material.modality
     work = work_folder(context.paths.shards, f"train_teacher.{modality}", mark)
     chunks = [items[start : start + SHARD_ITEMS] for start in range(0, len(items), SHARD_ITEMS)]
     tasks = [shards.Task(index, len(chunk), chunk) for index, chunk in enumerate(chunks)]
     worker = partial(Embedder, modality, make)
     markers = run_shards(context.engine, Work(f"train_teacher {modality}: encode", work, mark, worker, tasks))
     finish(work)
-    # In Arrow's memory to the end: as Python's numbers vectors take eight times their bytes.
-    rows = shards.read_parts(work, markers, VECTORS)
-    sha256_of = dict(zip(rows["id"].to_pylist(), rows["content_sha256"].to_pylist(), strict=True))
-    material.rejects.extend(shards.read_rejects(work, markers))
-    if modality == "image":
-        label_of = {item.id: item.label for item in items}
+    return work, markers
+
+
+def usable_of(material: Material, sha256_of: Mapping[str, str], rejects: Iterable[Reject]) -> list[corpora.Item]:
+    """The items with a content, by id, that repeats no other; extends the material's rejects; UserError if none."""
+    material.rejects.extend(rejects)
+    known = set(sha256_of)
+    if material.modality == "image":
+        label_of = {item.id: item.label for item in material.items}
         repeated = corpora.repeated_pictures(sha256_of, label_of)
         material.rejects.extend(repeated)
-        for identity, _, _ in repeated:
-            del sha256_of[identity]
-    usable = material.usable(sha256_of)
-    rows = rows.filter(pc.is_in(rows["id"], pa.array(list(sha256_of))))
-    return usable, pc.list_flatten(rows["vector"]).to_numpy().reshape(len(usable), -1)
+        known -= {identity for identity, _, _ in repeated}
+    return material.usable(known)

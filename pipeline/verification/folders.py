@@ -82,7 +82,11 @@ class Verification:
         return rows.assign(label=rows["label"].map(dict(enumerate(self.labels))))
 
     def _schema(self, name: str) -> pa.Schema | None:
-        fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.LABELS}
+        further: list[str] = []
+        if name in {"labels", "sier"}:
+            with suppress(UserError):  # told by the joins
+                further = read_rule(self.data / "labels").further_columns
+        fixed = {"clean": tables.CLEAN, "speech": tables.SPEECH, "labels": tables.labels(further)}
         if name in fixed:
             return fixed[name]
         if name.startswith("scores/"):
@@ -93,7 +97,7 @@ class Verification:
             return None
         from pipeline.dataset.features import features  # noqa: PLC0415 - brings `datasets` along
 
-        return features(self.labels, *classes).arrow_schema
+        return features(self.labels, classes[0], classes[1], further).arrow_schema
 
     def _classes(self, modality: str) -> tuple[str, ...]:
         """Of the teacher; where its card is damaged, which the check of scores tells, of the first scores; or none."""
@@ -126,7 +130,7 @@ class Verification:
             self._rejected[name] = [identity for identity, *_ in shards.read_rejects(checked.folder, checked.sound)]
         yield from check_ids(checked.folder, rows)
         if name == "clean":
-            yield from check_clean(checked.folder, rows, of_pairs=acquired.is_of_pairs(checked.folder))
+            yield from check_clean(checked.folder, rows, of_table=acquired.is_of_table(checked.folder))
         if name == "sier":
             yield from check_splits(checked.folder, rows)
         if name.startswith("scores/"):
@@ -160,7 +164,7 @@ class Verification:
             yield from check_labels(folder, labels, speech, image, rule, whole=whole)
         if {"sier", "clean", "speech"} <= set(known):
             # Without the rule nobody knows at which temperature the dataset has the probabilities.
-            expected = self._expected_sier(tables.MODALITIES if rule else ())
+            expected = self._expected_sier(tables.MODALITIES if rule else (), rule.further_columns if rule else [])
             yield from self._join("sier", folder, expected["id"], "labels", "clean", "speech", *scores)
             yield from check_sier(self.data / "sier", known["sier"], self.labels, expected)
 
@@ -170,10 +174,10 @@ class Verification:
         rejected = self._rejected.get(name, [])
         return check_join(self.data / name, self._frames[name]["id"], rejected, source, whole=name in self._whole)
 
-    def _expected_sier(self, scored_by: Sequence[str]) -> pd.DataFrame:
+    def _expected_sier(self, scored_by: Sequence[str], further: Sequence[str]) -> pd.DataFrame:
         known = self._frames
         kept = known["labels"][known["labels"]["kept"]]
-        expected = kept[["id", "label", "decided_by", "confidence"]].assign(
+        expected = kept[["id", "label", "decided_by", "confidence", *further]].assign(
             agreement=kept["speech_label"] == kept["image_label"]
         )
         prefix = tables.PROBABILITY_PREFIX

@@ -4,8 +4,8 @@ Labels and joins are worked out anew by other code than that of the stages.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,16 @@ def check_ids(where: Path, rows: pd.DataFrame) -> Iterator[Fault]:
     yield from frame_fault(where, "ids", rows, ~well_formed.astype(bool), "expected <tweet id>-<n> for an id")
 
 
-def check_clean(where: Path, rows: pd.DataFrame, *, of_pairs: bool = False) -> Iterator[Fault]:
+def check_clean(where: Path, rows: pd.DataFrame, *, of_table: bool = False) -> Iterator[Fault]:
     """Values of `tables.CLEAN`, and that what belongs together is in one group.
 
-    `of_pairs`: the corpus is one of pairs, whose rows have ids of their own and perhaps no sentiment.
+    `of_table`: the corpus is a table of its maker's own, whose rows have ids of their own and perhaps no sentiment.
     """
     parts = rows["id"].str.rpartition("-")
-    strange = (parts[2] != rows["image_index"].astype(str)) | ((parts[0] != rows["tweet_id"]) & (not of_pairs))
+    strange = (parts[2] != rows["image_index"].astype(str)) | ((parts[0] != rows["tweet_id"]) & (not of_table))
     yield from frame_fault(where, "ids", rows, strange, "its id is not its tweet id and image number")
     yield from frame_fault(where, "values", rows, rows["spoken_text"].str.strip() == "", "nothing to speak")
-    known = rows["sentiment"].isin(tables.SENTIMENTS) | (rows["sentiment"].isna() & of_pairs)
+    known = rows["sentiment"].isin(tables.SENTIMENTS) | (rows["sentiment"].isna() & of_table)
     yield from frame_fault(where, "values", rows, ~known, f"its sentiment is none of {', '.join(tables.SENTIMENTS)}")
     for column, what in (("tweet_id", "tweet"), ("image_sha256", "picture"), ("spoken_text", "text")):
         torn = rows[rows.groupby(column)["group_id"].transform("nunique") > 1]
@@ -115,18 +115,25 @@ def check_labels(
     Scores are those at the rule's temperatures; `whole`: if these are all rows.
     """
     rows = labels.merge(_best(speech, "speech"), on="id").merge(_best(image, "image"), on="id")
-    for modality, temperature in asdict(rule.temperatures).items():
-        mean = rows[f"best_{modality}"].to_numpy().mean(dtype=np.float64)
+    surest = {modality: rows[f"best_{modality}"].to_numpy() for modality in tables.MODALITIES}
+    further = {one.name: _further(rows, one.name) for one in rule.further}
+    surest |= {name: said.max(axis=1).dropna().to_numpy() for name, said in further.items()}
+    for modality, temperature in rule.temperatures.by_voter.items():
+        mean = surest[modality].mean(dtype=np.float64) if len(surest[modality]) else rule.threshold
         if rule.calibrate == "none" and temperature != 1:
             yield Fault(where / tables.RULE_FILE, "rule", f"temperature {temperature} of {modality}, expected 1")
         elif rule.calibrate == "match" and whole and abs(mean - rule.threshold) > MATCH_TOLERANCE:
             what = f"temperature {temperature} of {modality} makes the mean confidence {mean:.4f}, not {rule.threshold}"
             yield Fault(where / tables.RULE_FILE, "rule", what)
+    for name, said in further.items():
+        voted = said.notna().any(axis=1)
+        possible = said.ge(0).all(axis=1) & ((said.sum(axis=1, skipna=False) - 1).abs() <= SUM_TOLERANCE)
+        yield from frame_fault(where, "probabilities", rows, voted & ~possible, f"no probabilities of voter {name}")
     by_speech = rows["best_speech"] >= rows["best_image"]
     source = rows["first_speech"].where(by_speech, rows["first_image"])
     surer = rows["best_speech"].where(by_speech, rows["best_image"])
     if rule.rule == "log_pool":
-        by_speech, source, surer = _pooled(rows, speech, image, rule)
+        by_speech, source, surer = _pooled(rows, speech, image, rule, further)
     decided = pd.Series(np.where(by_speech, "speech", "image"), index=rows.index)
     reason = pd.Series("", index=rows.index)
     if rule.rule == "agreement":
@@ -157,27 +164,44 @@ def _best(scores: pd.DataFrame, modality: str) -> pd.DataFrame:
     return pd.DataFrame({"id": scores["id"], f"best_{modality}": values.max(axis=1), f"first_{modality}": first})
 
 
+def _further(rows: pd.DataFrame, voter: str) -> pd.DataFrame:
+    """Columns p_<class> of what data/labels holds of a voter besides the teachers."""
+    prefix = f"{tables.PROBABILITY_PREFIX}{voter}_"
+    return rows.filter(regex=f"^{prefix}").rename(
+        columns=lambda name: name.replace(prefix, tables.PROBABILITY_PREFIX, 1)
+    )
+
+
 def _pooled(
-    rows: pd.DataFrame, speech: pd.DataFrame, image: pd.DataFrame, rule: LabelParams
+    rows: pd.DataFrame,
+    speech: pd.DataFrame,
+    image: pd.DataFrame,
+    rule: LabelParams,
+    further: Mapping[str, pd.DataFrame],
 ) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Of `rows`: whether speech adds more, the class, its probability. What rounding may turn is taken as it stands."""
     teachers = [table.set_index("id").drop(columns="teacher_digest").loc[rows["id"]] for table in (speech, image)]
+    teachers += further.values()
     known = [tables.score_classes(list(teacher.columns)) for teacher in teachers]
-    names = [name for name in dict.fromkeys(known[0] + known[1])
-             if name in rule.neutral or (name in known[0] and name in known[1])]  # fmt: skip
+    names = [name for name in dict.fromkeys(name for classes in known for name in classes)
+             if name in rule.neutral or all(name in classes for classes in known)]  # fmt: skip
+    weights = np.array([rule.speech_weight, 1 - rule.speech_weight, *(one.weight for one in rule.further)])[
+        :, np.newaxis
+    ]
+    voting = weights * np.stack([teacher.notna().any(axis=1) for teacher in teachers])
     raised = []
-    for teacher, weight in zip(teachers, (rule.speech_weight, 1 - rule.speech_weight), strict=True):
+    for teacher, weight in zip(teachers, weights / voting.sum(axis=0), strict=True):
         shares = teacher.astype(np.float64).reindex(columns=[tables.PROBABILITY_PREFIX + name for name in names])
         shares = shares.div(shares.sum(axis=1).clip(lower=LEAST_PROBABILITY), axis=0).clip(lower=LEAST_PROBABILITY)
         shares *= shares.notna().sum(axis=1).max() / len(names)
-        raised.append(shares.fillna(1 / len(names)).to_numpy() ** weight)
-    product = raised[0] * raised[1]
+        raised.append(shares.fillna(1 / len(names)).to_numpy() ** weight[:, np.newaxis])
+    product = np.prod(raised, axis=0)
     pooled = (product / product.sum(axis=1, keepdims=True)).astype(np.float32)
     best, at = pooled.max(axis=1), np.arange(len(rows))
     stored = pd.Index(names).get_indexer(pd.Index(rows["source_label"]))
     as_good = (stored >= 0) & np.isclose(pooled[at, stored], best, rtol=0, atol=SUM_TOLERANCE / 100)
     winner = np.where(as_good, stored, pooled.argmax(axis=1))
-    ahead = np.divide(*(powers[at, winner] / np.prod(powers ** (1 / len(names)), axis=1) for powers in raised))
+    ahead = np.divide(*(powers[at, winner] / np.prod(powers ** (1 / len(names)), axis=1) for powers in raised[:2]))
     by_speech = np.where(np.isclose(ahead, 1), rows["decided_by"] == "speech", ahead > 1)
     surer = np.where(np.isclose(best, rows["confidence"], atol=SUM_TOLERANCE / 100), rows["confidence"], best)
     result = pd.DataFrame({"by": by_speech, "class": np.array(names)[winner], "surer": surer}, index=rows.index)

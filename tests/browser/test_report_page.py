@@ -187,6 +187,64 @@ def test_the_first_key_leads_past_the_navigation_and_the_form_can_be_filled_by_k
     assert outline == "solid"
 
 
+def test_a_chart_tells_what_is_pointed_at_and_a_legend_lights_its_line_in_all_charts(page: Page) -> None:
+    plot = page.locator("[data-plot=deletion-picture-parts-go-best-first]")
+    plot.scroll_into_view_if_needed()
+    page.wait_for_function("() => plots.views.has('deletion-picture-parts-go-best-first')")
+    plot.locator("path[aria-roledescription], .mark-symbol path").nth(1).hover(force=True)
+    tip = page.locator("#vg-tooltip-element")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("change of the answer")
+    pale = """() => [...plots.views].filter(([name]) => /^(dele|inser)tion/.test(name))
+        .map(([_, view]) => view.signal('lit'))"""
+    page.locator(".lit[data-series=random]").first.click()
+    assert set(page.evaluate(pale)) == {"random"}
+    expect(page.locator(".lit[data-series=random][aria-pressed=true]")).to_have_count(4)
+    page.locator(".lit[data-series=random]").first.click()
+    page.mouse.move(0, 0)
+    assert set(page.evaluate(pale)) == {""}
+    assert faults(page) == []
+
+
+def test_another_threshold_counts_rows_anew_and_moves_the_line_in_the_chart(page: Page) -> None:
+    form = page.locator("#threshold")
+    expect(form.locator(".kept")).to_have_text("0 of 1 rows kept, 0.0%")  # the row is less sure than the chosen 0.5
+    form.locator("input").fill("40")
+    expect(form.locator(".kept")).to_have_text("1 of 1 rows kept, 100.0%")
+    expect(form.locator("tbody tr").first).to_contain_text("100.0%")
+    expect(form.locator("[data-fact=speech]")).to_have_text("1 (100.0%)")
+    page.wait_for_function("() => plots.views.get('kept-rows-by-threshold')?.signal('at') === 0.4")
+    form.locator("button").click()
+    expect(form.locator("output")).to_have_text("0.5")
+
+
+def test_a_frame_on_the_map_filters_the_rows(page: Page) -> None:
+    plot = page.locator("#map-plot canvas")
+    page.locator("#map-plot").scroll_into_view_if_needed()
+    plot.scroll_into_view_if_needed()  # grown since
+    box = plot.bounding_box()
+    assert box is not None
+    page.select_option("#map-form [name=colour]", "split")
+    expect(page.locator("#map-form .legend li")).to_have_text([
+        f"test ({builder.TEST_ROWS})", f"train ({builder.TRAIN_ROWS})"
+    ])  # fmt: skip
+
+    def drag(share: float) -> None:
+        page.mouse.move(box["x"] + 3, box["y"] + 3)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] - 4, steps=4)
+        page.mouse.up()
+
+    drag(0.5)
+    expect(page.locator("#map-said")).to_contain_text("rows in the frame")
+    inside = len(visible_cards(page))
+    assert 0 < inside < SHOWN
+    expect(page.locator("#map-said")).to_contain_text(f"{inside} rows in the frame")
+    page.click("#map-form >> text=Take the mark away")
+    expect(page.locator("#shown")).to_have_text(f"{SHOWN} of {SHOWN} rows")
+    assert faults(page) == []
+
+
 def test_a_link_leads_to_a_row_that_was_filtered_out_and_to_a_reason(page: Page) -> None:
     page.select_option("#filters [name=split]", "train")
     page.evaluate(f"location.hash = '#row-{builder.EXPLAINED[0]}'")
@@ -200,6 +258,7 @@ def test_all_rows_are_there_without_scripts(address: str, new_page: NewPage) -> 
     page.goto(address)
     expect(page.locator(".card:visible")).to_have_count(SHOWN)
     expect(page.locator("#filters")).to_be_hidden()
+    expect(page.locator(".plot svg").first).to_be_visible()
 
 
 def test_on_paper_there_are_no_controls(page: Page, tmp_path: Path) -> None:

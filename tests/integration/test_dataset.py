@@ -25,7 +25,7 @@ from pipeline.dataset.splits import split_groups
 from pipeline.engine import shards
 from pipeline.labels.matching import at_temperature
 from tests.integration.conftest import Run
-from tests.project import Project, one_error_line
+from tests.project import HERE, Project, one_error_line
 
 LABELS = ["anger", "happy", "hate", "sad"]
 CLASSES = ["anger", "disgust", "excitement", "sadness"]
@@ -263,3 +263,12 @@ def test_likeness_that_the_grouping_missed_is_found(
     }[kind]
     rewrite_clean(tiny_links, {test: change})
     assert f"({kind})" in assemble_refuses(tiny_links, run_here, train, test)
+
+
+def test_what_the_first_tutorial_does_with_the_dataset_works(tiny_build: Project, tmp_path: Path) -> None:
+    page = (HERE / "docs" / "tutorials" / "sample.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python run\n(.*?)```", page, re.DOTALL)
+    done = tiny_build.run("python", "-c", code, HF_DATASETS_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{LABELS}\n")
+    assert re.search(r" (speech|image) 0\.\d+$", done.stdout)

@@ -41,13 +41,14 @@ def made_of_rows(
     expected: str,
     make: Callable[[Path, int, Row], Made],
 ) -> Iterator[tuple[str, Made | RowError]]:
-    """Of each row of all tables below `root` its place, `<file>:<number>`, and what `make` makes of it, or why nothing.
+    """Of each row its place, `<file>:<number>`, and what `make` makes of it, or why nothing.
 
-    `make` is given the table, the row's number over all tables, from 1, and the cells by the names in `wanted`.
+    `root` is a table, or a folder with tables below it. `make` is given the table, the row's number over all tables,
+    from 1, and the cells by the names in `wanted`.
     """
     number = 0
     for path, chosen in chosen_columns(root, wanted, optional, expected):
-        name = path.relative_to(root).as_posix()
+        name = path.relative_to(base_of(root)).as_posix()
         for number_in_table, row in rows(path, list(chosen.values())):
             number += 1
             made: Made | RowError
@@ -60,11 +61,17 @@ def made_of_rows(
             yield f"{name}:{number_in_table}", made
 
 
+def base_of(root: Path) -> Path:
+    """The folder from which paths count: of a table, which may be linked to, the one it lies in."""
+    return root.resolve().parent if _files.is_file(root) else root
+
+
 def chosen_columns(
     root: Path, wanted: Mapping[str, Sequence[str]], optional: Sequence[str], expected: str
 ) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Each table below `root` and its columns; `UserError` if there is none, or one without a needed column."""
-    for path in _tables_in(require_folder(root, expected), expected):
+    """Each table of `root` and its columns; `UserError` if there is none, or one without a needed column."""
+    tables = [root.resolve()] if _files.is_file(root) else _tables_in(require_folder(root, expected), expected)
+    for path in tables:
         yield path, choose(path, wanted, optional)
 
 

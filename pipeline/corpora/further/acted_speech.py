@@ -5,11 +5,12 @@ In   `*.wav` (or flac) at any depth of up to four folders
          intensity, statement, repetition, actor
      CREMA-D (Cao et al. 2014): `1001_DFA_ANG_XX.wav`: actor, sentence, emotion, level
      EmoDB (Burkhardt et al. 2005): `03a01Fa.wav`: speaker, text, emotion (initial of its German name), version
+     RAVDESS and CREMA-D, both in one folder: their names, speakers and labels differ
 Out  `LabelledFiles`; statuses `bad_file_name`, `unknown_label`, `not_speech`, `duplicate_id`
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,38 +55,46 @@ NAMINGS = {
         {"anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79},
     ),
 }  # fmt: skip
+# By format; the names, speakers and labels of those that lie together must differ.
+FORMATS: Mapping[str, tuple[Naming, ...]] = {
+    **{name: (naming,) for name, naming in NAMINGS.items()},
+    "ravdess_crema_d": (NAMINGS["ravdess"], NAMINGS["crema_d"]),
+}
 _SPEECH = "01"  # channel
 
 
-def check(name: str, root: Path) -> None:
-    """Raises UserError if no file of the corpus `name` is there, by its name."""
-    naming = NAMINGS[name]
-    for path in _files(naming, root):
-        if naming.pattern.fullmatch(path.stem):
+def check(form: str, root: Path) -> None:
+    """Raises UserError if of a corpus of the format `form` no file is there, by its name."""
+    missing = list(FORMATS[form])
+    for path in _files(form, root):
+        missing = [naming for naming in missing if not naming.pattern.fullmatch(path.stem)]
+        if not missing:
             return
-    raise UserError(f"{root}: expected {_expected(naming)}, found none; check the path or acquire.iemocap.format")
+    raise UserError(f"{root}: expected {_expected(missing)}, found none; check the path or acquire.iemocap.format")
 
 
-def read(name: str, root: Path) -> LabelledFiles:
-    """The recordings of the corpus `name`, one of `NAMINGS`; raises UserError if none is usable."""
-    naming = NAMINGS[name]
-    items = [_recording(naming, path) for path in _files(naming, root)]
-    return _labelled.collect(root, items, sorted(naming.labels.values()))
+def read(form: str, root: Path) -> LabelledFiles:
+    """The recordings of the format `form`, one of `FORMATS`; raises UserError if none is usable."""
+    namings = FORMATS[form]
+    items = [_recording(namings, path) for path in _files(form, root)]
+    return _labelled.collect(root, items, sorted(label for naming in namings for label in naming.labels.values()))
 
 
-def _expected(naming: Naming) -> str:
-    return f"recordings of {naming.corpus} with names such as {naming.example}"
+def _expected(namings: Sequence[Naming]) -> str:
+    return " and ".join(f"recordings of {naming.corpus} with names such as {naming.example}" for naming in namings)
 
 
-def _files(naming: Naming, root: Path) -> Iterator[Path]:
-    require_folder(root, _expected(naming))
+def _files(form: str, root: Path) -> Iterator[Path]:
+    require_folder(root, _expected(FORMATS[form]))
     return files_below(root, lambda path: path.suffix.lower() in RECORDINGS)
 
 
-def _recording(naming: Naming, path: Path) -> LabelledFile | Reject:
-    match = naming.pattern.fullmatch(path.stem)
+def _recording(namings: Sequence[Naming], path: Path) -> LabelledFile | Reject:
+    matches = ((naming, naming.pattern.fullmatch(path.stem)) for naming in namings)
+    naming, match = next(((naming, match) for naming, match in matches if match), (namings[0], None))
     if match is None:
-        return ascii(path.name)[1:-1], "bad_file_name", f"expected a name such as {naming.example}"
+        examples = " or ".join(naming.example for naming in namings)
+        return ascii(path.name)[1:-1], "bad_file_name", f"expected a name such as {examples}"
     if not is_file(path):
         return path.stem, "file_missing", "a link to nothing, or no plain file"
     if match.groupdict().get("channel", _SPEECH) != _SPEECH:

@@ -10,7 +10,7 @@ from pipeline.corpora.further import acted_speech, labelled_tables, meld
 from pipeline.corpora.further._labelled import LabelledFiles
 
 READERS: Mapping[str, Callable[[Path], LabelledFiles]] = {
-    **{name: partial(acted_speech.read, name) for name in acted_speech.NAMINGS},
+    **{name: partial(acted_speech.read, name) for name in acted_speech.FORMATS},
     **{name: partial(labelled_tables.read_table, name) for name in labelled_tables.COLUMNS},
     "meld": meld.read,
     "picture_folders": labelled_tables.read_folders,
@@ -22,7 +22,5 @@ def differences(form: str, corpus: LabelledFiles) -> list[str]:
     counts = Counter(file.label for file in corpus.files)
     if form == "meld":
         return compare_counts("MELD", counts, meld.KNOWN, "files")
-    if form not in acted_speech.NAMINGS:
-        return []
-    naming = acted_speech.NAMINGS[form]
-    return compare_counts(naming.corpus, counts, naming.known, "files")
+    namings = acted_speech.FORMATS.get(form, ())
+    return [line for naming in namings for line in compare_counts(naming.corpus, counts, naming.known, "files")]

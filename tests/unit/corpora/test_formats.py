@@ -40,11 +40,12 @@ def own_pairs(root: Path) -> None:
 
 BUILDERS: dict[tuple[str, str], Callable[[Path], Any]] = {
     **{("iemocap", name): partial(build_acted, name=name) for name in ACTED},
+    ("iemocap", "ravdess_crema_d"): lambda root: [build_acted(root / name, name) for name in ("ravdess", "crema_d")],
     ("iemocap", "meld"): build_meld,
     ("iemocap", "speech_table"): speech_table,
     ("fi", "picture_folders"): lambda root: write_pictures(root, [f"{label}/{n}.jpg" for label in "ab" for n in "12"]),
     ("fi", "picture_table"): picture_table,
-    ("b_t4sa", "pairs"): own_pairs,
+    ("b_t4sa", "table"): own_pairs,
 }
 
 
@@ -122,8 +123,8 @@ def test_many_rows_lost_for_one_reason_are_an_error_in_these_formats_too(tmp_pat
     own_pairs(tmp_path / "corpus")
     (tmp_path / "corpus" / "p" / "1.jpg").unlink()
     with pytest.raises(UserError, match=r"b_t4sa: 1 of 3 rows would be lost as file_missing, the first: pairs.csv:2"):
-        run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="pairs")
-    run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="pairs", max_lost_share=0.5)
+        run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="table")
+    run(tmp_path, "b_t4sa", path=str(tmp_path / "corpus"), format="table", max_lost_share=0.5)
 
 
 def test_one_speaker_alone_cannot_be_held_out(tmp_path: Path) -> None:
@@ -142,12 +143,12 @@ def test_a_format_of_another_corpus_or_without_a_path_is_refused() -> None:
         UserError, match=r"acquire.fi.format = meld: expected one of fi, picture_folders, picture_table"
     ):
         acquire.format_of("fi", params(format="meld", path="x"))
-    with pytest.raises(UserError, match=r"acquire.b_t4sa.format = pairs: the sample is not made in it; give path or"):
-        acquire.format_of("b_t4sa", params(format="pairs"))
+    with pytest.raises(UserError, match=r"acquire.b_t4sa.format = table: the sample is not made in it; give path or"):
+        acquire.format_of("b_t4sa", params(format="table"))
 
 
 def test_hidden_files_are_no_part_of_a_corpus(tmp_path: Path) -> None:
     own_pairs(tmp_path)
     (tmp_path / ".DS_Store").touch()
     (tmp_path / "p" / "._0.jpg").touch()
-    assert [path.name for path in files_read("pairs", tmp_path)] == ["0.jpg", "1.jpg", "2.jpg", "pairs.csv"]
+    assert [path.name for path in files_read("table", tmp_path)] == ["0.jpg", "1.jpg", "2.jpg", "pairs.csv"]

@@ -11,6 +11,7 @@ from pipeline.dataset import sources, terms
 from pipeline.dataset.sources import Provenance
 from pipeline.errors import UserError
 from pipeline.frame import acquired
+from pipeline.labels.rules import Further
 from tests.builders_provenance import PROBES, provenance
 
 READY: dict[str, Any] = {"kind": "checkpoint", "checkpoint": "superb/wav2vec2-base-superb-er"}
@@ -29,14 +30,14 @@ def names(found: Provenance) -> dict[str, str]:
 def test_every_corpus_has_an_entry_and_every_entry_says_where_it_can_be_read() -> None:
     table = terms.table()
     assert {form: one.name for form, one in table["corpora"].items()} == dict(acquired.NAMED)
-    own = {"pairs", "speech_table", "picture_table", "picture_folders"}
+    own = {"table", "speech_table", "picture_table", "picture_folders"}
     for kind in terms.KINDS:
         for name, one in table[kind].items():
             assert one.terms
             assert not one.terms.endswith(".")
             source = terms.of(kind, name.replace("*", "x"), "owner/x").source
             assert (source or "").startswith(("http", "the package ")) == (name not in own), name
-    assert all(one.domain for form, one in table["corpora"].items() if form not in {"b_t4sa", "pairs"})
+    assert all(one.domain for form, one in table["corpora"].items() if form not in {"b_t4sa", "table"})
 
 
 def test_licences_are_those_of_their_sources() -> None:
@@ -75,11 +76,21 @@ def test_the_paper_s_own_build_names_its_corpora_and_weights(tmp_path: Path) -> 
     assert found.holds_posts
 
 
+ASKED = (
+    "facebook/hubert-x, a model behind an endpoint that was sent the words that Whisper tiny.en hears: measured on "
+    "RAVDESS, not trained on it here"
+)
+
+
 @pytest.mark.parametrize(
     ("speech", "said", "absent"),
     [
         ({"kind": "probe", "features": "acoustic", "encoder": "whisper-tiny.en"},
          "logistic regression on vectors of Whisper tiny.en, trained on RAVDESS", "VADER"),
+        ({"kind": "probe", "features": "acoustic", "encoder": "microsoft/wavlm-base", "weights": "hub"},
+         "logistic regression on vectors of microsoft/wavlm-base, trained on RAVDESS", "VADER"),
+        ({"kind": "probe", "features": "acoustic", "encoder": "wavlm", "weights": "/home/me/net"},
+         "logistic regression on vectors of wavlm (net), trained on RAVDESS", "/home/me"),
         ({"kind": "probe", "features": "fused", "encoder": "whisper-tiny.en", "words": {"encoder": "tf-idf+vader"}},
          FUSED, "Sentence Encoder"),
         ({"kind": "probe", "features": "linguistic", "encoder": "whisper-tiny.en", "words": {"encoder": "tf-idf"}},
@@ -89,6 +100,11 @@ def test_the_paper_s_own_build_names_its_corpora_and_weights(tmp_path: Path) -> 
         ({"kind": "finetune", "checkpoint": "/home/me/nets/own"}, "own, fine-tuned on RAVDESS", "/home/me"),
         ({"kind": "checkpoint", "checkpoint": "somebody/net"},
          "somebody/net, taken as it is: measured on RAVDESS, not trained on it here", "trained on RAVDESS "),
+        ({"kind": "zero_shot", "checkpoint": "google/siglip2-base-patch16-224"},
+         "google/siglip2-base-patch16-224, told the classes in words: measured on RAVDESS, not trained on it here",
+         "trained on RAVDESS "),
+        ({"kind": "endpoint", "features": "linguistic", "model": "facebook/hubert-x"},
+         ASKED, "Apache-2.0; as its page"),
     ],
 )  # fmt: skip
 def test_other_teachers_are_called_what_they_are(
@@ -102,10 +118,38 @@ def test_other_teachers_are_called_what_they_are(
     assert not any(name in everything for name in ("IEMOCAP", "EfficientNet", "'FI'"))
 
 
+def test_scores_that_others_made_are_named_with_the_terms_that_were_given(tmp_path: Path) -> None:
+    scores = {
+        "kind": "scores",
+        "name": "Model X",
+        "path": "/home/me/x.csv",
+        "licence": "CC-BY-4.0",
+        "source": "a letter",
+    }
+    voter = Further(kind="scores", path="/home/me/votes.csv", name="crowd", weight=0.2)
+    teachers = {"speech": scores, "image": TUNED}
+    found = provenance(tmp_path, teachers=teachers, voters=[voter], samples=["iemocap", "fi"])
+    assert found.teachers["speech"].made == "scores of Model X, made outside this pipeline, 1,234 rows"
+    assert found.samples == ("fi",)  # nothing was made of the other
+    assert "speech teacher's corpus" not in {source.role for source in found.sources}
+    by_role = {source.role: source.terms for source in found.sources}
+    told = by_role["speech teacher's scores"]
+    assert (told.name, told.licence, told.see) == ("Model X", "CC-BY-4.0", "a letter")
+    assert by_role["voter besides the teachers"].terms == terms.UNKNOWN
+    assert "/home/me" not in str(found)
+
+
 def test_what_a_ready_classifier_learnt_from_is_its_domain(tmp_path: Path) -> None:
     found = provenance(tmp_path, formats=OPEN, teachers={"speech": READY, "image": {**READY, "checkpoint": "a/b"}})
     assert found.teachers["speech"].domain == "acted dialogues (IEMOCAP)"
     assert found.teachers["image"].domain == "what a/b was trained on"
+
+
+def test_the_commit_of_a_ready_classifier_and_what_its_probabilities_are_stand_in_the_cards(tmp_path: Path) -> None:
+    said = {"commit": "c0ffee", "head": "regression", "probabilities_are": "posterior"}
+    made = provenance(tmp_path, teachers={"speech": READY, "image": TUNED}, reported=said).teachers["speech"].made
+    assert made.startswith("superb/wav2vec2-base-superb-er (commit c0ffee), taken as it is: measured on IEMOCAP")
+    assert made.endswith("not trained on it here; probabilities: posterior")
 
 
 def test_a_sample_is_under_the_pipeline_s_licence_and_cites_nobody(tmp_path: Path) -> None:

@@ -140,11 +140,9 @@ def test_sentences_name_what_is_explained(tmp_path: Path) -> None:
     found, notes = report(rows, tmp_path, target="labelled")
     assert set(found["baselines"]["zero + silence"]["modality_share"]) == {"all", "sad"}
     assert found["explained"] == TARGETS["labelled"]
-    assert (
-        notes[0]
-        == "zero + silence: pictures make up 75.0% of what moves the output of the row's label, speech the rest"
-    )
-    assert "what moves the answer" in report(rows, tmp_path)[1][0]
+    said = "against zero + silence: 75.0% of the output for the row's label rests on the picture, the rest on speech"
+    assert notes[0] == said
+    assert "of the answer rests on" in report(rows, tmp_path)[1][0]
 
 
 def test_each_figure_is_explained_in_a_sentence(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from models.weights.whisper_weights import MODEL_FILE
 
 ROOT = Path(__file__).parents[3]
 ENTRIES = re.findall(r"^  (\S+) (\S+): [^;]+; ([^;\n]+)", (ROOT / "NOTICE").read_text(encoding="utf-8"), re.MULTILINE)
-PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+PINS = [line.split(" #")[0] for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()]
 WEIGHTS = re.compile(r'^"?(.+\.(?:onnx|pth?|bin|safetensors|ckpt|tflite|gguf))"?,[^,]*,(\d+)\s*$', re.MULTILINE)
 
 

@@ -62,10 +62,12 @@ def problem(folder: Path, text: str | bytes, capsys: pytest.CaptureFixture[str])
 
 def test_the_projects_params_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("check", [str(SAMPLE)]) == 0
-    check.check(PROJECT / "params.paper.yaml")
     assert capsys.readouterr() == ("", "")
-    assert run_command("check", [str(PROJECT / "params.paper.yaml")]) == 1  # its corpora are nowhere
-    assert capsys.readouterr().err.startswith("check: error: acquire.b_t4sa.path = /corpora/b-t4sa: no such folder")
+    for name in ("params.paper.yaml", "params.open.yaml"):
+        check.check(PROJECT / name)
+        assert capsys.readouterr() == ("", "")
+        assert run_command("check", [str(PROJECT / name)]) == 1  # its corpora are nowhere
+        assert capsys.readouterr().err.startswith("check: error: acquire.b_t4sa.path = /corpora/b-t4sa: no such folder")
 
 
 def test_check_reads_params_yaml_of_the_current_folder(

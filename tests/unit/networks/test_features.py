@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from models.errors import ModelError
 from models.parallelnet.networks import N2
+from models.parallelnet.parallelnet import ParallelNet
 from pipeline import train
 from pipeline.engine import shards
 from pipeline.engine.fingerprint import PROJECT
@@ -149,6 +150,21 @@ def test_features_of_a_row_are_those_of_the_network_and_come_with_its_row(plante
             assert (kept.dtype, kept.shape) == (np.float32, n2.feature_shape)
             with torch.no_grad():
                 np.testing.assert_allclose(kept, n2.features(pictures)[0].numpy(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_tower_of_pictures_is_kept_too_and_its_network_learns_and_loads(
+    planted: Path, weights: list[Path], runs: list[int], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "tower.safetensors")
+    tower = {"name": "test_vit", "pretrained": True, "weights": str(tmp_path / "tower.safetensors")}
+    found = sections({"net": model(weights[0], image_backbone=tower)}, epochs=2)
+    train.run(section(found, "train", TrainParams), context(planted, found))
+    assert sum(runs) == 2 * ROWS
+    state = load_file(tmp_path / "tower.safetensors")
+    net = ParallelNet.from_pretrained(planted / "data" / "checkpoints" / "net")
+    own = net.n2_image.backbone.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in own.items())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback
@@ -26,6 +28,7 @@ from models.parallelnet.losses import CombinedLoss
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline import train
 from pipeline.engine import sealed
+from pipeline.engine.environment import tracker_from_environment
 from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.local import LocalEngine
 from pipeline.errors import UserError
@@ -278,6 +281,41 @@ def test_options_of_the_protocol_train(changes: dict[str, Any], inputs: Inputs, 
     plain = json.loads((tmp_path / "run.json").read_text())
     assert plain["epochs"] == 1
     assert plain["history"][0]["train_loss"] > 0
+
+
+def test_a_tracker_gets_the_curves_of_each_training_and_changes_nothing(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, tracker in (("plain", "none"), ("first", "tensorboard"), ("second", "tensorboard")):
+        monkeypatch.setenv("SIER_REPORT_TO", tracker)
+        train_fold(job(sections({"epochs": 2}), tmp_path / name, fold=int(name == "second")), inputs)
+    for path in ("run.json", "out_of_fold.parquet", "net/model.safetensors"):
+        assert (tmp_path / "plain" / path).read_bytes() == (tmp_path / "first" / path).read_bytes()
+    assert sorted(folder.name for folder in (tmp_path / "runs").iterdir()) == [
+        "net-fold-0-seed-0", "net-fold-1-seed-0",
+    ]  # fmt: skip
+    board = EventAccumulator(str(tmp_path / "runs/net-fold-0-seed-0")).Reload()
+    history = json.loads((tmp_path / "first/run.json").read_text())["history"]
+    logged = [event.value for event in board.Scalars("eval/loss")]
+    assert logged == pytest.approx([epoch["validation_loss"] for epoch in history])
+
+
+@pytest.mark.parametrize(
+    ("tracker", "line"),
+    [
+        ("wandbb", "SIER_REPORT_TO = wandbb: expected none or wandb or mlflow or tensorboard"),
+        ("wandb", "SIER_REPORT_TO = wandb: the package is not installed; pip install wandb, or unset it"),
+    ],
+)
+def test_a_tracker_that_is_not_there_is_one_line(
+    tracker: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wandb").mkdir()  # as wandb itself leaves behind, and no package
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SIER_REPORT_TO", tracker)
+    with pytest.raises(UserError, match=f"^{re.escape(line)}$"):
+        tracker_from_environment()
 
 
 def test_a_loss_that_is_no_number_is_one_line(inputs: Inputs, tmp_path: Path) -> None:

@@ -15,12 +15,17 @@ from models.parallelnet.networks import N2
 from pipeline.commands import plan
 from pipeline.commands.command import run_command
 from pipeline.corpora import iemocap
+from pipeline.frame.params import section
+from pipeline.labels.rules import LabelParams
 from pipeline.planning import estimate, needs, networks, pilot
 from pipeline.planning.estimate import Amounts, StagePlan
 from pipeline.planning.networks import Cost
 from pipeline.planning.pilot import Pilot, Run
-from pipeline.planning.plan import Measured, keep, kept_path
+from pipeline.planning.plan import Measured, items_by_label, keep, kept_path
 from pipeline.planning.show import duration, show, size
+from pipeline.teachers.params import SECTION
+from tests.builders_fi import build_fi
+from tests.hub_cache import COMMIT, put
 from tests.project import HERE, TINY, TINY_MODEL, TINY_NET
 
 
@@ -129,6 +134,18 @@ def test_a_pilot_changes_amounts_only(sections: dict[str, Any]) -> None:
     assert made["train"]["inputs"] == sections["train"]["inputs"]
 
 
+def test_a_probe_stands_in_for_scores_that_know_no_row_of_a_pilot(sections: dict[str, Any]) -> None:
+    scores = {"kind": "scores", "path": "x.csv", "name": "x", "classes": sections["train_teacher"]["image"]["classes"]}
+    sections["train_teacher"]["image"] = scores
+    sections["label"] |= {
+        "rule": "log_pool",
+        "further": [{"kind": "scores", "path": "v.csv", "name": "v", "weight": 1}],
+    }
+    made = pilot.pilot_sections(sections, 24)
+    assert section(made, "train_teacher.image", SECTION).kind == "probe"
+    assert section(made, "label", LabelParams).further == ()
+
+
 def test_corpora_that_are_not_there_stop_a_run(sections: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.delenv("FI_USER", raising=False)
     (tmp_path / "empty").mkdir()
@@ -160,6 +177,12 @@ def test_weights_of_the_hub_stop_a_run_that_is_offline(
         (need,) = needs.weights(sections)
         assert need.fatal is offline
         assert "vgg19" in need.what
+    sections["train_teacher"]["speech"] |= {"encoder": "lab/net", "weights": "hub", "revision": COMMIT}
+    assert "weights of lab/net will be downloaded from the Hub (lab/net)" in [
+        need.what for need in needs.weights(sections)
+    ]
+    put(tmp_path, "lab/net", lambda folder: (folder / "pytorch_model.bin").touch())
+    assert len(needs.weights(sections)) == 1
 
 
 def test_weights_of_torchvision_are_one_file_for_all_cuts(
@@ -338,6 +361,15 @@ def test_features_are_counted_once_in_time_and_on_disk(sections: dict[str, Any])
         assert one.seconds is not None and other.seconds is not None
         assert other.seconds - one.seconds == pytest.approx(0.5 * one.units, abs=1)
         assert other.work_bytes - one.work_bytes == pytest.approx(0 if shared else 300 * one.units, abs=300)
+
+
+def test_items_to_learn_from_are_those_of_the_corpus_in_its_format(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert sum(items_by_label("ravdess_crema_d", nowhere).values()) == 1440 + 7442
+    assert items_by_label("fi", nowhere)["anger"] == 1255
+    assert items_by_label("picture_folders", nowhere) == {}
+    assert set(items_by_label("fi", build_fi(tmp_path / "emoset", form="emoset", per_class=3)).values()) == {3}
+    assert items_by_label("picture_folders", build_fi(tmp_path / "own", per_class=2))["awe"] == 2
 
 
 def test_a_pilot_of_another_format_learns_the_labels_of_the_sample(sections: dict[str, Any]) -> None:

@@ -93,12 +93,35 @@ def test_what_cannot_be_loaded_is_named(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("modality", "encoder", "weights", "says"),
+    [
+        ("image", "nobody/nothing", "hub", "nobody/nothing: no folder here, and cannot be had"),
+        ("image", "googlenet_3a", "hub", "no weights for it on the Hub"),
+        ("speech", "microsoft/wavlm-base", "nowhere", "weights nowhere: no such folder"),
+        ("speech", "tf_efficientnet_lite0", "packaged", "no packaged weights (only whisper-tiny.en)"),
+    ],
+)
+def test_an_encoder_that_is_not_to_be_had_is_named(
+    sections: dict[str, Any], tmp_path: Path, modality: str, encoder: str, weights: str, says: str
+) -> None:
+    sections["train_teacher"][modality] |= {"encoder": encoder, "weights": weights, "features": "acoustic"}
+    with pytest.raises(UserError) as error:
+        ready.expect_ready(sections, tmp_path)
+    assert str(error.value).startswith(f"params.yaml: train_teacher.{modality}.encoder: ")
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_a_checkpoint_that_is_neither_here_nor_to_be_had(sections: dict[str, Any], tmp_path: Path) -> None:
     sections["train_teacher"]["image"] = {
         "kind": "checkpoint", "checkpoint": "nobody/nothing", "label_classes": {"a": "anger", "b": "joy"},
         "outside_classes": "renormalise", "classes": {}, "normalise": "none", "batch_size": 1, "calibrate": "none",
     }  # fmt: skip
-    with pytest.raises(UserError, match=r"train_teacher\.image\.checkpoint: nobody/nothing: expected a classifier"):
+    with pytest.raises(
+        UserError,
+        match=r"train_teacher\.image\.checkpoint: nobody/nothing: no folder here, and cannot be had from the Hub",
+    ):
         ready.expect_ready(sections, tmp_path)
 
 

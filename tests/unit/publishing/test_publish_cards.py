@@ -14,13 +14,15 @@ import pytest
 from datasets import Audio, ClassLabel, Features, Image, Value
 from huggingface_hub import DatasetCard, ModelCard
 
-from pipeline.dataset.sources import Provenance
+from pipeline.dataset import terms
+from pipeline.dataset.sources import Provenance, Source
 from pipeline.errors import UserError
-from pipeline.labels.rules import AppliedRule, Temperatures
+from pipeline.labels.rules import AppliedRule, Further, Temperatures
 from pipeline.networks.params import InputParams
 from pipeline.publishing import cards, columns, croissant, pictures
 from pipeline.publishing.export import Exported, Part
 from pipeline.publishing.facts import Facts
+from pipeline.publishing.responsible import responsible
 from tests.builders_provenance import provenance
 
 LABELS = ("anger", "happy", "hate", "sad")
@@ -164,6 +166,30 @@ def test_the_card_has_a_header_that_the_hub_reads_and_the_measured_numbers(
     assert "/home/me" not in text
     assert ("sier rebuild" in text) == (mode == "no_media")
     assert "audited" in text
+
+
+def test_further_voters_and_teachers_that_nobody_measured_are_told(facts: Facts, tmp_path: Path) -> None:
+    voter = Further(kind="scores", path="votes.csv", name="crowd", weight=0.2, digest="0123456789abcdef")
+    hot = Temperatures(1.5, 2.0, {"crowd": 0.5})
+    rule = AppliedRule("log_pool", 0.5, {"anger": "anger"}, "match", further=(voter,), temperatures=hot)
+    measured: dict[str, Any] = {
+        "speech": {"shown": None, "reliability": None},
+        "image": {"reliability": {"words": "error 3.0%"}},
+    }
+    teachers = {f"train_teacher_{name}": TEACHER | told for name, told in measured.items()}
+    voters = (Source("voter besides the teachers", terms.of("weights", "crowd")),)
+    provenance_told = replace(facts.provenance, voters=voters)
+    told = replace(facts, rule=rule, provenance=provenance_told, reports={**facts.reports, **teachers})
+    text = cards.dataset_card(told, exported(tmp_path, "no_media"), "me/sier", keep_personal=False)
+    assert "2. Both and the outside scores crowd (digest 0123456789ab) are multiplied to one opinion" in text
+    assert "weights speech 0.5, image 0.5, crowd 0.2, divided by their sum" in text
+    assert "one temperature (speech 1.50, image 2.00, crowd 0.50)" in text
+    assert "| speech | IEMOCAP | not measured | not measured |" in text
+    assert "| error 3.0% |" in text
+    assert "| voter besides the teachers | crowd |" in text
+    said = responsible(told, "no_media", keep_personal=False)
+    assert said["annotations_per_item"] == "3, by models and outside scores"
+    assert "voter besides the teachers: crowd" in said["machine_annotation_tools"]
 
 
 STABILITY = {
@@ -317,7 +343,7 @@ def test_parameters_name_no_folder_of_the_machine() -> None:
 
 
 def test_cards_of_ones_own_pairs_name_the_corpora_that_were_used(facts: Facts, tmp_path: Path) -> None:
-    formats = {"b_t4sa": "pairs", "iemocap": "ravdess", "fi": "picture_folders"}
+    formats = {"b_t4sa": "table", "iemocap": "ravdess", "fi": "picture_folders"}
     own = replace(facts, provenance=provenance(tmp_path / "own", formats=formats))
     there = exported(tmp_path, "full")
     del there.parts["sentiment"]

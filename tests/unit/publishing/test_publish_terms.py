@@ -31,10 +31,10 @@ RAI = (
     "personalSensitiveInformation", "dataSocialImpact", "dataReleaseMaintenancePlan",
 )  # fmt: skip
 OTHERS: list[dict[str, Any]] = [
-    {"formats": {"b_t4sa": "pairs", "iemocap": "crema_d", "fi": "picture_table"},
+    {"formats": {"b_t4sa": "table", "iemocap": "crema_d", "fi": "picture_table"},
      "teachers": {"speech": {"kind": "finetune", "checkpoint": "facebook/hubert-base-ls960"},
                   "image": {"kind": "checkpoint", "checkpoint": "somebody/net"}}},
-    {"formats": {"b_t4sa": "pairs", "iemocap": "emodb", "fi": "picture_folders"},
+    {"formats": {"b_t4sa": "table", "iemocap": "emodb", "fi": "picture_folders"},
      "teachers": {"speech": {"kind": "probe", "features": "acoustic", "encoder": "whisper-tiny.en"},
                   "image": {"kind": "finetune", "checkpoint": "facebook/convnext-tiny-224"}},
      "voice": {"engine": "transformers_vits", "model": "facebook/mms-tts-deu"}},

@@ -135,8 +135,9 @@ def test_a_plain_utterance_is_known_by_the_sha256_of_its_text() -> None:
     assert Utterance("abc").key == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_the_example_of_the_readme_is_valid() -> None:
-    shown = re.search(r"## Voices.*?```yaml\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_example_of_the_page_on_voices_is_valid() -> None:
+    page = (PROJECT / "docs" / "how-to" / "voices.md").read_text(encoding="utf-8")
+    shown = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert shown
     sections = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
     sections["synthesize"] |= yaml.safe_load(shown[1])["synthesize"]

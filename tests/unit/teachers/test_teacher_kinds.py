@@ -21,7 +21,8 @@ from transformers import WhisperForConditionalGeneration
 from models.errors import ModelError
 from models.teachers.loading import load_teacher
 from models.teachers.network_teacher import CheckpointTeacher
-from models.teachers.ready_network import load_pretrained
+from models.teachers.pretrained import load_pretrained
+from models.teachers.repository import find
 from pipeline import score, train_teacher
 from pipeline.corpora import fi, iemocap
 from pipeline.engine import shards
@@ -29,9 +30,10 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.errors import STOPPING, UserError
 from pipeline.frame.params import section
 from pipeline.media import audio
-from pipeline.teachers import corpora
+from pipeline.teachers import corpora, fit
 from pipeline.teachers.params import SECTION, ScoreParams
 from pipeline.teachers.scoring import IMAGE, read_statistics
+from tests import builders_layouts
 from tests import builders_teachers as tiny
 from tests.builders_pictures import jpeg
 from tests.builders_sier import flac, write_folder
@@ -147,7 +149,7 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
     for changes, message in (
         (
             {"checkpoint": str(root / "nowhere")},
-            r"image\.checkpoint: .*nowhere: expected a classifier",
+            r"image\.checkpoint: .*nowhere: no folder here, and cannot be had from the Hub",
         ),
         (
             {"label_classes": {"sadness": "sadness", "anger": "anger"}},
@@ -155,12 +157,66 @@ def test_faults_of_a_checkpoint_name_the_key(root: Path) -> None:
         ),
         (
             {"classes": {**tiny.IMAGE_CLASSES, "fear": "fear"}},
-            r"gives the class fear, which no label .*anger, sadness",
+            r"gives the class fear, which nothing of the checkpoint stands for .*anger, sadness",
         ),
         ({"normalise": "voice"}, "pictures have no voice"),
     ):
         with pytest.raises(STOPPING, match=message):
             train(root, "image", image_checkpoint(source, **changes))
+
+
+POINTS = {
+    "anger": {"arousal": 0.2, "valence": -0.3}, "excitement": {"arousal": 0.2, "valence": 0.3},
+    "sadness": {"arousal": -0.2, "valence": -0.3},
+}  # fmt: skip
+DIMENSIONAL = {
+    "normalise": "none", "label_classes": None, "outside_classes": None, "prototypes": POINTS, "prototype_scale": 0.2,
+}  # fmt: skip
+
+
+def test_dimensions_and_labels_that_exclude_nothing_make_teachers_of_their_own_kind(root: Path) -> None:
+    (root / "speech").mkdir()
+    builders_layouts.audeering(root / "speech")
+    metrics = train(root, "speech", speech_checkpoint(str(root / "speech"), **DIMENSIONAL))
+    assert (metrics["head"], metrics["commit"]) == ("regression", None)
+    assert "posterior of the classes given the dimensions" in metrics["probabilities_are"]
+    found = scored(root, "speech", utterances()[:3], 2)
+    teacher = load_teacher(root / "data/checkpoints/ser")
+    assert isinstance(teacher, CheckpointTeacher)
+    seen = teacher.represent([audio.decode(row["audio"]) for row in utterances()[:3]])
+    away = {name: (seen[:, 0] - at["arousal"]) ** 2 + (seen[:, 2] - at["valence"]) ** 2 for name, at in POINTS.items()}
+    density = {name: np.exp(-far / (2 * 0.2**2 * teacher.temperature)) for name, far in away.items()}
+    for name, by_hand in density.items():
+        np.testing.assert_allclose(found[f"p_{name}"].to_numpy(), by_hand / sum(density.values()), atol=1e-5)
+
+    source = Path(tiny.save_vit(root / "image"))
+    builders_layouts.change_config(source, problem_type="multi_label_classification")
+    builders_layouts.pickle_weights(source)
+    assert train(root, "image", image_checkpoint(str(source)))["head"] == "independent"
+    found = scored(root, "image", [{"id": f"{n}-0", "image": jpeg(n)} for n in range(3)], 2)
+    teacher = load_teacher(root / "data/checkpoints/ier")
+    assert isinstance(teacher, CheckpointTeacher)
+    chances = 1 / (1 + np.exp(-teacher.represent([IMAGE.make({"image": jpeg(n)}) for n in range(3)])))
+    np.testing.assert_allclose(found["p_anger"].to_numpy(), (chances / chances.sum(axis=1, keepdims=True))[:, 1], 1e-4)
+
+
+def test_dimensions_without_what_makes_classes_of_them_are_refused(root: Path) -> None:
+    (root / "speech").mkdir()
+    builders_layouts.audeering(root / "speech")
+    plain = {"normalise": "none"}
+    for changes, message in (
+        (plain, "a regression of arousal, dominance, valence, which are no classes: .* by prototypes .* kind: scores"),
+        ({**DIMENSIONAL, "prototype_scale": None}, "which are no classes: .* by prototypes and prototype_scale"),
+        ({**DIMENSIONAL, "normalise": "voice"}, "normalise = voice: dimensions lose their zero by it"),
+        ({**DIMENSIONAL, "prototypes": {"joy": POINTS["anger"]}}, r"speech\.prototypes names the classes \['joy'\]"),
+        ({**DIMENSIONAL, "prototypes": {**POINTS, "sadness": {"arousal": 0.2, "valence": -0.3}}}, "same point"),
+        ({**DIMENSIONAL, "head": "exclusive"}, "head = exclusive, but by its config.json the head is regression"),
+        ({**DIMENSIONAL, "label_names": ["x", "y", "z"]}, "its outputs have names .* leave out label_names"),
+        ({**DIMENSIONAL, "revision": "main"}, "a folder has no revision main"),
+    ):
+        with pytest.raises(UserError, match=rf"^train_teacher\.speech\.checkpoint: .*{message}") as caught:
+            train(root, "speech", speech_checkpoint(str(root / "speech"), **changes))
+        assert "\n" not in str(caught.value)
 
 
 def test_a_speech_network_is_fine_tuned_and_measured_on_the_sessions_it_has_not_heard(root: Path) -> None:
@@ -195,7 +251,7 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
     source = tiny.save_whisper_transcriber(root / "base")
     params = {**FINETUNE, "checkpoint": source, "classes": tiny.SPEECH_CLASSES, "held_out_sessions": 1, "epochs": 1}
     assert train(root, "speech", params)["held_out"]["rows"] == 6
-    network, _ = load_pretrained(source, "speech", ("anger", "sadness"))
+    network, _ = load_pretrained(find(source), "speech", ("anger", "sadness"))
     published = WhisperForConditionalGeneration.from_pretrained(source).model.encoder.state_dict()
     for name, tensor in network.encoder.state_dict().items():
         torch.testing.assert_close(tensor, published[name])
@@ -205,7 +261,7 @@ def test_a_whisper_encoder_is_fine_tuned_from_a_model_that_transcribes(root: Pat
         {name: tensors[name] for name in tensors if ".attention.q_proj." not in name}, other / "model.safetensors"
     )
     with pytest.raises(ModelError, match=r"expected a network of speech, found no weights for wav2vec2\.encoder"):
-        load_pretrained(str(other), "speech", ("anger", "sadness"))
+        load_pretrained(find(str(other)), "speech", ("anger", "sadness"))
 
 
 @pytest.mark.parametrize("save", [tiny.save_vit, tiny.save_timm])
@@ -213,7 +269,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
     root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, save: Callable[[Path], str]
 ) -> None:
     source = save(tmp_path_factory.mktemp("base"))
-    params = {**FINETUNE, "checkpoint": source, "classes": tiny.IMAGE_CLASSES, "epochs": 3}
+    params = {**FINETUNE, "checkpoint": source, "classes": tiny.IMAGE_CLASSES, "epochs": 3, "augment": {"flip": True}}
     calm = tmp_path_factory.mktemp("calm")
     tiny.write_corpora(calm)
     metrics = train(calm, "image", params)
@@ -248,11 +304,37 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_bytes(
     assert content(root / "reports") == content(calm / "reports")
 
 
+SPEC = {"time_masks": 1, "time_width_share": 0.2, "frequency_masks": 1, "frequency_width_share": 0.2}
+
+
+def test_waveforms_are_masked_in_training_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[Any] = []
+
+    def noting(wave: Any, *_: Any, **__: Any) -> Any:
+        masked.append(wave)
+        return wave
+
+    monkeypatch.setattr(fit, "mask_waveform", noting)
+    source = tiny.save_wav2vec2(root / "base")
+    params = {**FINETUNE, "checkpoint": source, "classes": tiny.SPEECH_CLASSES, "held_out_sessions": 1}
+    metrics = train(root, "speech", {**params, "augment": {"spec_augment": SPEC}})
+    assert len(masked) == sum(2 * figures["rows"]["train"] for figures in metrics["trainings"].values())
+    network = load_teacher(root / "data/checkpoints/ser")
+    assert isinstance(network, CheckpointTeacher)
+    assert not network.network.network.config.apply_spec_augment  # its own, on its makers' terms
+    with pytest.raises(UserError, match=r"speech\.augment\.flip = true: speech cannot be mirrored; expected false"):
+        train(root, "speech", {**params, "augment": {"flip": True}})
+
+
 def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
     params = {**FINETUNE, "checkpoint": tiny.save_vit(root / "base"), "classes": tiny.IMAGE_CLASSES}
     for changes, message in (
+        (
+            {"augment": {"spec_augment": SPEC}},
+            r"image\.augment\.spec_augment: pictures have no spectrogram; expected null",
+        ),
         ({"held_out_sessions": 2}, r"train_teacher\.image\.held_out_sessions = 2: pictures have no sessions"),
-        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected a classifier of image"),
+        ({"checkpoint": str(root)}, r"train_teacher\.image\.checkpoint: .*: expected config\.json of a network"),
         ({"mixed_precision": "fp16"}, r"train_teacher\.image\.mixed_precision = fp16 needs SIER_DEVICE=cuda"),
         ({"learning_rate": 1e30}, "the loss is no number; lower train_teacher.image.learning_rate"),
     ):
@@ -260,9 +342,9 @@ def test_faults_of_a_fine_tuning_name_the_key(root: Path) -> None:
             train(root, "image", {**params, **changes})
 
 
-def test_the_kinds_that_the_readme_shows_are_valid() -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    (block,) = (text for text in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "train_teacher:" in text)
+def test_the_kinds_that_the_page_on_teachers_shows_are_valid() -> None:
+    page = (PROJECT / "docs" / "how-to" / "teachers.md").read_text(encoding="utf-8")
+    (block,) = (text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "train_teacher:" in text)
     shown = yaml.safe_load(block)
     for modality, labels in (("speech", iemocap.EMOTIONS), ("image", fi.EMOTIONS)):
         params = section(shown, f"train_teacher.{modality}", SECTION)

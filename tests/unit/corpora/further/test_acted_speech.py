@@ -30,6 +30,23 @@ def test_names_say_label_and_speaker(tmp_path: Path, name: str) -> None:
     assert statuses(corpus) == {}
 
 
+def test_two_corpora_in_one_folder_are_read_as_they_are_alone(tmp_path: Path) -> None:
+    build_acted(tmp_path / "ravdess", "ravdess")
+    with pytest.raises(UserError, match=r"expected recordings of CREMA-D with names such as 1001_DFA_ANG_XX"):
+        acted_speech.check("ravdess_crema_d", tmp_path)
+    build_acted(tmp_path / "crema_d", "crema_d")
+    write_sound(tmp_path / "crema_d" / "03a01Fa.wav")
+    acted_speech.check("ravdess_crema_d", tmp_path)
+    both = acted_speech.read("ravdess_crema_d", tmp_path)
+    alone = [acted_speech.read(name, tmp_path / name) for name in ("ravdess", "crema_d")]
+    assert both.files == sorted((file for one in alone for file in one.files), key=lambda file: file.id)
+    assert both.labels == tuple(sorted(label for one in alone for label in one.labels))
+    assert statuses(both) == {"03a01Fa.wav": "bad_file_name"}
+    assert len({file.speaker for file in both.files}) == sum(len({file.speaker for file in one.files}) for one in alone)
+    differences = [labelled.differences(name, one) for name, one in zip(("ravdess", "crema_d"), alone, strict=True)]
+    assert labelled.differences("ravdess_crema_d", both) == [line for lines in differences for line in lines]
+
+
 def test_published_sizes_are_known() -> None:
     totals = {name: sum(naming.known.values()) for name, naming in acted_speech.NAMINGS.items()}
     assert totals == {"ravdess": 1440, "crema_d": 7442, "emodb": 535}

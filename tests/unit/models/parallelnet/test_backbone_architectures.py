@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import GoogLeNet
 
 from models.errors import ModelError
-from models.parallelnet.backbone_architectures import bare_backbone, feature_shape
+from models.parallelnet.backbone_architectures import bare_backbone, feature_maps, feature_shape
 from models.weights.backbones import create_backbone
 
 
@@ -188,14 +190,52 @@ def test_asking_for_a_shape_draws_no_random_numbers() -> None:
         ("vgg_19", 128, "is not a timm model; did you mean vgg19"),
         ("googlenet_3b", 128, "did you mean googlenet_3a"),
         ("inception_v3", 64, "inception_v3 cannot take 64 x 64 pixels"),
-        ("test_vit", 160, "test_vit gives no feature maps"),
-        ("vit_tiny_patch16_224", 128, "vit_tiny_patch16_224 cannot take 128 x 128 pixels"),
+        ("crossvit_tiny_240", 240, "crossvit_tiny_240 gives no feature maps"),
+        ("swin_tiny_patch4_window7_224", 128, "swin_tiny_patch4_window7_224 cannot take 128 x 128 pixels"),
     ],
 )
 def test_impossible_backbones_are_one_line(name: str, size_px: int, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         feature_shape(name, size_px, size_px)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("vit_base_patch16_clip_224.openai", 768), ("vit_base_patch16_siglip_224", 768),
+        ("vit_small_patch14_dinov2", 384), ("test_vit", 64),
+    ],
+)  # fmt: skip
+def test_a_vision_transformer_gives_as_many_maps_whatever_the_picture(name: str, channels: int) -> None:
+    assert feature_shape(name, 128, 128) == feature_shape(name, 32, 50) == (channels, 4, 4)
+
+
+def test_maps_of_a_vision_transformer_are_its_patches_of_the_scaled_picture() -> None:
+    torch.manual_seed(0)
+    backbone: Any = bare_backbone("test_vit").eval()  # 160 pixels, 10 x 10 patches
+    pictures = torch.rand(2, 3, 160, 160)
+    with torch.inference_mode():
+        tokens = backbone.forward_features(pictures)[:, 1:]  # without the class token
+        maps = feature_maps(backbone, pictures)
+        # The last of 4 averages over the last three of 10 rows and columns.
+        patches = tokens.reshape(2, 10, 10, 64)[:, 7:, 7:]
+        torch.testing.assert_close(maps[:, :, 3, 3], patches.mean(dim=(1, 2)))
+        small, whole = torch.full((1, 3, 8, 8), 0.3), torch.full((1, 3, 160, 160), 0.3)
+        torch.testing.assert_close(feature_maps(backbone, small), feature_maps(backbone, whole))
+
+
+def test_positions_of_a_large_transformer_are_scaled_and_all_else_is_as_in_its_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    large = timm.create_model("vit_tiny_patch16_384", depth=1)
+    with pytest.raises(ModelError, match=r"vit_tiny_patch16_384, found"):
+        save_file(large.state_dict(), tmp_path / "one_block.safetensors")
+        create_backbone("vit_tiny_patch16_384", pretrained=True, weights=tmp_path / "one_block.safetensors")
+    state = timm.create_model("vit_tiny_patch16_384").state_dict()
+    save_file(state, tmp_path / "net.safetensors")
+    own = create_backbone("vit_tiny_patch16_384", pretrained=True, weights=tmp_path / "net.safetensors").state_dict()
+    assert own.pop("pos_embed").shape == (1, 1 + 14 * 14, 192)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in own.items())
 
 
 def test_cuts_of_googlenet_give_what_torchvisions_own_modules_give(tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from tests.builders_nets import inputs, logits, tiny_net
 
 MODELS = Path(__file__).parents[4] / "models" / "parallelnet"
 ALLOWED = {"torch", "torchvision", "timm", "transformers", "numpy"}
-NETS: dict[str, dict[str, Any]] = {"paper": {"fusion": 3}, "crossed": {"fusion": 1}, "speech": {"modalities": "speech"}}
+NETS: dict[str, dict[str, Any]] = {
+    "paper": {"fusion": 3}, "crossed": {"fusion": 1}, "speech": {"modalities": "speech"},
+    "tower": {"image_backbone": "test_vit", "freeze_backbone": True},
+}  # fmt: skip
 
 # The finder hides the project even where it is installed as a package.
 SCRIPT = """

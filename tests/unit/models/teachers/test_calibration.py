@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss
 
-from models.teachers.calibration import fit_temperature, reliability_bins
+from models.teachers.calibration import calibration_errors, error_sums, fit_temperature, reliability_bins
 from models.teachers.probe import probabilities_of
 
 CLASSES = ("anger", "excitement", "sadness")
@@ -76,3 +78,32 @@ def test_every_row_is_in_one_bin_and_the_means_add_up(rows: int, bins: int, seed
     filled = table[table["rows"] > 0]
     assert (filled["mean_confidence"] <= filled["upper"] + 1e-6).all()
     assert (filled["mean_confidence"] >= filled["lower"] - 1e-6).all()
+
+
+def test_calibration_errors_worked_by_hand() -> None:
+    # Confidences .5, .6, .7, 1.0; right, right, wrong, right.
+    probabilities = np.array([[0.5, 0.5, 0], [0.6, 0.2, 0.2], [0.0, 0.3, 0.7], [1, 0, 0]], dtype=np.float32)
+    sums = error_sums(probabilities, ["anger", "anger", "excitement", "anger"], CLASSES, bins=2)
+    # Equal width: up to .5 one row, |.5 - 1| = .5; above three, |2.3 - 2| = .3. Together .8 of 4 rows.
+    # Equal mass: up to the median .65 two rows, |1.1 - 2| = .9; above two, |1.7 - 1| = .7. Together 1.6 of 4 rows.
+    # Brier: .5, .16 + .04 + .04, .49 + .49, 0.
+    assert calibration_errors(sums.sum(axis=0)) == pytest.approx([0.8 / 4, 1.6 / 4, (0.5 + 0.24 + 0.98) / 4])
+    # Of many totals at once, each by itself; those of the first two rows are |.5 - 1| + |.6 - 1| in both kinds of bins.
+    both = calibration_errors(np.stack([sums.sum(axis=0), sums[:2].sum(axis=0)]))
+    assert both.shape == (2, 3) and both[1] == pytest.approx([0.9 / 2, 0.9 / 2, 0.74 / 2])
+
+
+def test_calibration_errors_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet(np.ones(3), 400).astype(np.float32)
+    labels = [CLASSES[place] for place in rng.integers(0, 3, 400)]
+    ece, adaptive, brier = calibration_errors(error_sums(probabilities, labels, CLASSES, bins=8).sum(axis=0))
+    confidence = probabilities.max(axis=1)
+    right = np.array(CLASSES)[probabilities.argmax(axis=1)] == labels
+    for strategy, found in (("uniform", ece), ("quantile", adaptive)):
+        # It counts no rows of its bins, which are told apart here by their mean confidence.
+        accuracy, mean = calibration_curve(right, confidence, n_bins=8, strategy=strategy)
+        edges = np.linspace(0, 1, 9) if strategy == "uniform" else np.quantile(confidence, np.linspace(0, 1, 9))
+        rows = np.histogram(confidence, edges)[0]
+        assert found == pytest.approx(np.sum(rows[rows > 0] / 400 * np.abs(accuracy - mean)), abs=1e-6)
+    assert brier == pytest.approx(brier_score_loss(labels, probabilities, labels=list(CLASSES), scale_by_half=False))

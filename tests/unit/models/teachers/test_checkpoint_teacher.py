@@ -18,7 +18,7 @@ from tests.unit.models.teachers.test_ready_network import LABELS, MAP, save_spee
 
 def teacher_of(folder: Path, normalise: Normalise = "none") -> CheckpointTeacher:
     network = ReadyNetwork.load(save_speech(folder, norm="layer", mask=True), "speech")
-    return CheckpointTeacher(network, ClassMap.of(LABELS, MAP, "renormalise", "classes"), MAP, normalise, 2.0)
+    return CheckpointTeacher(network, ClassMap.of(LABELS, MAP, "renormalise", "classes"), normalise, 2.0)
 
 
 def test_a_saved_teacher_gives_the_same_probabilities(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from models.errors import ItemError, ModelError
+from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.probe import LinearModel, Probe, probabilities_of
 from models.teachers.standardise import Statistics, standardise_by_group
 from models.teachers.teacher import Teacher
@@ -30,6 +31,7 @@ class SumsEncoder:
     name: str = "sums"
     digest: str = "d" * 64
     dimensions: int = 3
+    settings: EncoderSettings = field(default_factory=EncoderSettings)
 
     def check(self, item: list[float]) -> None:
         if not len(item):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from models.errors import ModelError
+from models.teachers.encoder_settings import EncoderSettings
 from models.teachers.probe import probabilities_of
 from models.teachers.probe_training import (
     choose_c,
@@ -35,6 +36,7 @@ class VectorEncoder:
     name: str = "vectors"
     digest: str = "d" * 64
     dimensions: int = 8
+    settings: EncoderSettings = field(default_factory=EncoderSettings)
 
     def check(self, item: NDArray[np.float32]) -> None:
         assert len(item) == self.dimensions

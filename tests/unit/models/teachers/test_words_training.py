@@ -125,7 +125,7 @@ def test_a_fused_teacher_hears_both_and_its_voice_is_that_of_the_sound(
     # The encoder of this test has no name that leads to it.
     monkeypatch.setattr(
         "models.teachers.probe.load_encoder",
-        lambda name, folder, device: sound.encoder if name == "sums" else load_encoder(name, folder, device=device),
+        lambda name, *given, device: sound.encoder if name == "sums" else load_encoder(name, *given, device=device),
     )
     again = FusedProbe.load(tmp_path)
     assert again.digest == fused.digest

@@ -1,13 +1,14 @@
-"""Reader of anybody's pairs of text and picture: tables with columns text and picture, in a folder with the pictures.
+"""Reader of anybody's texts and pictures: one table with columns text and image, or all tables of a folder.
 
-In   `*.csv`, `*.tsv`, `*.jsonl`, `*.parquet`, or a folder of `datasets` (its Parquet, its Arrow files, or its
-     ImageFolder: a table with a column file_name beside the pictures), at any depth of up to three folders.
-     Columns: text; picture (or image, or file_name): a path beside the table, or in Parquet and Arrow the picture
-     itself; and perhaps sentiment (negative, neutral, positive), id, group
+In   `*.csv`, `*.tsv`, `*.jsonl`, `*.parquet`, or a folder with such, or one of `datasets` (its Parquet, its Arrow
+     files, or its ImageFolder: a table with a column file_name beside the pictures), at any depth of up to three
+     folders. Columns: text; image (or picture, or file_name): a path beside the table, or in Parquet and Arrow the
+     picture itself; and perhaps sentiment (negative, neutral, positive), id, group, split (train, val, test)
 Out  `SourceRows` as of B-T4SA: one row per usable pair, a reject with status and reason for every other
 
 `tweet_id` is the row's group or, without, its id (without, its number); the dataset's id is `<id>-<n>`, the row being
-the nth of its group. `source_split` is val or test where the names of the table or its folders say so, else train.
+the nth of its group. `source_split` is the row's split or, without, val or test where the names of the table or its
+folders say so, else train.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from pipeline.corpora import _files
 from pipeline.corpora._files import Reject, none_usable, reading, shown
 from pipeline.corpora._tar import ImageReader
 from pipeline.corpora._text_parquet import TEXT_CHARACTERS_MAX
@@ -31,10 +33,9 @@ from pipeline.corpora.further._tables import Row, field, file_beside
 from pipeline.errors import RowError
 from pipeline.frame import tables
 
-COLUMNS = {"text": ("text",), "picture": ("picture", "image", "file_name"), "sentiment": ("sentiment",), "id": ("id",),
-           "group": ("group",)}  # fmt: skip
-OPTIONAL = ("sentiment", "id", "group")
-EXPECTED = "pairs: a table with columns text and picture (and sentiment, id, group)"
+OPTIONAL = ("sentiment", "id", "group", "split")
+COLUMNS = {"text": ("text",), "picture": ("image", "picture", "file_name"), **{name: (name,) for name in OPTIONAL}}
+EXPECTED = "a table with columns text and image (and sentiment, id, group, split)"
 PACKED_BYTES_MAX = 100_000_000  # of a picture that lies in a table
 
 _ID = re.compile(r"\w[\w.-]*", re.ASCII)  # it becomes part of names of files
@@ -62,7 +63,7 @@ class PictureReader(ImageReader):
 
     def __init__(self, root: Path, packed: Path) -> None:
         super().__init__(packed)
-        self._files = ImageReader(root)
+        self._files = ImageReader(_tables.base_of(root))
 
     def read_row(self, row: Mapping[str, Any], limit_bytes: int) -> bytes:
         """As `ImageReader.read_row`."""
@@ -98,8 +99,8 @@ def read_rows(root: Path, packed: Path | None = None) -> SourceRows:
     """One row per pair, sorted as `b_t4sa.read_rows` sorts; pictures that lie in tables are written to `packed`.
 
     Statuses: `bad_row`, `bad_text`, `text_missing`, `path_missing`, `file_missing`, `file_empty`, `unsafe_path`,
-    `bad_sentiment`, `bad_id` and `bad_group`; their id is `<file>:<number of the row>`, and that of `duplicate_id` (the
-    first row counts) the row's own. Raises UserError if no row is usable.
+    `bad_sentiment`, `bad_id`, `bad_group` and `bad_split`; their id is `<file>:<number of the row>`, and that of
+    `duplicate_id` (the first row counts) the row's own. Raises UserError if no row is usable.
     """
     if packed is None:
         return _read(root, _Packer(None))
@@ -107,11 +108,20 @@ def read_rows(root: Path, packed: Path | None = None) -> SourceRows:
         return _read(root, _Packer(file))
 
 
+def files(root: Path) -> list[Path]:
+    """Every file that may be read: of a folder all, as pictures have any names; of a table itself and what it names."""
+    if root.is_dir():
+        return list(_files.files_below(root, lambda _: True))
+    members = read_rows(root).rows["member"].unique().to_pylist()
+    return [root, *(_tables.base_of(root) / member for member in members if member != _PACKED)]
+
+
 def _read(root: Path, packer: _Packer) -> SourceRows:
     pairs: dict[str, Pair] = {}
     rejects: list[Reject] = []
     rows_in = 0
-    for where, pair in _tables.made_of_rows(root, COLUMNS, OPTIONAL, EXPECTED, partial(_pair, root, packer)):
+    make = partial(_pair, _tables.base_of(root), packer)
+    for where, pair in _tables.made_of_rows(root, COLUMNS, OPTIONAL, EXPECTED, make):
         rows_in += 1
         if isinstance(pair, RowError):
             rejects.append((where, pair.status, pair.reason))
@@ -120,9 +130,9 @@ def _read(root: Path, packer: _Packer) -> SourceRows:
         else:
             pairs[pair.id] = pair
     if not pairs:
-        raise none_usable(root, f"{rows_in} pairs", rejects, "the tables are empty")
+        raise none_usable(root, f"{rows_in} rows", rejects, "the tables are empty")
     missing = sum(pair.sentiment is None for pair in pairs.values())
-    return SourceRows(_table(pairs.values()), rejects, rows_in, {"pairs_without_sentiment": missing})
+    return SourceRows(_table(pairs.values()), rejects, rows_in, {"rows_without_sentiment": missing})
 
 
 def _split_of(name: Path) -> str:
@@ -147,7 +157,10 @@ def _pair(root: Path, packer: _Packer, table: Path, number: int, row: Row) -> Pa
     if not group.isprintable():
         raise RowError("bad_group", f"expected a line of text, found {shown(group)}")
     member, offset, size = _picture(root, table, row, packer)
-    split = _split_of(table.relative_to(root))
+    split = field(row, "split", "split").lower()
+    if split not in {"", "train", *_SPLITS}:
+        raise RowError("bad_split", f"expected train, val, test or nothing, found {shown(split)}")
+    split = _SPLITS.get(split, split) or _split_of(table.relative_to(root))
     return Pair(identity, " ".join(group.split()) or identity, member, offset, size, text, sentiment or None, split)
 
 

@@ -7,9 +7,11 @@
   const shown = document.getElementById("shown");
   const none = document.getElementById("none");
   const share = document.getElementById("confidence-value");
+  let region = null; // ids of the rows that are marked on the map; null where nothing is
   const exact = ["label", "decider", "agreement", "answer", "split"];
 
   const passes = (card, wanted) =>
+    (!region || region.has(card.id.slice("row-".length))) &&
     exact.every((name) => !wanted[name] || card.dataset[name] === wanted[name]) &&
     Number(card.dataset.confidence) >= Number(wanted.confidence) &&
     (!wanted.explained || card.dataset.explained === "yes");
@@ -38,8 +40,12 @@
   };
 
   form.addEventListener("input", apply);
+  document.addEventListener("region", (event) => { region = event.detail; apply(); });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(apply));
+  form.addEventListener("reset", () => setTimeout(() => {
+    document.getElementById("map-form")?.reset();
+    apply();
+  }));
   form.hidden = false;
   apply();
 

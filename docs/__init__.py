@@ -1,0 +1,1 @@
+"""The pages behind README, and what writes those of them that the code dictates."""
