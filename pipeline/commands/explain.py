@@ -17,23 +17,19 @@ from pathlib import Path
 
 import torch
 
-from models.pair.explain import explain
 from models.pair.explanation import InexactError
-from models.pair.game import PairGame
 from pipeline.commands import given_files, output_files
-from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair
+from pipeline.commands.given_files import DEFAULT_MODEL
 from pipeline.engine import files
 from pipeline.engine.progress import Progress
 from pipeline.errors import RowError, UserError
 from pipeline.explanation.figure import png
-from pipeline.explanation.figure_content import FigureContent, figure_content
-from pipeline.explanation.preparation import players_of, probabilities, sample_of
-from pipeline.explanation.transcripts import Transcriber, top_words
+from pipeline.explanation.figure_content import FigureContent
+from pipeline.explanation.pair import explain_pair
+from pipeline.explanation.transcripts import top_words
 from pipeline.frame.running import say
 
 DEFAULT_OUT = Path("explanation.png")
-TIMES = 3  # 8 cells and 8 segments
-PERCENTILE = 30.0
 TOP_WORDS = 5
 PNG_HEADER_BYTES = 33  # signature and IHDR
 
@@ -77,38 +73,13 @@ def explain_files(image: Path | None, speech: Path | None, model: Path = DEFAULT
     given = given_files.read_pair(image, speech, model, needs_both=True)
     torch.set_num_threads(1)  # as in the stage: the last bits do not depend on the number of cores
     try:
-        return _explained(given)
+        name = " + ".join(path.name for path in given.paths.values() if path is not None)
+        with Progress(total=3, desc="explain", unit="step", leave=False) as bar:
+            return explain_pair(given.net, given.photo, given.waveform, name, bar.update)
     except RowError as error:
         raise UserError(f"{speech}: {error.reason}") from None
     except InexactError as error:
         raise UserError(f"{model}: {error}") from None
-
-
-def _explained(given: GivenPair) -> FigureContent:
-    net = given.net
-    sample = sample_of(given.photo, given.waveform, net.config)
-    with Progress(total=3, desc="explain", unit="step", leave=False) as bar:
-        transcriber = Transcriber() if sample.waveform is not None else None
-        words = transcriber.words(sample.waveform) if transcriber and sample.waveform is not None else ()
-        bar.update()
-        players = players_of(sample, net.config, times=TIMES)
-        scores = probabilities(net, sample)
-        if not bool(scores.isfinite().all()):
-            raise UserError("the network answers with values that are no numbers; train it again")
-        target = int(scores.argmax())
-        inputs = sample.pixel_values, sample.spectrogram, players
-        game = PairGame(net, *inputs, target=target, recording=sample.recording)
-        explanation = explain(game, "exact" if net.factors or net.config.modalities != "both" else "level")
-        bar.update()
-        names = net.config.id2label or {}
-        content = figure_content(
-            sample, game.players, explanation, words, transcriber,
-            name=" + ".join(path.name for path in given.paths.values() if path is not None),
-            predicted=names[target], explained=names[target], score=float(scores[target]), output="logit",
-            baselines=("zero", "silence"), percentile=PERCENTILE,
-        )  # fmt: skip
-        bar.update()
-    return content
 
 
 def _text(content: FigureContent, out: Path) -> str:

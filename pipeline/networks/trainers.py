@@ -143,12 +143,8 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
 
     Raises UserError if the loss of `name` is no number; `section` has its learning rate.
     """
-<<<<<<< HEAD
     with quiet(), Progress(desc=name, unit="step", disable=not trainer.is_world_process_zero()) as bar:
         trainer.add_callback(_Steps(bar))
-        trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
-=======
-    with quiet():
         tracking.begin(trainer, name)
         try:
             trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
@@ -157,7 +153,6 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
             if said := tracking.failure(error):
                 raise said from None
             raise
->>>>>>> origin/main
     epochs = history(trainer.state.log_history)
     if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
         raise UserError(f"{name}: the loss is no number; lower {section}.learning_rate")
