@@ -135,7 +135,7 @@ class Studio:
         with self._turn:
             given = self._given(image, text, recording)
             try:
-                return explain_pair(self.net, given.photo, given.waveform, "")
+                return explain_pair(self.net, given.photo, given.waveform, "What you gave")
             except (ItemError, InexactError, UserError) as error:
                 raise VisitorError(f"This cannot be explained: {_reason(error)}.") from None
 

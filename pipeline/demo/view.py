@@ -27,13 +27,14 @@ def answer(said: Answer) -> str:
     """The speech, the label, and bars for both teachers and the network."""
     given = said.given
     spoken = f"The voice says: “{given.said}”" if given.said is not None else "Your recording"
+    heard = f"The recogniser hears: {f'“{said.heard}”' if said.heard else 'nothing'}"
+    source = data_uri("audio/flac", given.speech)
     parts = [
         '<section class="demo-answer">',
         _label(said.labelled),
-        f'<figure><figcaption>{html.escape(spoken)}</figcaption><audio controls aria-label="The speech" '
-        f'src="{data_uri("audio/flac", given.speech)}"></audio>'
-        f"<figcaption>The recogniser hears: {html.escape(f'“{said.heard}”' if said.heard else 'nothing')}"
-        "</figcaption></figure>",
+        f"<p>{html.escape(spoken)}</p>",
+        f'<audio controls aria-label="The speech" src="{source}"></audio>',
+        f"<p>{html.escape(heard)}</p>",
         '<div class="demo-bars">',
         *(_bars(NAMES[name], probabilities) for name, probabilities in said.teachers.items()),
         _bars(f"Network {said.network_name}", said.network),
@@ -53,7 +54,8 @@ def explanation(content: FigureContent) -> str:
     described = f"What the answer {content.predicted} rests on. {words}."
     return (
         f'<figure class="demo-explanation"><figcaption>{html.escape(described)}</figcaption>'
-        f'<div><img alt="{html.escape(described)}" src="{data_uri("image/png", png(content))}"></div></figure>'
+        f'<div tabindex="0" role="group" aria-label="The figure">'
+        f'<img alt="{html.escape(described)}" src="{data_uri("image/png", png(content))}"></div></figure>'
     )
 
 
