@@ -34,12 +34,11 @@ def run(params: LabelParams, context: Context) -> Report:
     params.expect_voters()
     scored = read_scored(params, context)
     rows, votes = scored.rows, scored.votes(params.rule)
-    reasons = rules.drop_reasons(params.rule, params.threshold, votes, params.neutral)
-    kept = reasons == ""
+    decided = scored.decisions(params)
+    reasons, kept, labels = decided["reason"], decided["kept"], decided["label"]
     if not kept.any():
         raise UserError(f"label.threshold = {params.threshold}: no row of {len(rows)} is kept{_why(reasons)}")
-    labels = rules.remap(votes.source_label, params.remap, params.neutral)
-    _write(_applied(params, scored), scored, context, votes, labels, reasons)
+    _write(_applied(params, scored), context, scored, decided)
     labelled = Labelled(rows, votes, labels, kept, context.base.labels, params)
     scores = read_json(context.paths.reports / "score_speech.json", "dvc repro score@speech")
     metrics = {**label_metrics(labelled, scored, context), "speech_features": scores["features"]}
@@ -66,35 +65,9 @@ def _applied(params: LabelParams, scored: Scored) -> AppliedRule:
     return AppliedRule(**values, temperatures=scored.temperatures, further_classes=classes)
 
 
-def _write(
-    rule: AppliedRule,
-    scored: Scored,
-    context: Context,
-    votes: rules.Votes,
-    labels: NDArray[np.str_],
-    reasons: NDArray[np.str_],
-) -> None:
-    table = pa.table(
-        {
-            "id": scored.rows["id"],
-            "speech_label": votes.speech_label,
-            "speech_max": votes.speech_max,
-            "image_label": votes.image_label,
-            "image_max": votes.image_max,
-            "decided_by": np.where(votes.speech_decides, "speech", "image"),
-            "source_label": votes.source_label,
-            "label": labels,
-            "confidence": votes.confidence,
-            "kept": reasons == "",
-            "reason": reasons,
-            **{
-                name: pa.array(values, from_pandas=True)
-                for one in scored.further
-                for name, values in one.columns.items()
-            },
-        },
-        schema=tables.labels(rule.further_columns),
-    )
+def _write(rule: AppliedRule, context: Context, scored: Scored, decided: dict[str, NDArray[Any]]) -> None:
+    said = {name: pa.array(values, from_pandas=True) for one in scored.further for name, values in one.columns.items()}
+    table = pa.table({"id": scored.rows["id"], **decided, **said}, schema=tables.labels(rule.further_columns))
     work = context.paths.work / "label"
     marker = shards.commit(work, shards.Task(0, table.num_rows, None), shards.Output(table), "")
     applied = (json.dumps(asdict(rule), indent=1) + "\n").encode()

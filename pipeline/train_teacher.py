@@ -23,8 +23,8 @@ from models.teachers.teacher import Teacher
 from pipeline.corpora.checks import expect_named
 from pipeline.engine import files
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import NOT_MEASURED, accuracy_in_words, of_share
 from pipeline.frame import tables
+from pipeline.frame.intervals import NOT_MEASURED, accuracy_in_words, of_share
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.stage import Context, Report, stage_main
 from pipeline.teachers import corpora, reliability

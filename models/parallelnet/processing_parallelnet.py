@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from transformers import BatchFeature, ProcessorMixin
 
+from .explaining_parallelnet import Explanation, explain
 from .spectrogram import log_mel
 from .word_frames import installed_encoder
 
@@ -70,6 +71,16 @@ class ParallelNetProcessor(ProcessorMixin):  # type: ignore[misc]
         if not data:
             raise ValueError("expected images, audio or both, found neither")
         return BatchFeature(data)
+
+    def explain(self, net: Any, images: Any = None, audio: Any = None, sampling_rate: int | None = None) -> Explanation:
+        """What the answer of the network `net` to one picture, one waveform, or both, as it takes, rests on.
+
+        Raises as `__call__` and `explaining_parallelnet.explain` do.
+        """
+        inputs = self(images=images, audio=audio, sampling_rate=sampling_rate)
+        waveform = None if audio is None else np.asarray(audio, dtype=np.float32)
+        encoder = installed_encoder(**self.word_weights) if self.word_weights else None
+        return explain(net, dict(inputs), waveform, encoder)
 
     def _pixels(self, image: Any) -> torch.Tensor:
         size = (self.image_size_px, self.image_size_px)

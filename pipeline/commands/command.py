@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
+from pipeline.errors import UserError
 from pipeline.frame.running import exit_code, fail
 
 COMMANDS = {
@@ -31,7 +32,7 @@ COMMANDS = {
 DESCRIPTION = "The SIER pipeline's commands. The dataset itself is built by: dvc repro"
 
 
-class UsageError(Exception):
+class UsageError(UserError):
     """Arguments that do not go together: exit code 2, as for those that argparse refuses itself."""
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.running import say

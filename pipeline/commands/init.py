@@ -74,7 +74,7 @@ def _expect_free(folder: Path) -> None:
     if not (PROJECT / "dvc.yaml").is_file():
         raise UserError(f"{PROJECT}: no dvc.yaml beside the code; install it from a clone: pip install --editable .")
     inner = folder.resolve()
-    if inner == PROJECT or any(inner.is_relative_to(PROJECT / name) for name in ("models", "pipeline", ".dvc")):
+    if inner == PROJECT or any(inner.is_relative_to(PROJECT / name) for name in ("models", "pipeline", "sier", ".dvc")):
         raise UserError(f"{folder}: lies in the project's own code; name a folder beside it, such as ../mine")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: expected a new folder, found a file; name another")

@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.commands import given_files
-from pipeline.commands.given_files import DEFAULT_MODEL
+from pipeline.commands.given_files import DEFAULT_MODEL, Network, Picture, Sound
 from pipeline.errors import UserError
 from pipeline.frame.running import say
 from pipeline.media import audio
@@ -39,7 +38,7 @@ class Answer:
     label: str  # the class with the largest probability
     probabilities: dict[str, float]  # of every class, in the order of their ids; sum 1
     fusion_weights: dict[str, float] | None  # w1 of speech, w2 of the image, w3 of their product (Eq. 2); None of one
-    inputs: dict[str, str | None]  # by modality: the file, `baseline`, or None where the network has no such input
+    inputs: dict[str, str | None]  # by modality: the file, `given`, `baseline`, or None where there is no such input
     notes: tuple[str, ...]  # what the user should know about the inputs
 
 
@@ -55,11 +54,11 @@ def run(options: argparse.Namespace) -> None:
     print(json.dumps(asdict(answer), indent=2)) if options.json else say(_text(answer))
 
 
-def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL) -> Answer:
-    """The answer of the network in `model` to one or two files; raises UserError as `given_files.read_pair`."""
+def predict(image: Picture | None = None, speech: Sound | None = None, model: Network = DEFAULT_MODEL) -> Answer:
+    """The answer of a network to a picture, a recording, or both; raises UserError as `given_files.read_pair`."""
     given = given_files.read_pair(image, speech, model, needs_both=False)
     config = given.net.config
-    missing = [name for name in given.takes if given.paths[name] is None]
+    missing = [name for name in given.takes if given.names[name] is None]
     notes = [f"no {name} was given; {BASELINES[name]} is in its place" for name in missing]
     item: dict[str, Any] = {}
     if given.photo is not None:
@@ -73,9 +72,7 @@ def predict(image: Path | None, speech: Path | None, model: Path = DEFAULT_MODEL
         seconds = len(given.waveform) / audio.SAMPLING_RATE_HZ
         if seconds > config.duration_seconds:
             notes.append(f"speech lasts {seconds:.1f} s; the network heard its first {config.duration_seconds:g} s")
-    inputs = {name: None if path is None else str(path) for name, path in given.paths.items()}
-    inputs |= dict.fromkeys(missing, "baseline")
-    return _answer(given.net, item, inputs, tuple(notes))
+    return _answer(given.net, item, given.names | dict.fromkeys(missing, "baseline"), tuple(notes))
 
 
 def _answer(net: ParallelNet, item: dict[str, Any], inputs: dict[str, str | None], notes: tuple[str, ...]) -> Answer:

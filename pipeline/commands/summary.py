@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.dataset import terms
 from pipeline.dataset.sources import Provenance
 from pipeline.engine.shards import Marker
-from pipeline.evaluation.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words
 from pipeline.labels import rules
 
 if TYPE_CHECKING:

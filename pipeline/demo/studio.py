@@ -24,8 +24,8 @@ from models.teachers.loading import load_teacher, read_card
 from models.teachers.teacher import Teacher
 from pipeline.engine.environment import device_from_environment
 from pipeline.errors import UserError
+from pipeline.explanation.answer import explain_answer
 from pipeline.explanation.figure_content import FigureContent
-from pipeline.explanation.pair import explain_pair
 from pipeline.explanation.preparation import probabilities, sample_of
 from pipeline.frame import tables
 from pipeline.frame.params import PARAMS_FILE, read_params, section
@@ -135,7 +135,7 @@ class Studio:
         with self._turn:
             given = self._given(image, text, recording)
             try:
-                return explain_pair(self.net, given.photo, given.waveform, "What you gave")
+                return explain_answer(self.net, given.photo, given.waveform, "What you gave")[-1]
             except (ItemError, InexactError, UserError) as error:
                 raise VisitorError(f"This cannot be explained: {_reason(error)}.") from None
 

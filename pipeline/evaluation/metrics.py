@@ -3,7 +3,7 @@
 In   class ids, int64 [rows]: true and predicted; the classes' names in the order of their ids; the group of each row
 Out  plain values for a metrics file: shares in [0, 1], kappa in [-1, 1]; None where a metric is not defined
 
-Intervals hold 95 %, and are by group (see `pipeline.evaluation.intervals`).
+Intervals hold 95 %, and are by group (see `pipeline.frame.intervals`).
 """
 
 import math
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sklearn_metrics
 
-from pipeline.evaluation import intervals
+from pipeline.frame import intervals
 
 METRICS = ("accuracy", "macro_f1", "cohen_kappa")
 

@@ -16,8 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from pipeline.evaluation import intervals
-from pipeline.frame import tables
+from pipeline.frame import intervals, tables
 from pipeline.networks.params import ModelParams
 
 ALL = "all"

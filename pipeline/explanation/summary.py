@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from pipeline.evaluation.intervals import of_mean
 from pipeline.explanation.faithfulness import KINDS, Curve
 from pipeline.explanation.params import ExplainParams
 from pipeline.explanation.table import ORDERS
+from pipeline.frame.intervals import of_mean
 from pipeline.frame.metrics_files import write_metrics, write_plot
 from pipeline.frame.tables import MODALITIES
 

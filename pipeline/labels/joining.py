@@ -1,10 +1,13 @@
 """Rows that both teachers scored, and what the teachers say of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
@@ -45,6 +48,23 @@ class Scored:
         """What is said under one of `possible_rules`."""
         return self.pooled if rule == "log_pool" and self.pooled else self.alone
 
+    def decisions(self, params: LabelParams) -> dict[str, NDArray[Any]]:
+        """The columns of `tables.LABELS` without the ids, each [rows]; UserError where a class has no label."""
+        said = self.votes(params.rule)
+        reasons = rules.drop_reasons(params.rule, params.threshold, said, params.neutral)
+        return {
+            "speech_label": said.speech_label,
+            "speech_max": said.speech_max,
+            "image_label": said.image_label,
+            "image_max": said.image_max,
+            "decided_by": np.where(said.speech_decides, "speech", "image"),
+            "source_label": said.source_label,
+            "label": rules.remap(said.source_label, params.remap, params.neutral),
+            "confidence": said.confidence,
+            "kept": reasons == "",
+            "reason": reasons,
+        }
+
 
 def read_scored(params: LabelParams, context: Context) -> Scored:
     """Raises UserError: a class has no label, the rule finds too few classes, or no row has both scores."""
@@ -66,6 +86,18 @@ def read_scored(params: LabelParams, context: Context) -> Scored:
     of_speech, of_image = (
         table.to_numpy(dtype=np.float32)[place] for table, place in zip((speech, image), places[:2], strict=True)
     )
+    return scored(params, rows, of_speech, speech_classes, of_image, image_classes)
+
+
+def scored(
+    params: LabelParams, rows: pd.DataFrame, of_speech: NDArray[np.float32], speech_classes: Sequence[str],
+    of_image: NDArray[np.float32], image_classes: Sequence[str],
+) -> Scored:  # fmt: skip
+    """What two teachers say of `rows`, given the probabilities float32 [rows, classes] of each.
+
+    Raises UserError: a class has no label, or the rule finds too few classes.
+    """
+    params.expect_classes(speech_classes, image_classes)
     temperatures = rules.Temperatures()
     if params.calibrate == "match":
         temperatures = rules.Temperatures(

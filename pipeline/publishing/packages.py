@@ -27,7 +27,8 @@ from pipeline.publishing.ownership import CARD
 
 FOLDER = Path(__file__).parent
 PROCESSOR = FOLDER.parents[1] / "models" / "parallelnet" / "processing_parallelnet.py"
-WORDS = PROCESSOR.with_name("word_frames.py")  # which the processor imports
+# What the processor imports, besides what the network does.
+OF_PROCESSOR = tuple(PROCESSOR.with_name(f"{name}.py") for name in ("word_frames", "explaining_parallelnet"))
 
 Files = dict[str, Path | bytes]
 
@@ -103,7 +104,7 @@ def model_files(
     config = json.loads((folder / "config.json").read_bytes())
     files: Files = {path.name: path for path in sorted(folder.glob("*.py"))}
     files |= {name: folder / name for name in ("config.json", "model.safetensors")}
-    files |= {path.name: path for path in (PROCESSOR, WORDS)}
+    files |= {path.name: path for path in (PROCESSOR, *OF_PROCESSOR)}
     processor = processor_config(config)
     files["processor_config.json"] = (json.dumps(processor, indent=2, sort_keys=True) + "\n").encode()
     files["predict.py"] = FOLDER / "predict.py.txt"

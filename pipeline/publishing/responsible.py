@@ -6,8 +6,8 @@ them; the datasheet (`datasheet.md.j2`) tells the same sentences under its own q
 
 from typing import Any
 
-from pipeline.evaluation.intervals import accuracy_in_words
 from pipeline.frame import tables
+from pipeline.frame.intervals import accuracy_in_words
 from pipeline.publishing.columns import Mode
 from pipeline.publishing.facts import Facts
 

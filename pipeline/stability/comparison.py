@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.evaluation.intervals import of_share
+from pipeline.frame.intervals import of_share
 from pipeline.labels.validity import Measure, numbers
 
 

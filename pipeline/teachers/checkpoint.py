@@ -39,7 +39,7 @@ def train(params: CheckpointParams, material: Material) -> MeasuredTeacher:
         modality = "words" if params.features == "linguistic" else "speech"
     try:
         described = describe(params.checkpoint, modality, params.revision, said_of(params))
-        output_map = output_map_of(params, described.labels, described.head, material.section)
+        output_map = output_map_of(params, described.labels, described.head, material.section)  # before weights come
         # From here on the commit is named, so that every worker takes the same.
         make = partial(_network, params, modality, described.repository.commit)
         network = make()
@@ -83,21 +83,29 @@ def said_of(params: CheckpointParams) -> Outputs:
 
 
 def output_map_of(params: CheckpointParams, labels: tuple[str, ...], head: Head, section: str) -> OutputMap:
-    """From these outputs of the checkpoint to classes; ModelError if parameters are of another head, or do not fit."""
-    if head != "regression":
+    """From these outputs of the checkpoint to classes; UserError if parameters are of another head, or do not fit."""
+    try:
+        if head == "regression":
+            return _prototypes(params, labels, section)
         if params.prototypes or not params.label_classes or not params.outside_classes:
-            raise ModelError(
-                f"its head is {head}, of the labels {', '.join(labels)}: it needs label_classes and outside_classes, "
-                "and no prototypes"
+            raise UserError(
+                f"{section}.checkpoint: its head is {head}, of the labels {', '.join(labels)}: it needs label_classes "
+                "and outside_classes, and no prototypes"
             )
         return ClassMap.of(labels, params.label_classes, params.outside_classes, f"{section}.label_classes", head)
+    except ModelError as error:
+        raise UserError(str(error)) from None
+
+
+def _prototypes(params: CheckpointParams, labels: tuple[str, ...], section: str) -> Prototypes:
     if not params.prototypes or not params.prototype_scale or params.label_classes or params.outside_classes:
-        raise ModelError(
-            f"its head is a regression of {', '.join(labels)}, which are no classes: give each class a point among "
-            "them by prototypes and prototype_scale (no label_classes, no outside_classes), or a table by kind: scores"
+        raise UserError(
+            f"{section}.checkpoint: its head is a regression of {', '.join(labels)}, which are no classes: give each "
+            "class a point among them by prototypes and prototype_scale (no label_classes, no outside_classes), or a "
+            "table by kind: scores"
         )
     if params.normalise != "none":
-        raise ModelError(f"normalise = {params.normalise}: dimensions lose their zero by it; set normalise: none")
+        raise UserError(f"{section}.normalise = {params.normalise}: dimensions lose their zero by it; expected none")
     return Prototypes.of(labels, params.prototypes, params.prototype_scale, f"{section}.prototypes")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.teachers.teacher import Teacher
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import NOT_MEASURED
+from pipeline.frame.intervals import NOT_MEASURED
 from pipeline.frame.stage import Context
 from pipeline.teachers.corpora import Item
 

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from models.teachers.calibration import ERRORS, calibration_errors, error_sums
-from pipeline.evaluation.intervals import LEAST_GROUPS, of_sums
+from pipeline.frame.intervals import LEAST_GROUPS, of_sums
 
 BINS = 10
 SAMPLES = 2_000  # resamples of groups

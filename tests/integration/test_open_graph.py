@@ -90,10 +90,11 @@ def test_every_stage_runs_on_what_anybody_can_get(open_build: Project) -> None:
 
 
 def test_the_teachers_of_the_page_fit_the_corpora_of_the_file() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (HERE / PAGE).read_text(encoding="utf-8"), re.DOTALL)
-    shown = yaml.safe_load(block)
-    for modality in ("speech", "image"):
-        params = section(shown, f"train_teacher.{modality}", SECTION)
+    blocks = re.findall(r"```yaml\n(.*?)```", (HERE / PAGE).read_text(encoding="utf-8"), re.DOTALL)
+    shown = [(modality, block) for block in map(yaml.safe_load, blocks) for modality in block["train_teacher"]]
+    assert [modality for modality, _ in shown] == ["speech", "image", "speech"]
+    for modality, block in shown:
+        params = section(block, f"train_teacher.{modality}", SECTION)
         expect_consistent(modality, params, 1.0)
         assert params.classes == values()["train_teacher"][modality]["classes"]
 

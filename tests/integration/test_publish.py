@@ -63,6 +63,9 @@ processor = AutoProcessor.from_pretrained("someone/net", trust_remote_code=True)
 inputs = processor(images=raw["image"], audio=waveform, sampling_rate=rate)
 with torch.inference_mode():
     found["answer"] = [raw["id"], net(**inputs).logits.softmax(-1)[0].tolist()]
+explained = processor.explain(net, images=raw["image"], audio=waveform, sampling_rate=rate)
+found["explained"] = [explained.label, explained.probability, explained.v_full - explained.v_empty,
+                      sum(map(sum, explained.cells)) + sum(explained.segments)]
 print(json.dumps(found))
 """
 
@@ -176,6 +179,9 @@ def test_the_network_answers_as_it_does_here(published: Published) -> None:
     row = next(row for row in _predictions(published.project, path) if row["id"] == identity)
     expected = [row[f"p_{name}"] for name in ("anger", "happy", "hate", "sad")]
     assert answer == pytest.approx(expected, abs=1e-5)
+    label, probability, effect, total = published.loaded["explained"]
+    assert (row[f"p_{label}"], total) == (pytest.approx(probability, abs=1e-5), pytest.approx(effect, abs=1e-3))
+    assert probability == pytest.approx(max(answer), abs=1e-5)
     stored = published.hub.repos["model", f"{USER}/net"].files
     weights = published.project.root / "data" / "checkpoints" / "parallelnet" / "model.safetensors"
     assert stored["model.safetensors"] == weights.read_bytes()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.commands import predict
 from pipeline.commands.command import run_command
-from pipeline.commands.explain import explain_files
+from pipeline.commands.explain import explain_pair
 from tests.builders_nets import tiny_net
 from tests.builders_sier import LABELS
 
@@ -93,7 +93,7 @@ def test_a_pair_gets_the_label_of_predict_and_a_picture(
 @pytest.mark.parametrize("name", ["early", "image", "speech"])
 def test_every_kind_of_network_is_explained(nets: Path, name: str, image: Path, speech: Path) -> None:
     given = (image if name != "speech" else None, speech if name != "image" else None)
-    found = explain_files(*given, nets / name)
+    found = explain_pair(*given, nets / name).content
     assert sum(found.modality_values.values()) == pytest.approx(found.v_full - found.v_empty, abs=1e-4)
     assert list(found.modality_values) == (["image", "speech"] if name == "early" else [name])
     assert (found.synergy is None) == (name != "early")
@@ -124,8 +124,8 @@ def test_what_cannot_be_explained_is_said_in_one_line(
     link.hardlink_to(speech)
     pair: list[str | Path] = ["--image", image, "--speech", speech, "--model"]
     cases: list[tuple[list[str | Path], str]] = [
-        (["--image", image, "--model", both], f"{both}: this network takes --image and --speech; give --speech too"),
-        ([*pair, nets / "image"], "this network takes --image only; leave out --speech"),
+        (["--image", image, "--model", both], f"{both}: this network takes image and speech; give speech too"),
+        ([*pair, nets / "image"], "this network takes image only; leave out speech"),
         (["--image", tmp_path / "no.jpg", "--speech", speech, "--model", both], "no.jpg: no such file or directory"),
         (["--image", broken, "--speech", speech, "--model", both], f"{broken}: no usable picture: "),
         (["--image", image, "--speech", broken, "--model", both], f"{broken}: no usable recording: "),
@@ -151,4 +151,4 @@ def test_without_any_file_the_arguments_are_wrong(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as stop:
         run_command("explain", ["--out", "a.png"])
     assert stop.value.code == 2
-    assert "expected --image, --speech or both" in capsys.readouterr().err
+    assert "expected an image, speech or both" in capsys.readouterr().err

@@ -219,9 +219,9 @@ def test_an_input_that_the_network_does_not_take_is_refused(
     nets: Path, image: Path, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = error_line(["--image", image, "--speech", speech, "--model", nets / "image"], capsys)
-    assert line == f"{nets / 'image'}: this network takes --image only; leave out --speech"
+    assert line == f"{nets / 'image'}: this network takes image only; leave out speech"
     line = error_line(["--image", image, "--model", nets / "speech"], capsys)
-    assert line == f"{nets / 'speech'}: this network takes --speech only; leave out --image"
+    assert line == f"{nets / 'speech'}: this network takes speech only; leave out image"
 
 
 def config_with(**changes: Any) -> Callable[[Path], None]:

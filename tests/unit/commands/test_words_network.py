@@ -10,7 +10,7 @@ import torch
 from models.parallelnet.parallelnet import ParallelNet
 from models.parallelnet.parallelnet_config import WHISPER, ParallelNetConfig
 from pipeline.commands import predict
-from pipeline.commands.explain import explain_files
+from pipeline.commands.explain import explain_pair
 from pipeline.networks.inputs import collate, open_inputs
 from tests.builders_sier import INPUTS, context_at, write_sier
 
@@ -36,7 +36,7 @@ def test_a_row_gets_the_probabilities_of_its_inputs_and_an_explanation_of_them(t
         expected = net.eval()(**batch).logits.softmax(-1)[0]
     answer = predict.predict(picture, speech, tmp_path / "net")
     assert list(answer.probabilities.values()) == expected.tolist()
-    found = explain_files(picture, speech, tmp_path / "net")
+    found = explain_pair(picture, speech, tmp_path / "net").content
     assert found.predicted == answer.label
     assert found.score == pytest.approx(float(expected.max()), abs=1e-6)
     assert sum(found.modality_values.values()) == pytest.approx(found.v_full - found.v_empty, abs=1e-4)

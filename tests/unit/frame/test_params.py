@@ -89,7 +89,10 @@ def test_check_reads_params_yaml_of_the_current_folder(
         (
             "label/treshold",
             0.5,
-            "label.treshold = 0.5: not a known key; expected rule, threshold, remap, calibrate, speech_weight, neutral",
+            (
+                "label.treshold = 0.5: not a known key; expected rule, threshold, remap, calibrate, speech_weight, "
+                "neutral, further"
+            ),
         ),
         (
             "synthesize/voice/speed",

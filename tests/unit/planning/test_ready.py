@@ -18,6 +18,7 @@ from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.planning import ready
 from pipeline.speech import loading
 from pipeline.voices import load_voice
+from tests import builders_layouts
 
 Change = Callable[[dict[str, Any]], None]
 Usage = namedtuple("Usage", "total used free")
@@ -113,7 +114,7 @@ def test_an_encoder_that_is_not_to_be_had_is_named(
     assert "\n" not in str(error.value)
 
 
-def test_a_checkpoint_that_is_neither_here_nor_to_be_had(sections: dict[str, Any], tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_not_to_be_had_or_has_no_classes(sections: dict[str, Any], tmp_path: Path) -> None:
     sections["train_teacher"]["image"] = {
         "kind": "checkpoint", "checkpoint": "nobody/nothing", "label_classes": {"a": "anger", "b": "joy"},
         "outside_classes": "renormalise", "classes": {}, "normalise": "none", "batch_size": 1, "calibrate": "none",
@@ -122,6 +123,13 @@ def test_a_checkpoint_that_is_neither_here_nor_to_be_had(sections: dict[str, Any
         UserError,
         match=r"train_teacher\.image\.checkpoint: nobody/nothing: no folder here, and cannot be had from the Hub",
     ):
+        ready.expect_ready(sections, tmp_path)
+    (tmp_path / "dimensions").mkdir()
+    builders_layouts.audeering(tmp_path / "dimensions")
+    sections["train_teacher"]["speech"] = {
+        **sections["train_teacher"]["image"], "checkpoint": str(tmp_path / "dimensions"),
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"train_teacher\.speech\.checkpoint: its head is a regression of arousal"):
         ready.expect_ready(sections, tmp_path)
 
 

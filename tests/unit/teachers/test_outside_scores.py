@@ -17,7 +17,7 @@ from models.teachers.scores_teacher import ScoresTeacher
 from pipeline import score, train_teacher
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.evaluation.intervals import accuracy_in_words
+from pipeline.frame.intervals import accuracy_in_words
 from pipeline.frame.outside_scores import OutsideParams, read
 from pipeline.frame.params import section
 from pipeline.teachers import corpora

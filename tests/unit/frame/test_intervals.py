@@ -12,7 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.stats import binomtest, ttest_1samp
 
-from pipeline.evaluation import intervals, metrics
+from pipeline.evaluation import metrics
+from pipeline.frame import intervals
 
 TRIES = 600
 

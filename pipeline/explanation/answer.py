@@ -5,7 +5,9 @@ from collections.abc import Callable
 from PIL import Image
 
 from models.pair.explain import explain
+from models.pair.explanation import PairExplanation
 from models.pair.game import PairGame
+from models.pair.players import Players
 from models.parallelnet.parallelnet import ParallelNet
 from pipeline.errors import UserError
 from pipeline.explanation.figure_content import FigureContent, figure_content
@@ -17,11 +19,11 @@ TIMES = 3  # 8 cells and 8 segments
 PERCENTILE = 30.0
 
 
-def explain_pair(
+def explain_answer(
     net: ParallelNet, photo: Image.Image | None, waveform: Waveform | None, name: str,
     step: Callable[[], object] = lambda: None,
-) -> FigureContent:  # fmt: skip
-    """What the network's answer rests on; `step` is called after each of three steps.
+) -> tuple[PairExplanation, Players, FigureContent]:  # fmt: skip
+    """What the network's answer rests on: values, whose they are, and the figure; `step` is called after each of three steps.
 
     Exact where the network's modalities meet late, or where it has one; else by divide and conquer. Raises RowError if
     the recording is silent or too short, InexactError as `explain`, UserError if the answer is no number.
@@ -46,4 +48,4 @@ def explain_pair(
         percentile=PERCENTILE,
     )  # fmt: skip
     step()
-    return content
+    return explanation, game.players, content
