@@ -23,7 +23,7 @@ def explain_answer(
     net: ParallelNet, photo: Image.Image | None, waveform: Waveform | None, name: str,
     step: Callable[[], object] = lambda: None,
 ) -> tuple[PairExplanation, Players, FigureContent]:  # fmt: skip
-    """What the network's answer rests on: values, whose they are, and the figure; `step` is called after each of three steps.
+    """What an answer rests on: values, whose they are, and the figure; `step` is called after each of three steps.
 
     Exact where the network's modalities meet late, or where it has one; else by divide and conquer. Raises RowError if
     the recording is silent or too short, InexactError as `explain`, UserError if the answer is no number.
