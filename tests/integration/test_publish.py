@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests import hub_server
 from tests.hub_repositories import Repo
 from tests.hub_server import TOKEN, USER, Hub
-from tests.project import Project, one_error_line
+from tests.project import HERE, Project, one_error_line
 
 # One process for all, for the time that imports take.
 PUBLISH = """
