@@ -66,7 +66,7 @@ def build(studio: Studio, uploads: Uploads) -> gr.Blocks:
                     elem_id="recording", buttons=[],
                 )  # fmt: skip
         for part in (image, recording):  # Gradio's own would open a stranger's file
-            part.preprocess = lambda payload: payload.path if payload else None
+            setattr(part, "preprocess", lambda payload: payload.path if payload else None)  # noqa: B010 - a method
         with gr.Row():
             ask = gr.Button("Answer", variant="primary", elem_id="ask")
             explain = gr.Button("Explain the network's answer", elem_id="explain")

@@ -207,10 +207,13 @@ class Studio:
             try:
                 item = source_of(modality, teacher.features).make(row)
                 teacher.check(item)
+                vector = next(iter(teacher.represent([item])))
+                if isinstance(vector, ItemError):
+                    raise vector
             except ItemError as error:
                 message = f"The {modality} teacher cannot judge this: {_reason(error)}."
                 raise VisitorError(message) from None
-            scores = teacher.classify(teacher.represent([item]), statistics)
+            scores = teacher.classify(vector[np.newaxis], statistics)
             said[modality] = at_temperature(scores, self.rule.temperatures.of(modality)), teacher.classes
         sample = sample_of(given.photo, given.waveform, self.net.config)
         network = probabilities(self.net, sample)

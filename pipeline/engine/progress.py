@@ -7,7 +7,7 @@ import io
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
@@ -15,13 +15,11 @@ TERMINAL_SECONDS = 1.0
 LOG_SECONDS = 60.0
 LOADING = "loading, then the first part"
 
-T = TypeVar("T")
 
-
-class Progress(tqdm, Generic[T]):  # type: ignore[type-arg]  # tqdm has them in its stubs alone
+class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes one in its stubs alone
     """A tqdm that shows itself from time to time, on stderr; `options` are tqdm's."""
 
-    def __init__(self, iterable: Iterable[T] | None = None, **options: Any) -> None:
+    def __init__(self, iterable: Iterable[Any] | None = None, **options: Any) -> None:
         self._ended, self._lines = threading.Event(), 0
         self._in_log = not sys.stderr.isatty()
         if self._in_log:  # tqdm itself writes to nowhere, and at no time; `display` is called by the clock alone
@@ -31,7 +29,7 @@ class Progress(tqdm, Generic[T]):  # type: ignore[type-arg]  # tqdm has them in 
         if not self.disable:
             threading.Thread(target=self._tick, daemon=True).start()
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[Any]:
         """As tqdm has it, which would count only when it prints."""
         try:
             for item in self.iterable:
@@ -45,8 +43,8 @@ class Progress(tqdm, Generic[T]):  # type: ignore[type-arg]  # tqdm has them in 
         if not self._in_log:
             super().refresh(*arguments, **options)
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool | None:
-        """Print where it stands."""
+    def display(self, msg: str | None = None, pos: int | None = None) -> Any:
+        """Print where it stands; what is returned is tqdm's."""
         if not self._in_log:
             return super().display(msg, pos)
         self._lines += 1
@@ -63,6 +61,6 @@ class Progress(tqdm, Generic[T]):  # type: ignore[type-arg]  # tqdm has them in 
 
     def _tick(self) -> None:
         while not self._ended.wait(LOG_SECONDS if self._in_log else TERMINAL_SECONDS):
-            with self.get_lock():
+            with self._lock:
                 if not self._ended.is_set():
                     self.display()

@@ -162,7 +162,7 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
 class _Steps(TrainerCallback):  # type: ignore[misc]
     """Moves a bar; early stopping may end it before its end."""
 
-    def __init__(self, bar: Progress[None]) -> None:
+    def __init__(self, bar: Progress) -> None:
         self.bar = bar
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - as Trainer has it

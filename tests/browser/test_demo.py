@@ -14,7 +14,7 @@ pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
 from tests.browser.conftest import NewPage, accessibility_faults, faults, screenshot
 from tests.builders_demo import write_run
-from tests.builders_sier import jpeg
+from tests.builders_pictures import jpeg
 from tests.patience import HANG_SECONDS
 from tests.rate_server import Server
 

@@ -18,7 +18,8 @@ CLOSE = 0.05  # of probabilities: the picture, which the dataset holds as JPEG, 
 
 def rows_of(project: Project, folder: str) -> pd.DataFrame:
     parts = sorted((project.root / "data" / folder).glob("part-*.parquet"))
-    return pd.concat([pq.read_table(part).to_pandas() for part in parts]).set_index("id")
+    rows: pd.DataFrame = pd.concat([pq.read_table(part).to_pandas() for part in parts]).set_index("id")
+    return rows
 
 
 def test_a_row_gets_the_speech_the_scores_and_the_label_that_it_has(tiny_build: Project) -> None:

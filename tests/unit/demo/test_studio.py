@@ -17,7 +17,7 @@ from pipeline.frame.stage import Paths
 from pipeline.labels import rules
 from pipeline.media import audio
 from tests.builders_demo import CLASSES, LABELS, write_run
-from tests.builders_sier import jpeg
+from tests.builders_pictures import jpeg
 
 TEXT = "We are so happy <3 about this sunny day"
 GERMAN = "Ich habe heute wirklich keine Lust, zur Arbeit zu gehen, und das Wetter ist schlecht"
