@@ -61,6 +61,6 @@ class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes one in its stubs a
 
     def _tick(self) -> None:
         while not self._ended.wait(LOG_SECONDS if self._in_log else TERMINAL_SECONDS):
-            with self._lock:
+            with self.get_lock():  # type: ignore[no-untyped-call]
                 if not self._ended.is_set():
                     self.display()
