@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
     from pipeline.rating import server  # noqa: PLC0415
 
-    site = server.Site("demo", build, look, file_bytes_max)
+    site = server.Site("demo", build, look, file_bytes_max, "SIER_DEMO_SECRET")
     listening, secret = server.listen(site, options.host, options.port)
     with listening, lifecycle.only_run(paths.work / "demo.lock"):
         print("demo: loading voice, recogniser, teachers and network", file=sys.stderr, flush=True)

@@ -88,7 +88,7 @@ def _serve(options: argparse.Namespace, paths: Paths) -> None:
 
         return app.resources()
 
-    site = server.Site("rate", build, look, READING_BYTES_MAX)
+    site = server.Site("rate", build, look, READING_BYTES_MAX, "SIER_RATE_SECRET")
     listening, secret = server.listen(site, options.host, options.port)
     with listening, lifecycle.only_run(paths.work / "rate.lock"):
         ratings, items = prepare(options.ratings, paths.data / "sier", base, options.per_class)

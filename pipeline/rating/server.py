@@ -61,11 +61,7 @@ class Site:
     build: Callable[[Uploads, bool], Any]
     look: Callable[[], dict[str, Any]]
     file_bytes_max: int  # of each file that is sent
-
-    @property
-    def secret_variable(self) -> str:
-        """Of the environment, with what people log in by."""
-        return f"SIER_{self.name.upper()}_SECRET"
+    secret_variable: str  # of the environment, with what people log in by
 
 
 def listen(site: Site, host: str, port: int) -> tuple[socket.socket, str | None]:

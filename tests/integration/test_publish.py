@@ -304,5 +304,6 @@ def test_the_space_answers_and_explains_by_the_published_network_alone(published
 
 
 def test_a_space_needs_the_network_on_the_hub(published: Published) -> None:
-    done = run(published.project, published.hub, "-m", "pipeline", "publish", "--space", "page", "--model", "other")
+    done = run(published.project, published.hub, "-m", "pipeline", "publish", "--space", "page", "--model", "other",
+               "--allow-sample")  # fmt: skip
     assert done.returncode == 1 and "other" in done.stderr and "sier publish --repo-id NAME" in done.stderr
