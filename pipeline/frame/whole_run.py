@@ -63,7 +63,7 @@ def _times(left: list[str], elapsed_seconds: float, expected: Mapping[str, float
     so_far = f"{duration(elapsed_seconds)} so far"
     if not known:
         return f"{so_far}; how long the rest takes is not known before a first run, or sier plan"
-    unknown = f", and {len(left) - len(known)} stages not measured yet" if len(known) < len(left) else ""
+    unknown = f", besides {len(left) - len(known)} stages not measured yet" if len(known) < len(left) else ""
     return f"{so_far}, at most about {duration(sum(known))} left{unknown}, if it goes as before"
 
 

@@ -42,9 +42,9 @@ def test_counts_what_is_behind_and_adds_up_what_is_left(project: Path) -> None:
     usage.record(project, "train@a", 200.0)
     line = standing("train@a", SECTIONS, project)
     # train@a by its last run, the others as planned; sier and get@x are behind it.
-    assert line and line.startswith("[3/7] train@a: ") and "at most about 5 min left, and 2 stages" in line
+    assert line and line.startswith("[3/7] train@a: ") and "at most about 5 min left, besides 2 stages" in line
     line = standing("train@b", SECTIONS, project)
-    assert line and line.startswith("[4/7] train@b: ") and "at most about 90 s left, and 2 stages" in line
+    assert line and line.startswith("[4/7] train@b: ") and "at most about 90 s left, besides 2 stages" in line
 
     run = json.loads((project / whole_run.RUN_FILE).read_bytes())
     (project / whole_run.RUN_FILE).write_text(json.dumps({**run, "dvc": [1, 0.0]}))  # of another `dvc repro`
