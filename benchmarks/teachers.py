@@ -95,10 +95,8 @@ def figures(root: Path) -> dict[str, Any]:
         teacher = report(root, f"train_teacher_{modality}")
         shown = teacher["shown"]
         recalls = {name: one["recall"] for name, one in teacher["held_out"]["per_class"].items() if one["support"]}
-        texts = {
-            name: one["accuracy"]
-            for name, one in (teacher["held_out"].get("emotion_texts") or teacher.get("emotion_texts") or {}).items()
-        }
+        told = teacher["held_out"].get("emotion_texts") or (teacher.get("emotion_texts") or {}).get("held_out") or {}
+        texts = {name: one["accuracy"] for name, one in told.items()}
         found[modality] = {**shown, "recall": recalls, "texts": texts}
     wanted = {("speech teacher", "all rows"), ("picture teacher", "all rows"), ("labels", "kept rows")}
     for row in label["validity"]["table"]:

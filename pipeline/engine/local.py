@@ -5,6 +5,7 @@ Always `spawn`: a fork after onnxruntime has started its threads deadlocks.
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -54,7 +55,9 @@ class LocalEngine:
     def _run_here(self, job: Job, left: list[shards.Task]) -> Iterator[shards.Marker]:
         """Work in this process, taking tasks off `left` until none is left or other processes would be faster."""
         begin = time.monotonic()
-        worker = job.make_worker()
+        # A copy, as other processes get: what a worker opens must not hang on what is sent to them later.
+        own: Job = pickle.loads(pickle.dumps(job)) if self.by_need else job  # noqa: S301 - of this process
+        worker = own.make_worker()
         loading, rows, begin = time.monotonic() - begin, 0, time.monotonic()
         with threadpool_limits(limits=1):  # of libraries, which `make_worker` has loaded
             while left:

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -100,6 +101,27 @@ def test_other_processes_start_only_where_that_saves_time(
     assert (tmp_path / "other" / "shard-0").read_text() == f"{os.getpid()}\n"
     assert os.getpid() not in {int((tmp_path / "other" / f"shard-{index}").read_text()) for index in range(1, SHARDS)}
     assert content(tmp_path / "slow") == content(tmp_path / "quick")
+
+
+class Opening:
+    """Makes workers that keep a file open in what made them, as readers of archives do."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.file: Any = None
+
+    def __call__(self) -> Squares:
+        self.file = Path(__file__).open("rb")  # noqa: SIM115 - that is the point
+        return Squares(self.log)
+
+
+def test_what_a_worker_opened_in_this_process_does_not_keep_others_from_starting(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "START_SECONDS", -1.0)
+    run_shards(LocalEngine(workers=2, by_need=True), squares(tmp_path / "work", log, Opening(log)))
+    assert shard_calls(log) == EACH_ONCE
+    assert len(pids(log)) > 1
 
 
 def test_workers_and_order_change_no_byte(tmp_path: Path, log: Path) -> None:
