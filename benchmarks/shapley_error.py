@@ -24,12 +24,12 @@ import numpy as np
 import shap
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from models.pair.game import PairGame
 from models.shapley import Tree, exact_factored, tree_values
 from models.shapley.game import BoolArray, FloatArray, Game
 from pipeline.engine import shards
+from pipeline.engine.progress import Progress
 from pipeline.explanation.preparation import players_of, probabilities, sample_of
 from pipeline.media import audio
 from pipeline.networks.decoding import read_image
@@ -87,7 +87,7 @@ def rows_of(checkpoint: Path, dataset: Path, number: int) -> list[Row]:
     table = shards.read_part(dataset, markers[0], columns=["image", "audio"])
     step = max(1, table.num_rows // number)
     found = []
-    for row in tqdm(table.to_pylist()[::step][:number], disable=None, desc="exact"):
+    for row in Progress(table.to_pylist()[::step][:number], desc="exact"):
         sample = sample_of(read_image(row["image"]["bytes"]), audio.decode(row["audio"]["bytes"]), net.config)
         players = players_of(sample, net.config, times=3)
         target = int(probabilities(net, sample).argmax())

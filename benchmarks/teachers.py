@@ -22,11 +22,11 @@ from typing import Any
 
 import yaml
 from tabulate import tabulate
-from tqdm import tqdm
 
 from benchmarks import measure
 from pipeline.corpora.checks import FORMATS
 from pipeline.engine.fingerprint import PROJECT
+from pipeline.engine.progress import Progress
 
 LINGUISTIC = {"features": "linguistic", "normalise": "none"}
 MATCHED, AS_IT_IS = {"calibrate": "match"}, {"calibrate": "none"}
@@ -143,7 +143,7 @@ def main() -> None:
             if (error := run(root, *stage)) is not None:
                 sys.exit(error)
         names = options.only or (list(VARIANTS)[:1] if options.quick else list(VARIANTS))
-        for name in tqdm(names, desc="teachers", unit="teacher", disable=None):
+        for name in Progress(names, desc="teachers", unit="teacher"):
             speech, image, label = VARIANTS[name]
             teachers = sections["train_teacher"]
             teachers = {"speech": changed(teachers["speech"], speech), "image": changed(teachers["image"], image)}

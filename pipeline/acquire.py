@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
-from tqdm import tqdm
 
 from pipeline import sample
 from pipeline.corpora import b_t4sa, counts
 from pipeline.corpora.checks import CHECKS, FORMATS, expect_named, files_read
 from pipeline.downloads import sources
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.engine.rejects import rejects_table
 from pipeline.errors import UserError
 from pipeline.frame import acquired, tables
@@ -113,7 +113,7 @@ def run(params: AcquireParams, context: Context) -> Report:
         if form == acquired.TABLE:
             _expect_learnable(counted.numbers, context)
         _expect_classes(counted.labels, context)
-    listed = [_describe(path, root) for path in tqdm(files_read(form, root), desc="sha256", disable=None)]
+    listed = [_describe(path, root) for path in Progress(files_read(form, root), desc="sha256")]
     _compare_sha256(corpus, params.sha256, listed, source)
     origin = acquired.SAMPLE if source is None else acquired.LOCAL_COPY
     manifest: dict[str, Any] = {"corpus": corpus, "format": form, "origin": origin, "files": listed}

@@ -29,16 +29,19 @@ _ROUTES = {
     ("GET", r"/api/whoami-v2"): "whoami",
     ("POST", r"/api/repos/create"): "create",
     ("POST", r"/api/validate-yaml"): "validate",
-    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)"): "preupload",
-    ("POST", r"/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch"): "batch",
+    ("POST", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)"): "preupload",
+    ("POST", r"/(?P<kind>datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch"): "batch",
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})"): "put",
-    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)"): "commit",
-    ("PUT", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/settings"): "settings",
-    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tag/(?P<revision>[^/]+)"): "tag",
-    ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?"): "info",
-    ("GET", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?"): "tree",
-    ("POST", r"/api/(?P<kind>datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
-    ("*", r"/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"): "resolve",
+    ("POST", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)"): "commit",
+    ("PUT", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/settings"): "settings",
+    ("POST", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/tag/(?P<revision>[^/]+)"): "tag",
+    ("GET", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)(/revision/(?P<revision>[^/]+))?"): "info",
+    (
+        "GET",
+        r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?",
+    ): "tree",
+    ("POST", r"/api/(?P<kind>datasets|models|spaces)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>[^/]+)"): "paths",
+    ("*", r"/(?P<kind>datasets/|spaces/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"): "resolve",
 }
 
 
@@ -133,7 +136,7 @@ class _Handler(QuietHandler):
         return b"".join(blocks)
 
     def _repo(self, parts: Mapping[str, str | None]) -> Repo | None:
-        kind = "dataset" if (parts.get("kind") or "").startswith("datasets") else "model"
+        kind = (parts.get("kind") or "models").rstrip("/").removesuffix("s")
         return self.hub.repos.get((kind, str(parts["repo"])))
 
     def _answer(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
@@ -159,7 +162,7 @@ class _Handler(QuietHandler):
     def _create(self, parts: object, body: bytes, repo: None) -> None:
         given = json.loads(body)
         kind, name = given.get("type", "model"), f"{given.get('organization') or USER}/{given['name']}"
-        url = f"{self.hub.url}/{'datasets/' if kind == 'dataset' else ''}{name}"
+        url = f"{self.hub.url}/{'' if kind == 'model' else f'{kind}s/'}{name}"
         with self.hub.lock:
             there = (kind, name) in self.hub.repos
             private = given.get("visibility") == "private" or bool(given.get("private"))

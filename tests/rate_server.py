@@ -1,4 +1,4 @@
-"""`sier rate` as a process, for tests that attack it or look at it in a browser."""
+"""`sier rate`, or `sier demo`, as a process, for tests that attack it or look at it in a browser."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ ELEMENTS = {"start": 2, "name": 2, "answer-1": 2, "skip": 2, "again": 1, "take-b
 
 @dataclass
 class Server:
-    """`sier rate` in a folder; may be started again on the port that it had."""
+    """The command in a folder; may be started again on the port that it had."""
 
     root: Path
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[str] | None = None
+    command: str = "rate"
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "pipeline", "rate", "--port", str(self.port), *self.arguments]
+        command = [sys.executable, "-m", "pipeline", self.command, "--port", str(self.port), *self.arguments]
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(self.root), **self.environment}
         self.process = subprocess.Popen(
             command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "read everything that was built again, and say what is not as it should be",
     "predict": "what a network makes of a picture, a recording, or both",
     "explain": "what in a picture and in speech an answer rests on, as a picture",
+    "demo": "a page where one can try all of it: picture, text or recording, answer and explanation",
     "rate": "let people judge rows of the dataset, and print how often they agree",
     "publish": "put the dataset, or a network, on the Hugging Face Hub",
     "rebuild": "join a dataset that was published without media with your own copy of B-T4SA",

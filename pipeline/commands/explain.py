@@ -19,25 +19,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from models.pair.explain import explain
 from models.pair.explanation import InexactError, PairExplanation
-from models.pair.game import PairGame
 from pipeline.commands import given_files, output_files
 from pipeline.commands.given_files import DEFAULT_MODEL, GivenPair, Network, Picture, Sound
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.errors import RowError, UserError
+from pipeline.explanation.answer import explain_answer
 from pipeline.explanation.figure import png
-from pipeline.explanation.figure_content import FigureContent, figure_content
+from pipeline.explanation.figure_content import FigureContent
 from pipeline.explanation.maps import Floats
-from pipeline.explanation.preparation import players_of, probabilities, sample_of
-from pipeline.explanation.transcripts import Transcriber, top_words
+from pipeline.explanation.transcripts import top_words
 from pipeline.frame.running import say
 
 DEFAULT_OUT = Path("explanation.png")
-TIMES = 3  # 8 cells and 8 segments
-PERCENTILE = 30.0
 TOP_WORDS = 5
 PNG_HEADER_BYTES = 33  # signature and IHDR
 
@@ -114,34 +110,14 @@ def explain_pair(
 
 
 def _explained(given: GivenPair) -> Explanation:
-    net = given.net
-    sample = sample_of(given.photo, given.waveform, net.config)
-    with tqdm(total=3, desc="explain", unit="step", disable=None, leave=False) as bar:
-        transcriber = Transcriber() if sample.waveform is not None else None
-        words = transcriber.words(sample.waveform) if transcriber and sample.waveform is not None else ()
-        bar.update()
-        players = players_of(sample, net.config, times=TIMES)
-        scores = probabilities(net, sample)
-        if not bool(scores.isfinite().all()):
-            raise UserError("the network answers with values that are no numbers; train it again")
-        target = int(scores.argmax())
-        inputs = sample.pixel_values, sample.spectrogram, players
-        game = PairGame(net, *inputs, target=target, recording=sample.recording)
-        values = explain(game, "exact" if net.factors or net.config.modalities != "both" else "level")
-        bar.update()
-        label = (net.config.id2label or {})[target]
-        content = figure_content(
-            sample, game.players, values, words, transcriber,
-            name=" + ".join(Path(name).name for name in given.names.values() if name is not None),
-            predicted=label, explained=label, score=float(scores[target]), output="logit",
-            baselines=("zero", "silence"), percentile=PERCENTILE,
-        )  # fmt: skip
-        bar.update()
-    of_image, of_speech = np.split(values.values, [game.players.n_image])
+    name = " + ".join(Path(name).name for name in given.names.values() if name is not None)
+    with Progress(total=3, desc="explain", unit="step", leave=False) as bar:
+        values, players, content = explain_answer(given.net, given.photo, given.waveform, name, bar.update)
+    of_image, of_speech = np.split(values.values, [players.n_image])
     return Explanation(
-        label=label, probability=content.score, values=values, content=content,
-        cells=of_image.reshape(game.players.grid) if game.players.grid else None,
-        segments=of_speech if game.players.n_speech else None,
+        label=content.predicted, probability=content.score, values=values, content=content,
+        cells=of_image.reshape(players.grid) if players.grid else None,
+        segments=of_speech if players.n_speech else None,
     )  # fmt: skip
 
 

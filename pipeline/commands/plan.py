@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.commands.check import check
+from pipeline.engine import usage
+from pipeline.frame import places
 from pipeline.frame.params import PARAMS_FILE
 from pipeline.frame.running import say
 from pipeline.planning.gpus import REPORT
@@ -45,6 +47,9 @@ def run(options: argparse.Namespace) -> int:
         options.params, options.rows, options.kept_share, options.pilot_tweets, options.again, options.measured
     )
     plan = make_plan(wanted, Path())
+    if options.params == Path(PARAMS_FILE):  # what `dvc repro` will run
+        seconds = {stage["stage"]: stage["seconds"] for stage in plan["stages"] if stage["seconds"] is not None}
+        usage.write_plan(places.WORK, seconds)
     print(json.dumps(plan, indent=1)) if options.json else say(show(plan))
     return 1 if any(need["fatal"] for need in plan["needs"]) else 0
 

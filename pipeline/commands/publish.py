@@ -1,8 +1,9 @@
-"""Put the dataset, or a network, on the Hugging Face Hub.
+"""Put the dataset, a network, or a page that asks it, on the Hugging Face Hub.
 
     sier publish --repo-id NAME --dry-run         what would be sent and deleted, and the card
     sier publish --repo-id NAME                   ids, labels and scores; --mode full: with media
     sier publish --repo-id NAME --model
+    sier publish --space NAME                     a page where visitors ask the network that was published
     sier publish --repo-id NAME --gated manual    ask for access first (default of the modes full and features)
 
 Nothing is sent before `verify` has found no fault. One commit makes the repository hold these files and no others; a
@@ -50,7 +51,9 @@ DEFAULT_MODEL = "parallelnet"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given."""
-    parser.add_argument("--repo-id", required=True, metavar="NAME", help="owner/name, or a name of your own")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--repo-id", metavar="NAME", help="owner/name, or a name of your own")
+    where.add_argument("--space", metavar="NAME", help="make a Space there, for the published network (--model)")
     parser.add_argument(
         "--mode", choices=MODES, default=MODES[0],
         help="no_media: ids, labels, scores (default); full: with media; features: spectrograms only",
@@ -76,19 +79,17 @@ def run(options: argparse.Namespace) -> None:
     """Publish; one at a time."""
     if options.drop and options.model:
         raise UsageError("--drop is for a dataset; it does not go with --model")
+    if options.space and (options.drop or options.gated or options.keep_mentions or options.mode != MODES[0]):
+        raise UsageError("--space goes with --model, --private, --replace, --allow-sample and --dry-run only")
     paths = Paths(Path())
     with lifecycle.only_run(paths.work / "publish.lock"):
-        _publish(options, paths)
+        _publish_space(options, paths) if options.space else _publish(options, paths)
 
 
 def _publish(options: argparse.Namespace, paths: Paths) -> None:
     facts = measured.gather(paths)
     sample = facts.sample_corpora
-    if sample and not (options.allow_sample or options.dry_run):
-        raise UserError(
-            f"this build is made of the embedded sample ({', '.join(sample)}); put your corpora into {PARAMS_FILE}, or "
-            "publish it all the same with --allow-sample"
-        )
+    _expect_no_sample(sample, options)
     # Not before: huggingface_hub, transformers and mlcroissant take seconds.
     from huggingface_hub import constants  # noqa: PLC0415
 
@@ -145,10 +146,43 @@ def _publish(options: argparse.Namespace, paths: Paths) -> None:
         )  # fmt: skip
         receipts.write(paths.reports / receipts.RECEIPT, receipt, None if options.model else options.mode, version)
         named = f" as {version.tag}" if version else ""
-        print(
-            f"{receipt.endpoint}/{'datasets/' if kind == 'dataset' else ''}{receipt.repo_id} at {receipt.commit}{named}"
-        )
+        print(f"{receipt.address} at {receipt.commit}{named}")
     storage.remove_tree(folder)
+
+
+def _publish_space(options: argparse.Namespace, paths: Paths) -> None:
+    network = options.model or DEFAULT_MODEL
+    sample = measured.gather(paths).sample_corpora
+    _expect_no_sample(sample, options)
+    from huggingface_hub import constants  # noqa: PLC0415 - as above
+
+    from pipeline.publishing import hub  # noqa: PLC0415
+    from pipeline.publishing.space import package  # noqa: PLC0415
+
+    told, checkpoint, what = paths.reports / receipts.RECEIPT, paths.checkpoints / network, f"space-{network}"
+    hub.expect_name(options.space)
+    model = package.expect_published(told, checkpoint, constants.ENDPOINT)
+    dataset = receipts.published(told, constants.ENDPOINT)
+    contents = package.space_files(model, dataset, checkpoint, sample)
+    found = hub.look(options.space, "space", what)
+    if options.dry_run:
+        _show(contents, found.gone(contents))
+        if found.objection and not options.replace:
+            print(f"publish: {printable(f'{found.repo_id} {found.objection}')}: needs --replace", file=sys.stderr)
+        return
+    receipt = hub.upload(
+        contents, found.repo_id, "space", what, private=options.private, replace=options.replace, seen=found.commit
+    )
+    receipts.write(told, receipt, None, None)
+    print(f"{receipt.address} at {receipt.commit}")
+
+
+def _expect_no_sample(sample: Sequence[str], options: argparse.Namespace) -> None:
+    if sample and not (options.allow_sample or options.dry_run):
+        raise UserError(
+            f"this build is made of the embedded sample ({', '.join(sample)}); put your corpora into {PARAMS_FILE}, or "
+            "publish it all the same with --allow-sample"
+        )
 
 
 def _previous(found: Found | None, paths: Paths, *, go_on: bool) -> Previous | None:

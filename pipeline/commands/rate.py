@@ -15,6 +15,7 @@ import json
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pipeline.commands import output_files
 from pipeline.commands.command import UsageError
@@ -25,6 +26,7 @@ from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.rating import store
 from pipeline.rating.beginning import PER_CLASS, labels_of, prepare
+from pipeline.rating.uploads import Uploads
 from pipeline.tweets.params import TextParams
 
 RATINGS = Path("ratings.sqlite")
@@ -71,22 +73,33 @@ def run(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace, paths: Paths) -> None:
     _expect_installed("gradio")
     from pipeline.rating import server  # noqa: PLC0415 - results and exports need no Gradio
-    from pipeline.rating.session import Session  # noqa: PLC0415
+    from pipeline.rating.session import READING_BYTES_MAX, Session  # noqa: PLC0415
 
     sections = read_params(paths.root / PARAMS_FILE)
     base, text = section(sections, "base", BaseParams), section(sections, "clean.text", TextParams)
-    listening, secret = server.listen(options.host, options.port)
+
+    def build(uploads: Uploads, named_by_login: bool) -> Any:
+        from pipeline.rating import app  # noqa: PLC0415 - imports Gradio, which takes seconds
+
+        return app.build(Session(ratings, items, base.labels, seed, text), uploads, named_by_login)
+
+    def look() -> dict[str, Any]:
+        from pipeline.rating import app  # noqa: PLC0415
+
+        return app.resources()
+
+    site = server.Site("rate", build, look, READING_BYTES_MAX, "SIER_RATE_SECRET")
+    listening, secret = server.listen(site, options.host, options.port)
     with listening, lifecycle.only_run(paths.work / "rate.lock"):
         ratings, items = prepare(options.ratings, paths.data / "sier", base, options.per_class)
         seed = int(ratings.settings()["seed"])
-        host, port = listening.getsockname()[:2]
         counts = {label: sum(item.label == label for item in items) for label in base.labels}
         print(f"rate: {len(items)} rows ({', '.join(f'{label} {count}' for label, count in counts.items())})")
         if min(counts.values()) < max(counts.values()):
             print("rate: a label has fewer rows than the others; all that it has are drawn")
-        shown = f"[{host}]" if ":" in host else host
-        print(f"rate: http://{shown}:{port}/ - answers are kept in {options.ratings}; Ctrl-C ends", flush=True)
-        server.serve(Session(ratings, items, base.labels, seed, text), listening, secret, paths.work / "rate")
+        shown = server.address(listening)
+        print(f"rate: {shown} - answers are kept in {options.ratings}; Ctrl-C ends", flush=True)
+        server.serve(site, listening, secret, paths.work / "rate")
         answers = ratings.ratings()
         print(f"rate: {options.ratings}: {len(answers)} answers, {answers['rater'].nunique()} raters")
 

@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from pipeline.corpora._files import is_utf8, reading
 from pipeline.downloads import containers
 from pipeline.downloads.containers import Member, UnfitError
 from pipeline.downloads.room import require_room
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 
 FILES, MARK = "files", "unpacked.json"
@@ -109,7 +108,7 @@ class _Unpacking:
         self.left_out: Counter[str] = Counter()
 
     def run(self, wanted: Callable[[str], bool]) -> Unpacked:
-        with tqdm(desc=f"unpack {self.archive.name}", unit="B", unit_scale=True, disable=None) as bar:
+        with Progress(desc=f"unpack {self.archive.name}", unit="B", unit_scale=True) as bar:
             for count, member in enumerate(containers.members(self.archive, self.max_bytes), 1):
                 if count > self.limits.files:
                     raise UnfitError(f"holds more than {self.limits.files:,} files, which no corpus does")

@@ -17,12 +17,11 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from pipeline.corpora._files import is_utf8
 from pipeline.downloads import web
 from pipeline.downloads.pace import Pace
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 
 FETCHED, OUTCOMES = "fetched", "outcomes.jsonl"
@@ -73,7 +72,7 @@ def fetch_all(addresses: Mapping[str, str], folder: Path, policy: web.Policy = P
         with (folder / OUTCOMES).open("ab", buffering=0) as log:
             running = [pool.submit(fetcher.fetch, *pair) for pair in todo]
             settled = len(addresses) - len(todo)
-            bar = tqdm(as_completed(running), total=len(addresses), initial=settled, disable=None)
+            bar = Progress(as_completed(running), total=len(addresses), initial=settled)
             for future in bar:
                 outcome = future.result()
                 known[outcome.id] = outcome

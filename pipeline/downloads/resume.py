@@ -18,11 +18,11 @@ from http import HTTPStatus
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
 from pipeline.downloads import web
 from pipeline.downloads.room import require_room
 from pipeline.engine import files
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 
 CHUNK_BYTES = 2**16
@@ -207,7 +207,7 @@ class _Download:
         require_room(self.part.parent, self.target.name, (size_bytes or 0) - have)
         with (
             self.part.open("ab", buffering=0) as file,
-            tqdm(total=size_bytes, initial=have, desc=self.target.name, unit="B", unit_scale=True, disable=None) as bar,
+            Progress(total=size_bytes, initial=have, desc=self.target.name, unit="B", unit_scale=True) as bar,
         ):
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 if have == 0 and web.is_html("", chunk):

@@ -28,6 +28,7 @@ FRAME = (
     "pipeline/frame/places.py",
     "pipeline/frame/running.py",
     "pipeline/frame/stage.py",
+    "pipeline/frame/whole_run.py",
 )
 
 

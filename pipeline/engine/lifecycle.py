@@ -63,10 +63,16 @@ def stop_with_dvc() -> None:
     if "DVC_STAGE" not in os.environ:
         return
     die_with_parent(os.getppid(), signal.SIGTERM)
-    ancestors = psutil.Process().parents()
-    dvc = next((process for process in ancestors if process.name() not in SHELLS), None)
+    dvc = dvc_process()
     if dvc is not None:
         stop_with(dvc.pid)
+
+
+def dvc_process() -> psutil.Process | None:
+    """DVC, where it started this stage."""
+    if "DVC_STAGE" not in os.environ:
+        return None
+    return next((process for process in psutil.Process().parents() if process.name() not in SHELLS), None)
 
 
 def stop_with(pid: int) -> None:

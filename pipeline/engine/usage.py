@@ -8,11 +8,13 @@ Only the report reads it, where it is asked to: no output of a stage depends on 
 import contextlib
 import json
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.engine import files
 
 FOLDER = "usage"
+PLAN_FILE = "plan/seconds.json"  # of `sier plan`, by stage
 
 
 def record(work: Path, name: str, seconds: float) -> None:
@@ -31,3 +33,16 @@ def read(work: Path) -> dict[str, tuple[float, int]]:
             measured = json.loads(path.read_bytes())
             usage[path.stem] = (float(measured["seconds"]), int(measured["peak_bytes"]))
     return usage
+
+
+def write_plan(work: Path, seconds: Mapping[str, float]) -> None:
+    """Keep what stages are expected to take, for those that were never run here."""
+    files.write_bytes(work / PLAN_FILE, json.dumps(dict(seconds), indent=1).encode())
+
+
+def expected(work: Path) -> dict[str, float]:
+    """Seconds by stage: of its last run here, else of the last plan."""
+    planned: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        planned = {str(name): float(seconds) for name, seconds in json.loads((work / PLAN_FILE).read_bytes()).items()}
+    return planned | {name: seconds for name, (seconds, _) in read(work).items()}

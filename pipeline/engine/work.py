@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from pipeline.engine import files, parts, shards, store
+from pipeline.engine.progress import LOADING, Progress
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine, Job, MakeWorker
 
@@ -47,8 +46,9 @@ def run_shards(engine: Engine, work: Work) -> list[shards.Marker]:
     job = Job(work.make_worker, work.folder, work.fingerprint)
     rows_ready = sum(marker.rows_in for marker in ready.values())
     total = rows_ready + sum(task.rows for task in wanted)
-    with tqdm(total=total, initial=rows_ready, desc=work.name, unit="row", disable=None, smoothing=0.1) as bar:
+    with Progress(total=total, initial=rows_ready, desc=work.name, unit="row", smoothing=0.1) as bar:
         rejected = 0
+        bar.set_postfix_str(LOADING if wanted else "")
         for marker in engine.run(job, wanted):
             ready[shards.shard_index(marker)] = marker
             rejected += marker.rejects.rows

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.engine import files
 from pipeline.engine.environment import device_from_environment
+from pipeline.engine.progress import Progress
 from pipeline.evaluation.unseen import Unseen
 from pipeline.frame import tables
 from pipeline.networks import trained
@@ -64,7 +64,7 @@ def ask_all(
     kept = {name: [run for run in left[name].runs if run.folder] for name in models}
     total = sum(len(kept[name]) * len(rows[model.rows].frame) for name, model in models.items())
     answers = {}
-    with files.replacing(folder) as new, tqdm(total=total, desc="evaluate", unit="row", disable=None) as bar:
+    with files.replacing(folder) as new, Progress(total=total, desc="evaluate", unit="row") as bar:
         for name, model in models.items():
             unseen = rows[model.rows]
             given = []

@@ -18,7 +18,7 @@ from pipeline.engine.environment import engine_from_environment, store_from_envi
 from pipeline.engine.store import Folder
 from pipeline.engine.worker import Engine
 from pipeline.errors import UserError
-from pipeline.frame import places
+from pipeline.frame import places, whole_run
 from pipeline.frame.params import PARAMS_FILE, STRICT, read_params, section
 from pipeline.frame.running import exit_code, say
 
@@ -142,6 +142,8 @@ def stage_main(
         if items and item not in section(sections, items, dict[str, Any]):
             raise UserError(f"{item} is no key of section {items}; expected {' or '.join(sections[items])}")
         places.expect_folders()
+        if stands := whole_run.standing(name, sections, places.WORK):
+            print(stands, file=sys.stderr, flush=True)
         started = time.monotonic()
         with closing(engine_from_environment()) as engine:
             if engine.part is not None and not sharded:

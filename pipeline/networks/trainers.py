@@ -25,6 +25,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 
 from pipeline.engine import files, sealed
 from pipeline.engine.environment import threads_from_environment, workers_from_environment
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 from pipeline.networks import tracking
 from pipeline.networks.curves import history
@@ -117,7 +118,7 @@ def training_arguments(
         per_device_train_batch_size=batch_size, per_device_eval_batch_size=batch_size, remove_unused_columns=False,
         bf16=mixed_precision == "bf16", fp16=mixed_precision == "fp16", use_cpu=device == "cpu",
         dataloader_num_workers=loaders() if device == "cuda" else 0, dataloader_pin_memory=device == "cuda",
-        report_to="none", disable_tqdm=not os.isatty(2), log_level="error",
+        report_to="none", disable_tqdm=True, log_level="error",
         **{"metric_for_best_model": "loss", "greater_is_better": False, **more},
     )  # fmt: skip
 
@@ -142,7 +143,8 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
 
     Raises UserError if the loss of `name` is no number; `section` has its learning rate.
     """
-    with quiet():
+    with quiet(), Progress(desc=name, unit="step", disable=not trainer.is_world_process_zero()) as bar:
+        trainer.add_callback(_Steps(bar))
         tracking.begin(trainer, name)
         try:
             trainer.train(resume_from_checkpoint=last_checkpoint(Path(trainer.args.output_dir)))
@@ -155,6 +157,21 @@ def train(trainer: LossTrainer, *, name: str, section: str) -> list[dict[str, fl
     if trainer.state.best_metric is None or not all(math.isfinite(epoch["validation_loss"]) for epoch in epochs):
         raise UserError(f"{name}: the loss is no number; lower {section}.learning_rate")
     return epochs
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """Moves a bar; early stopping may end it before its end."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 - as Trainer has it
+        self.bar.reset(state.max_steps)
+        self.bar.update(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.bar.set_postfix_str(f"epoch {math.ceil(state.epoch)} of {state.num_train_epochs}", refresh=False)
+        self.bar.update()
 
 
 def quiet() -> "warnings.catch_warnings[None]":

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tqdm import tqdm
-
 from pipeline.engine.environment import device_from_environment, threads_from_environment
+from pipeline.engine.progress import Progress
 from pipeline.frame.params import section
 from pipeline.frame.stage import BaseParams
 from pipeline.media.audio import SAMPLING_RATE_HZ
@@ -48,7 +47,7 @@ def measure(sections: Mapping[str, Any]) -> dict[str, Cost]:
     base = section(sections, "base", BaseParams)
     known: dict[tuple[params.ModelParams, tuple[params.Modality, ...]], Cost] = {}
     costs = {}
-    for name, model in tqdm(models.items(), desc="networks", unit="network", disable=None):
+    for name, model in Progress(models.items(), desc="networks", unit="network"):
         shape, kept = shape_of(model), tuple(train.kept_features(model))
         if (shape, kept) not in known:
             known[shape, kept] = measure_one(shape, train, base, kept)

@@ -20,10 +20,10 @@ from typing import Any
 
 import psutil
 import yaml
-from tqdm import tqdm
 
 from pipeline.corpora import fi, iemocap
 from pipeline.engine.fingerprint import PROJECT
+from pipeline.engine.progress import Progress
 from pipeline.frame.params import PARAMS_FILE, read_params
 
 # Figures and rows of the explanations: of the first two sizes, then with more rows, then with more figures.
@@ -125,7 +125,7 @@ def _learn_labels_of_the_sample(teacher: dict[str, Any], labels: Sequence[str]) 
 def measure(sections: Mapping[str, Any], tweets: int, folder: Path, wanted: Sequence[str] | None = None) -> Pilot:
     """Run the pilot in `folder`, where its two projects stay; one of `wanted` stages only has no facts."""
     runs: dict[str, list[Run]] = {stage: [] for stage in wanted or stages(sections)}
-    with tqdm(total=2 * len(runs) + len(EXPLAIN) - 1, desc="pilot", unit="stage", disable=None) as bar:
+    with Progress(total=2 * len(runs) + len(EXPLAIN) - 1, desc="pilot", unit="stage") as bar:
         for size in (max(12, tweets // SMALL_SHARE), tweets):
             root = folder / f"tweets-{size}"
             pilot = pilot_sections(sections, size)

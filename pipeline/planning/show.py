@@ -5,6 +5,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from pipeline.frame import whole_run
 from pipeline.planning.gpus import ASSUMED
 
 _HEAD = ("stage", "units", "shards", "time", "memory", "GPU memory", "workspace", ".work at most", "DVC cache")
@@ -22,16 +23,8 @@ MEMORY = (
 
 
 def duration(seconds: float | None) -> str:
-    """Two units at most: `3 d 4 h`, `2 h 5 min`, `40 s`."""
-    if seconds is None:
-        return "?"
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours = round(seconds / 3600)
-    return f"{minutes // 60} h {minutes % 60:02} min" if hours < 48 else f"{hours // 24:,} d {hours % 24} h"
+    """Two units at most; of what could not be measured `?`."""
+    return "?" if seconds is None else whole_run.duration(seconds)
 
 
 def size(count: int) -> str:

@@ -21,7 +21,7 @@ from pipeline.publishing.asking import AGAIN, MEANINGS, Hub, log_in
 from pipeline.publishing.gate import Gate
 from pipeline.publishing.ownership import CARD, CARD_BYTES_MAX, KEPT, marked, objection
 
-Kind = Literal["dataset", "model"]
+Kind = Literal["dataset", "model", "space"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Receipt:
     endpoint: str
     commit: str
     files: dict[str, tuple[int, str]]
+
+    @property
+    def address(self) -> str:
+        """Of its page."""
+        return f"{self.endpoint}/{'' if self.kind == 'model' else f'{self.kind}s/'}{self.repo_id}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ def upload(
     sizes = {path: len(given) if isinstance(given, bytes) else given.stat().st_size for path, given in files.items()}
     if isinstance(card := files.get(CARD), bytes):
         files = {**files, CARD: marked(card, sizes, hub.account, what)}
-    hub.ask("create", lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True))
+    sdk = "gradio" if kind == "space" else None
+    hub.ask("create", lambda: api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk))
     info = hub.ask("look at", lambda: api.repo_info(repo_id, repo_type=kind))
     if private and not info.private:
         raise UserError(f"{repo_id} is public already; --private cannot hide it, make it private on the Hub first")

@@ -60,11 +60,6 @@ def resources() -> dict[str, Any]:
     }
 
 
-def recordings(page: gr.Blocks) -> dict[int, list[bool]]:
-    """Of each event of the page, by its number: which of its inputs are recordings; all others are texts."""
-    return {number: [isinstance(part, gr.Audio) for part in event.inputs] for number, event in page.fns.items()}
-
-
 def _errors_shown(work: Callable[..., Updates]) -> Callable[..., Updates]:
     """`work`, whose errors the rater reads on the page, and whoever runs the server on its screen, as one line."""
 

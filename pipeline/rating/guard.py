@@ -1,8 +1,8 @@
 """What reaches Gradio: the few requests that the page makes, each checked. To all others there is no such thing.
 
 Gradio mounts some seventy routes, and takes a dictionary that looks like a file in place of any input. Here an event is
-read and written anew: text is text, a recording is one that this rater has sent, and there are as many as the event
-has. Recordings are taken and played here, and not by Gradio, which learns no file's name from outside.
+read and written anew: text is text, a file (a recording, a picture) is one that this rater has sent, and there are as
+many as the event has. Files are taken and shown here, and not by Gradio, which learns no file's name from outside.
 """
 
 import asyncio
@@ -23,14 +23,13 @@ from pipeline.errors import first_line
 from pipeline.frame.running import fail
 from pipeline.rating.logins import Logins
 from pipeline.rating.requests import Forward, TooLargeError, chunks, is_of_this_site, network, read
-from pipeline.rating.session import READING_BYTES_MAX
 from pipeline.rating.uploads import KEPT_SECONDS, Uploads
 
 API = "/gradio_api"
 PAGES = ("/", "/theme.css", "/favicon.ico", "/assets/{path:path}", "/static/{path:path}")
 EVENT_BYTES_MAX = 2**18  # most of it: the ids of texts that were passed over
 LOGIN_BYTES_MAX = 2**12
-UPLOAD_BYTES_MAX = READING_BYTES_MAX + 2**12  # with what stands around the file
+AROUND_FILE_BYTES = 2**12  # of what is sent with it
 # Of a rater, for a machine without log-in of all its raters. What nobody fetches stays in memory.
 UPLOADS_AT_ONCE = 4
 SESSIONS_MAX = 32
@@ -57,7 +56,7 @@ NO_EVENT, STRANGER, FOREIGN, NOT_FOUND, TOO_SLOW, TOO_LARGE, TOO_MANY, FAILED = 
 )  # fmt: skip
 
 
-class _Recording(BaseModel):
+class _File(BaseModel):
     """A file, of which the page tells more than counts."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -68,7 +67,7 @@ class _Event(BaseModel):
     """A click; what else a page tells of it is left out."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
-    data: list[str | _Recording | None]
+    data: list[str | _File | None]
     fn_index: int
     session_hash: str
 
@@ -76,14 +75,16 @@ class _Event(BaseModel):
 class Guard:
     """An ASGI app around Gradio's.
 
-    `events` says of each input of each event whether it is a recording; `rater` who sends a request, None for a
-    stranger; `forget` drops what Gradio holds for a session that nobody fetches.
+    `name` begins each line on the screen. `events` says of each input of each event whether it is a file, of at most
+    `file_bytes_max`; `rater` who sends a request, None for a stranger; `forget` drops what Gradio holds for a session
+    that nobody fetches.
     """
 
     def __init__(
-        self, app: ASGIApp, events: Mapping[int, Sequence[bool]], uploads: Uploads, logins: Logins,
-        rater: Callable[[Request], str | None], forget: Callable[[str], object],
+        self, name: str, app: ASGIApp, events: Mapping[int, Sequence[bool]], uploads: Uploads, file_bytes_max: int,
+        logins: Logins, rater: Callable[[Request], str | None], forget: Callable[[str], object],
     ):  # fmt: skip
+        self._name, self._upload_bytes_max = name, file_bytes_max + AROUND_FILE_BYTES
         self._app, self._events, self._uploads, self._logins = app, events, uploads, logins
         self._rater, self._forget = rater, forget
         self._sending: Counter[str] = Counter()
@@ -121,7 +122,8 @@ class Guard:
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - whatever Gradio raises: a traceback says nothing to the operator
-            fail("rate", f"{scope['method']} {scope['path'][:80]}: {type(error).__name__}: {first_line(error)[:200]}")
+            what = f"{scope['method']} {scope['path'][:80]}: {type(error).__name__}: {first_line(error)[:200]}"
+            fail(self._name, what)
             if not begun:
                 await FAILED(scope, receive, send_on)
 
@@ -173,7 +175,7 @@ class Guard:
             return TOO_MANY
         self._sending[rater] += 1
         try:
-            sent = chunks(request, UPLOAD_BYTES_MAX)
+            sent = chunks(request, self._upload_bytes_max)
             async with asyncio.timeout(KEPT_SECONDS):
                 form = await MultiPartParser(request.headers, sent, max_files=1, max_fields=0).parse()
             file = form.get("files")
@@ -214,11 +216,11 @@ class Guard:
         written = JSONResponse({"data": data, "fn_index": event.fn_index, "session_hash": session})
         return Forward(self._app, bytes(written.body))
 
-    def _input(self, rater: str, value: str | _Recording | None, is_recording: bool) -> object:
+    def _input(self, rater: str, value: str | _File | None, is_file: bool) -> object:
         """What Gradio is given for an input; ValueError where the page would not have sent it."""
-        if not is_recording and not isinstance(value, _Recording):
+        if not is_file and not isinstance(value, _File):
             return value or ""
-        if not is_recording or isinstance(value, str):
+        if not is_file or isinstance(value, str):
             raise ValueError
         path = None if value is None else self._uploads.find(value.path, rater)
         return None if path is None else {"path": str(path), "meta": {"_type": "gradio.FileData"}}

@@ -14,6 +14,8 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -32,10 +34,9 @@ from pipeline.frame.running import printable
 from pipeline.rating.guard import Guard
 from pipeline.rating.logins import Logins
 from pipeline.rating.requests import network
-from pipeline.rating.session import RatingError, Session, person
+from pipeline.rating.session import RatingError, person
 from pipeline.rating.uploads import Uploads
 
-SECRET_VARIABLE = "SIER_RATE_SECRET"  # noqa: S105 - a name
 SECRET_CHARACTERS = 12
 LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]", "::1"]
 ENDING_SECONDS = 2
@@ -48,19 +49,35 @@ ANSWER_SECONDS = 900.0  # for its body to come and for its answer to be taken; a
 KEPT_VARIABLES = {"HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TERM", "TMPDIR", "TZ", "USER"}
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
-    """A bound socket, and the secret that raters must know, if there is one; without it only this machine is served."""
-    secret = os.environ.get(SECRET_VARIABLE) or None
+@dataclass(frozen=True)
+class Site:
+    """A page of Gradio's, and what is particular to it.
+
+    `build` makes it, of the folder of what is sent and of whether people have logged in by name; it imports Gradio,
+    and so is called once Gradio's settings are in the environment. `look` is for `gradio.mount_gradio_app`.
+    """
+
+    name: str  # of the command
+    build: Callable[[Uploads, bool], Any]
+    look: Callable[[], dict[str, Any]]
+    file_bytes_max: int  # of each file that is sent
+    secret_variable: str  # of the environment, with what people log in by
+
+
+def listen(site: Site, host: str, port: int) -> tuple[socket.socket, str | None]:
+    """A bound socket, and the secret that people must know, if there is one; without it only this machine is served."""
+    variable = site.secret_variable
+    secret = os.environ.get(variable) or None
     if secret is not None and len(secret) < SECRET_CHARACTERS:
-        raise UserError(f"{SECRET_VARIABLE}: expected {SECRET_CHARACTERS} characters or more, found {len(secret)}")
+        raise UserError(f"{variable}: expected {SECRET_CHARACTERS} characters or more, found {len(secret)}")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError):
         raise UserError(f"--host {host}: no address of this machine; 127.0.0.1 serves this machine alone") from None
     if secret is None and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise UserError(
-            f"--host {host}: others could reach it; put a secret that raters log in with into the environment variable "
-            f"{SECRET_VARIABLE}, or serve 127.0.0.1"
+            f"--host {host}: others could reach it; put a secret that people log in with into the environment variable "
+            f"{variable}, or serve 127.0.0.1"
         )
     try:
         return socket.create_server(address, family=family, reuse_port=False), secret
@@ -70,17 +87,23 @@ def listen(host: str, port: int) -> tuple[socket.socket, str | None]:
         raise UserError(f"--host {host} --port {port}: {os.strerror(error.errno or 0).lower()}") from None
 
 
-def serve(session: Session, listening: socket.socket, secret: str | None, folder: Path) -> None:
-    """Until Ctrl-C, or Stopped by SIGTERM; `folder` is for what raters send, until it is in the store."""
+def address(listening: socket.socket) -> str:
+    """Where the page is."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def serve(site: Site, listening: socket.socket, secret: str | None, folder: Path) -> None:
+    """Until Ctrl-C, or Stopped by SIGTERM; `folder` is for what people send, until it is used."""
     _forget_environment()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     uploads = Uploads(folder)
     screen = logging.StreamHandler()
-    screen.setFormatter(_OneLine())
+    screen.setFormatter(_OneLine(site.name))
     logging.basicConfig(handlers=[screen], level=logging.WARNING, force=True)
     config = uvicorn.Config(
-        _build(session, uploads, secret, *listening.getsockname()[:2]), log_config=None, access_log=False,
+        _build(site, uploads, secret, *listening.getsockname()[:2]), log_config=None, access_log=False,
         proxy_headers=False, http="h11", ws="none", limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=ENDING_SECONDS,
     )  # fmt: skip
@@ -93,21 +116,19 @@ def serve(session: Session, listening: socket.socket, secret: str | None, folder
         raise lifecycle.Stopped
 
 
-def _build(session: Session, uploads: Uploads, secret: str | None, host: str, port: int) -> ASGIApp:
+def _build(site: Site, uploads: Uploads, secret: str | None, host: str, port: int) -> ASGIApp:
     """The page behind its guard."""
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr  # noqa: PLC0415 - reads these variables, and takes seconds
 
-    from pipeline.rating import app  # noqa: PLC0415
-
-    page = app.build(session, uploads, named_by_login=secret is not None)
+    page = site.build(uploads, secret is not None)
     page.queue(max_size=EVENTS_MAX)
     outer = gr.mount_gradio_app(
         FastAPI(openapi_url=None), page, path="/", server_name=host, server_port=port, footer_links=[],
         show_error=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, run_history=False,
         auth=None if secret is None else partial(_may_enter, secret),
-        auth_message="Your name, and the secret that you were told as the password.", **app.resources(),
+        auth_message="Your name, and the secret that you were told as the password.", **site.look(),
     )  # fmt: skip
     page.has_launched = True  # Gradio checks no path before
     inner: Any = next(route.app for route in outer.routes if isinstance(route, Mount))
@@ -122,11 +143,20 @@ def _build(session: Session, uploads: Uploads, secret: str | None, host: str, po
     def forget(name: str) -> None:
         page._queue.pending_messages_per_session.pop(name, None)
 
-    guard = Guard(outer, app.recordings(page), uploads, Logins(), rater, forget)
+    guard = Guard(site.name, outer, files_of(page), uploads, site.file_bytes_max, Logins(), rater, forget)
     if secret is not None:
         return guard
     # A page elsewhere whose name is made to lead here would send another one.
     return TrustedHostMiddleware(guard, allowed_hosts=[*LOOPBACK_NAMES, host], www_redirect=False)
+
+
+def files_of(page: Any) -> dict[int, list[bool]]:
+    """Of each event of the page, by its number: which of its inputs are files; all others are texts."""
+    import gradio as gr  # noqa: PLC0415
+
+    return {
+        number: [isinstance(part, gr.Audio | gr.Image) for part in event.inputs] for number, event in page.fns.items()
+    }
 
 
 class _Server(uvicorn.Server):
@@ -172,12 +202,16 @@ def _may_enter(secret: str, name: str, given: str) -> bool:
 
 
 class _OneLine(logging.Formatter):
-    """A line for each record; what it quotes cannot steer the terminal."""
+    """A line for each record, which begins with `name`; what it quotes cannot steer the terminal."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
         more = f": {type(error).__name__}: {first_line(error)}" if error else ""
-        return printable(f"rate: {record.levelname.lower()}: {' '.join(record.getMessage().split())}{more}")
+        return printable(f"{self._name}: {record.levelname.lower()}: {' '.join(record.getMessage().split())}{more}")
 
 
 def _forget_environment() -> None:

@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 from pipeline.sample.defects import APPLE_DOUBLE
 from pipeline.sample.oddities import Post, odd_posts
@@ -28,7 +28,7 @@ def make(target: Path, seed: int, tweets: int) -> None:
     if tweets < MINIMUM_TWEETS:
         raise UserError(f"sample of B-T4SA: tweets = {tweets}: expected at least {MINIMUM_TWEETS}")
     written = write_tweets(seed, tweets)
-    usable = [_illustrate(tweet, seed) for tweet in tqdm(written, desc="drawing tweets", unit="tweet", disable=None)]
+    usable = [_illustrate(tweet, seed) for tweet in Progress(written, desc="drawing tweets", unit="tweet")]
     posts = usable + odd_posts(usable, seed)
     rng = np.random.default_rng([seed, 12])
     posts = [posts[i] for i in rng.permutation(len(posts))]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 from pipeline.sample.defects import APPLE_DOUBLE, placeholder, truncated
 from pipeline.sample.pictures import EMOTIONS, draw_jpeg
@@ -19,7 +19,7 @@ def make(target: Path, seed: int, images_per_class: int) -> None:
     """Write the corpus into `target`; raises UserError if `images_per_class` are too few."""
     if images_per_class < MINIMUM_IMAGES:
         raise UserError(f"sample of FI: images_per_class = {images_per_class}: expected at least {MINIMUM_IMAGES}")
-    for number, emotion in enumerate(tqdm(EMOTIONS, desc="drawing FI", unit="class", disable=None)):
+    for number, emotion in enumerate(Progress(EMOTIONS, desc="drawing FI", unit="class")):
         folder = target / emotion
         folder.mkdir(parents=True, exist_ok=True)
         files = [

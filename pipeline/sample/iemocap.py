@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from pipeline.engine.lifecycle import die_with_parent
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError
 from pipeline.sample.defects import APPLE_DOUBLE
 from pipeline.sample.dialogues import Turn, write_dialogues
@@ -59,7 +59,7 @@ def _wav_path(release: Path, turn: Turn) -> Path:
 def _speak_all(release: Path, turns: list[Turn], seed: int, workers: int) -> list[float]:
     """Duration of each turn in seconds, once its wav is written."""
     job = partial(_speak, release, seed)
-    show = partial(tqdm, total=len(turns), desc="acting", unit="utterance", disable=None)
+    show = partial(Progress, total=len(turns), desc="acting", unit="utterance")
     if workers <= 1:
         return list(show(map(job, turns)))
     spawn = get_context("spawn")  # onnxruntime's threads do not survive a fork

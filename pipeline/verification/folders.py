@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from models.teachers.teacher import TEACHER_FILE
 from pipeline.engine import shards
+from pipeline.engine.progress import Progress
 from pipeline.errors import UserError, first_line
 from pipeline.frame import acquired, tables
 from pipeline.frame.stage import Paths
@@ -63,7 +63,7 @@ class Verification:
         """All of them; a fault never hides another folder's."""
         total = sum(listed_bytes(self.data / name) for name in self.names)
         seen: dict[tuple[str, str], bytes] = {}
-        with tqdm(total=total, unit="B", unit_scale=True, desc="verify", disable=None) as bar:
+        with Progress(total=total, unit="B", unit_scale=True, desc="verify") as bar:
             for name in self.names:
                 checked = check_folder(self.data / name, self._schema(name), bar.update)
                 yield from checked.faults

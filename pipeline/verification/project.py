@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
+from pipeline.engine.progress import Progress
 from pipeline.frame.params import PARAMS_FILE, read_params, section
 from pipeline.frame.stage import BaseParams, Paths
 from pipeline.networks.params import TrainParams, read_models
@@ -40,7 +39,7 @@ def look_at(paths: Paths, names: Sequence[str], media: Media, *, whole: bool) ->
         return look
     folders = {(paths.data / name).as_posix() for name in names}
     look.others = len(_known(paths, folders))
-    with tqdm(unit="B", unit_scale=True, desc="verify: outputs", disable=None) as bar:
+    with Progress(unit="B", unit_scale=True, desc="verify: outputs") as bar:
         look.faults += outputs.check_outputs(paths.root, folders, corpora=media == "all", tick=bar.update)
     look.faults += meaning.check_explanations(paths.data / "explanations")
     sier = verification.dataset()

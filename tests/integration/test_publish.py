@@ -14,20 +14,37 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests import hub_server
 from tests.hub_repositories import Repo
 from tests.hub_server import TOKEN, USER, Hub
-from tests.project import Project, one_error_line
+from tests.project import HERE, Project, one_error_line
 
 # One process for all, for the time that imports take.
 PUBLISH = """
 from pipeline.commands.command import run_command
 
 for arguments in (["--repo-id", "ids"], ["--repo-id", "media", "--mode", "full", "--private"],
-                  ["--repo-id", "sound", "--mode", "features"], ["--repo-id", "net", "--model"]):
+                  ["--repo-id", "sound", "--mode", "features"], ["--repo-id", "net", "--model"], ["--space", "page"]):
     assert run_command("publish", [*arguments, "--allow-sample"]) == 0, arguments
 assert run_command("rebuild", ["--source", "someone/ids", "--out", "rebuilt", "--rows-per-file", "5"]) == 0
+"""
+SPACE = """
+import json, sys
+import gradio, numpy as np
+from PIL import Image
+import app
+
+picture, hum = Image.new("RGB", (80, 60), "red"), (np.sin(np.arange(44_100) * 0.1) * 9_000).astype(np.int16)
+text, cells, segments = app.explain(picture, (22_050, hum))
+refused = []
+for given in ((None, (22_050, hum)), (picture, None), (picture, (22_050, 0 * hum)), (picture, (100, hum))):
+    try:
+        app.answer(*given)
+    except gradio.Error as error:
+        refused.append(str(error))
+print(json.dumps([app.answer(picture, (22_050, np.stack([hum, hum], 1))), text, cells.size, segments.size, refused]))
 """
 LOAD = """
 import hashlib, io, json
@@ -256,3 +273,37 @@ def test_what_verify_finds_broken_is_not_published(tiny_links: Project, publishe
 def _predictions(project: Project, path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
+
+
+def test_the_space_answers_and_explains_by_the_published_network_alone(published: Published, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
+    files = published.hub.repos["space", f"{USER}/page"].files
+    assert set(files) == {"README.md", "app.py", "model.json", "requirements.txt"}
+    header = yaml.safe_load(files["README.md"].split(b"---\n")[1])
+    assert header["sdk"] == "gradio" and header["app_file"] == "app.py" and header["models"] == [f"{USER}/net"]
+    pins = (HERE / "constraints.txt").read_text(encoding="utf-8")
+    assert f"gradio=={header['sdk_version']} " in pins
+    for line in files["requirements.txt"].decode().split():
+        assert f"\n{line}" in pins
+    assert json.loads(files["model.json"])["revision"] == published.hub.repos["model", f"{USER}/net"].commits[-1][0]
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    environment = {**published.project.variables(), **published.hub.environment(str(tmp_path / "home"))}
+    environment["PYTHONPATH"] = str(tmp_path)  # the pipeline is not there
+    done = subprocess.run(
+        [sys.executable, "-c", SPACE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer, text, cells, segments, refused = json.loads(done.stdout.splitlines()[-1])
+    assert sum(answer.values()) == pytest.approx(1, abs=1e-5)
+    assert max(answer, key=answer.get) in text and cells == [80, 60] and segments == [800, 160]
+    assert [words.split(".")[0] for words in refused] == [
+        "'Choose a picture first", "'Record something, or choose a recording", "'This recording is silent",
+        "'This recording is longer than 60 s",
+    ]  # fmt: skip
+
+
+def test_a_space_needs_the_network_on_the_hub(published: Published) -> None:
+    done = run(published.project, published.hub, "-m", "pipeline", "publish", "--space", "page", "--model", "other",
+               "--allow-sample")  # fmt: skip
+    assert done.returncode == 1 and "other" in done.stderr and "sier publish --repo-id NAME" in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,18 @@ from pipeline.errors import UserError
 from pipeline.publishing.history.versions import LABELS, RECORD, Previous, Version, read_previous
 
 if TYPE_CHECKING:
-    from pipeline.publishing.hub import Found, Receipt
+    from pipeline.publishing.hub import Found, Kind, Receipt
 
 RECEIPT = "publish.json"
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where the dataset lies on the Hub: the repository and the commit that the receipt names."""
+    """Where something lies on the Hub: the repository and the commit that the receipt names."""
 
     repo_id: str
     commit: str
+    sha256: dict[str, str] = field(default_factory=dict)  # hex, of each file
 
 
 def write(path: Path, receipt: Receipt, mode: str | None, version: Version | None) -> None:
@@ -40,12 +41,14 @@ def write(path: Path, receipt: Receipt, mode: str | None, version: Version | Non
     storage.write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
-def published(path: Path, endpoint: str) -> Published | None:
-    """Where the dataset was published last, if that was on the Hub at `endpoint`."""
-    told = _read(path).get("dataset")
+def published(path: Path, endpoint: str, kind: Kind = "dataset") -> Published | None:
+    """Where the dataset, or a network, was published last, if that was on the Hub at `endpoint`."""
+    told = _read(path).get(kind)
     if not isinstance(told, dict) or told.get("endpoint") != endpoint or not {"repo_id", "commit"} <= told.keys():
         return None
-    return Published(str(told["repo_id"]), str(told["commit"]))
+    sent = told.get("files")
+    sums = {name: str(one.get("sha256")) for name, one in sent.items()} if isinstance(sent, dict) else {}
+    return Published(str(told["repo_id"]), str(told["commit"]), sums)
 
 
 def previous(found: Found, path: Path) -> Previous | None:

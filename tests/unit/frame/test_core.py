@@ -38,7 +38,7 @@ OF_EXTRAS = {
 
 
 def test_all_commands_but_those_of_an_extra_are_looked_at() -> None:
-    assert set(COMMANDS) - set(OF_REPRO) == {"rate"}
+    assert set(COMMANDS) - set(OF_REPRO) == {"demo", "rate"}
     assert {"gradio", "ray", "moto", "pytest", "captum", "TTS"} <= OF_EXTRAS
     assert len(STAGES) == 12
 

@@ -18,11 +18,11 @@ from pipeline.commands.command import run_command
 from pipeline.frame.metrics_files import cell_value
 from pipeline.frame.stage import BaseParams
 from pipeline.rating.beginning import prepare
-from pipeline.rating.server import SECRET_VARIABLE
 from pipeline.rating.store import Rating, Store
 from tests import patience
 from tests.builders_sier import LABELS, write_sier
 
+SECRET_VARIABLE = "SIER_RATE_SECRET"
 PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
 WITHOUT_PRIVILEGES = (
     "setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"

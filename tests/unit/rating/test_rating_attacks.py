@@ -163,7 +163,7 @@ def test_handlers_themselves_take_texts_and_uploads_only(tmp_path: Path) -> None
     """As if the guard had let everything through."""
     import gradio as gr
 
-    from pipeline.rating import app
+    from pipeline.rating import app, server
 
     write_sier(tmp_path)
     ratings, items = prepare(tmp_path / "r.sqlite", tmp_path / "data" / "sier", BaseParams(0, LABELS), 1)
@@ -171,7 +171,7 @@ def test_handlers_themselves_take_texts_and_uploads_only(tmp_path: Path) -> None
     (tmp_path / "a.wav").write_bytes(sound())
     page = app.build(session, Uploads(tmp_path), named_by_login=False)
     request = gr.Request(username=None)
-    for number, kinds in app.recordings(page).items():
+    for number, kinds in server.files_of(page).items():
         for wrong in (7, ["x"], {"path": "/etc/passwd"}, b"x", Path("/etc/passwd"), str(tmp_path / "a.wav")):
             place = len(kinds) - 1
             if isinstance(wrong, str) and not kinds[place]:
