@@ -60,12 +60,17 @@ def of_mean(values: ArrayLike, weights: ArrayLike, groups: ArrayLike) -> Interva
     return mean - half, mean + half
 
 
-def of_sums(sums: NDArray[np.generic], statistic: Callable[[Values], Values], samples: int, seed: int) -> Values:
+def of_sums(
+    sums: NDArray[np.generic], statistic: Callable[[Values], Values], samples: int, seed: int,
+    around: Values | None = None,
+) -> Values:  # fmt: skip
     """Percentiles of what `statistic` makes of totals over resampled groups, [2, figures]; NaN where it defines none.
 
     Args:
         sums: of each group, [groups, ...], at least `LEAST_GROUPS` (ValueError).
         statistic: from totals [draws, ...] to figures [draws, figures].
+        around: [figures] of all groups, for figures that noise alone makes larger, such as distances: resamples are
+            noisier than the rows, so that their mean excess over `around` is taken off.
     """
     if len(sums) < LEAST_GROUPS:
         raise ValueError(f"expected {LEAST_GROUPS} groups or more to resample, found {len(sums)}")
@@ -74,7 +79,8 @@ def of_sums(sums: NDArray[np.generic], statistic: Callable[[Values], Values], sa
     for column, drawn in enumerate(figures.T):
         defined = drawn[~np.isnan(drawn)]
         if len(defined):
-            ends[:, column] = np.percentile(defined, PERCENTILES)
+            excess = 0.0 if around is None else defined.mean() - around[column]
+            ends[:, column] = np.percentile(defined, PERCENTILES) - excess
     return ends
 
 

@@ -4,8 +4,8 @@ In   probabilities [n, classes] of held-out rows, their classes, and the groups 
 Out  for reports/train_teacher_<modality>.json: `value`, `low`, `high` of each of `ERRORS`, what chance gives;
      `words`
 
-Of few rows a calibration error is above 0 by chance alone, and of resampled ones more so: `by_chance` is its mean where
-each answer is right exactly as often as its confidence says.
+Of few rows a calibration error is above 0 by chance alone: `by_chance` is its mean where each answer is right exactly
+as often as its confidence says. Of resampled rows it is larger still, which its interval leaves out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def measure(
     if count >= LEAST_GROUPS:
         by_group = np.zeros((count, sums.shape[1]))
         np.add.at(by_group, group, sums)
-        ends = of_sums(by_group, calibration_errors, SAMPLES, seed)
+        ends = of_sums(by_group, calibration_errors, SAMPLES, seed, around=values).clip(min=0)
     found: dict[str, Any] = {"rows": len(truth), "groups": count, "bins": BINS}
     for place, name in enumerate(ERRORS):
         low, high = (None if np.isnan(end) else float(end) for end in ends[:, place])

@@ -41,6 +41,18 @@ def test_rows_of_a_speaker_vary_together() -> None:
     assert by_speaker == measure(probabilities, truth, CLASSES, speakers, 1)
 
 
+def test_of_few_rows_the_interval_holds_the_error_and_ends_at_zero() -> None:
+    # Right as often as it says: all of the error is chance, and resampling adds as much again.
+    rng = np.random.default_rng(3)
+    sure = rng.uniform(0.5, 1.0, 60).astype(np.float32)
+    truth = np.where(rng.random(60) < sure, "a", "b").tolist()
+    found = measure(np.stack([sure, 1 - sure], axis=1), truth, CLASSES, np.arange(60), 1)
+    assert found is not None
+    for name in ("ece", "adaptive_ece"):
+        assert 0 <= found[name]["low"] < found[name]["value"] < found[name]["high"]
+        assert found[name]["low"] < found[name]["by_chance"] < found[name]["high"]
+
+
 def test_of_few_groups_there_is_no_interval_and_of_no_rows_nothing() -> None:
     found = measure(*said(8, 0.9, 1.0), CLASSES, np.arange(8), 1)
     assert found is not None and found["brier"]["low"] is None
