@@ -29,6 +29,10 @@ from pipeline.engine.fingerprint import PROJECT
 from pipeline.engine.progress import Progress
 
 LINGUISTIC = {"features": "linguistic", "normalise": "none"}
+ZERO_SHOT = {
+    "kind": "zero_shot",
+    "prompts": {name: [name] for name in ("anger", "excitement", "sadness", "disgust")},
+}
 MATCHED, AS_IT_IS = {"calibrate": "match"}, {"calibrate": "none"}
 # Name -> section train_teacher of one modality -> changes; what is trained for one variant is kept for the next.
 Changes = Mapping[str, Any]
@@ -52,12 +56,18 @@ VARIANTS: Mapping[str, tuple[Changes, Changes, Changes]] = {  # of speech, of pi
         LINGUISTIC, {"encoder": "openai/clip-vit-base-patch32", "weights": "hub"}, MATCHED,
     ),
     "pictures by dinov2-base": (LINGUISTIC, {"encoder": "facebook/dinov2-base", "weights": "hub"}, MATCHED),
+    "pictures by clip-vit-base-patch32, zero-shot": (
+        LINGUISTIC, {**ZERO_SHOT, "checkpoint": "openai/clip-vit-base-patch32"}, MATCHED,
+    ),
+    "pictures by siglip-base-patch16-224, zero-shot": (
+        LINGUISTIC, {**ZERO_SHOT, "checkpoint": "google/siglip-base-patch16-224"}, MATCHED,
+    ),
 }  # fmt: skip
 
 
 def changed(section: dict[str, Any], changes: Changes) -> dict[str, Any]:
-    """A copy with other values, by dotted names."""
-    made = copy.deepcopy(section)
+    """A copy with other values, by dotted names; of another kind of teacher only the classes stay."""
+    made = copy.deepcopy({"classes": section["classes"]} if "kind" in changes else section)
     for name, value in changes.items():
         *parents, key = name.split(".")
         place = made

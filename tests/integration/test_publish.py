@@ -237,7 +237,9 @@ def test_private_only_where_asked(published: Published) -> None:
 def test_media_are_gated_and_every_repository_says_its_terms(published: Published) -> None:
     repos = {name.removeprefix(f"{USER}/"): repo for (_, name), repo in published.hub.repos.items()}
     gates = {name: repo.gated for name, repo in repos.items()}
-    assert gates == {"ids": False, "media": "manual", "sound": "manual", "net": False}
+    assert gates == {"ids": False, "media": "manual", "sound": "manual", "net": False, "page": False}
+    page = repos.pop("page")  # holds nothing of corpora, voices or teachers, only a page's code
+    assert "\nlicense: apache-2.0\n" in page.files["README.md"].decode()
     assert all({"LICENSE", "citation.bib"} <= repo.files.keys() for repo in repos.values())
     assert [name for name, repo in repos.items() if "DATASHEET.md" in repo.files] == ["ids", "media", "sound"]
     assert f"id: {USER}/sound" in repos["net"].files[".eval_results/sier.yaml"].decode()
