@@ -199,10 +199,12 @@ class _Reading:
             elem_id="recording", buttons=[],  # one of Gradio's would share it with the world
         )  # fmt: skip
         with gr.Row(elem_classes="rate-small"):
-            self.save = gr.Button("Save the reading", variant="primary", elem_id="save-reading")
+            self.save = gr.Button("Save the reading", variant="primary", elem_id="save-reading", interactive=False)
             self.other = gr.Button("Another text", elem_id="other-text")
         gr.Markdown(READING_HELP)
         self.outputs = [self.text, self.item, self.passed, self.recording, self.save, self.other]
+        # The player shows a recording before the server has it: until then nothing could be saved.
+        self.recording.change(self._heard, inputs=[self.recording], outputs=[self.save], **QUIET)
         saved = [name, self.item, self.passed, self.recording]
         self.save.click(self._save, inputs=saved, outputs=self.outputs, **QUIET)
         self.other.click(self._pass, inputs=[name, self.item, self.passed], outputs=self.outputs, **QUIET)
@@ -222,8 +224,13 @@ class _Reading:
             self.item: item.id if item else "",
             self.passed: passed,
             self.recording: gr.update(value=None, interactive=usable),
-            **dict.fromkeys((self.save, self.other), gr.update(interactive=usable)),
+            self.save: gr.update(interactive=False),
+            self.other: gr.update(interactive=usable),
         }
+
+    @_errors_shown
+    def _heard(self, recording: str) -> Updates:
+        return {self.save: gr.update(interactive=recording != "")}
 
     @_errors_shown
     def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> Updates:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytest.importorskip("gradio", reason="needs: pip install -e '.[rate]'")
 
@@ -68,6 +68,11 @@ def answer(page: Page, number: int, *, by_key: bool) -> None:
 def read_aloud(page: Page) -> None:
     page.get_by_role("tab", name="Read aloud").click()
     expect(page.locator(".rate-text")).to_be_visible()
+    record(page)
+    page.get_by_role("button", name="Save the reading").click()
+
+
+def record(page: Page) -> None:
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(2_500)  # of Chromium's own sound, a beep a second
     page.get_by_role("button", name="Stop", exact=True).first.click()
@@ -75,7 +80,6 @@ def read_aloud(page: Page) -> None:
         page.locator("#recording").get_by_role("button", name=re.compile("play|pause", re.IGNORECASE)).first
     ).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("share", re.IGNORECASE))).to_have_count(0)
-    page.get_by_role("button", name="Save the reading").click()
 
 
 def test_two_raters_at_once_lose_nothing_when_the_server_is_killed(make_server: MakeServer, new_page: NewPage) -> None:
@@ -183,6 +187,32 @@ def test_a_reading_by_microphone_is_heard_by_the_other_rater(make_server: MakeSe
     ada.get_by_role("button", name="Look again").click()
     expect(ada.locator(".rate-task audio")).to_be_visible()
     assert faults(ada) == faults(eve) == []
+
+
+def test_a_reading_cannot_be_saved_before_it_has_arrived(make_server: MakeServer, new_page: NewPage) -> None:
+    server = make_server()
+    page = new_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/gradio_api/upload\b"), hold)
+    enter(page, server, "ada")
+    page.get_by_role("tab", name="Read aloud").click()
+    expect(page.locator(".rate-text")).to_be_visible()
+    save = page.get_by_role("button", name="Save the reading")
+    expect(save).to_be_disabled()
+    with page.expect_request(re.compile(r"/gradio_api/upload\b")):
+        record(page)
+    expect(save).to_be_disabled()
+    held[0].continue_()
+    expect(save).to_be_enabled()
+    save.click()
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    expect(save).to_be_disabled()
+    assert server.rows("SELECT reader FROM readings") == [("ada",)]
+    assert faults(page) == []
 
 
 def test_a_reading_may_be_a_sound_file(make_server: MakeServer, new_page: NewPage) -> None:
