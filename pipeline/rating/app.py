@@ -229,8 +229,8 @@ class _Reading:
         }
 
     @_errors_shown
-    def _heard(self, recording: str) -> Updates:
-        return {self.save: gr.update(interactive=recording != "")}
+    def _heard(self, recording: str, _request: gr.Request) -> Updates:
+        return {self.save: gr.update(interactive=bool(recording and self._upload(recording)))}
 
     @_errors_shown
     def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> Updates:
@@ -239,12 +239,16 @@ class _Reading:
     @_errors_shown
     def _save(self, name: str, item: str, passed: str, recording: str, request: gr.Request) -> Updates:
         reader = _who(name, request)
-        path = self.uploads.find(Path(recording).name)
-        if path is None or str(path) != recording:
-            raise RatingError(NO_RECORDING)
+        path = self._upload(recording)
         self.session.add_reading(reader, item, path)
         self.uploads.saved(path.name)
         return self._show(reader, passed)
+
+    def _upload(self, recording: str) -> Path:
+        path = self.uploads.find(Path(recording).name)
+        if path is None or str(path) != recording:
+            raise RatingError(NO_RECORDING)
+        return path
 
 
 def _who(name: str, request: gr.Request) -> str:
