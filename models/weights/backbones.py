@@ -28,6 +28,7 @@ from models.parallelnet.backbone_architectures import (
     size_options,
     without_classifier,
 )
+from models.weights.hub import reason
 from models.weights.packaged_weights import PackagedFile, sha256_of
 
 HUB: Literal["hub"] = "hub"
@@ -127,8 +128,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
     except (OSError, HfHubHTTPError) as error:
         at = f" at {revision}" if revision else ""
         raise ModelError(
-            f"backbone {name}: cannot fetch {repository}{at} from the Hub ({str(error).splitlines()[0][:200]}); go "
-            "online, or give a local file as weights"
+            f"backbone {name}: cannot fetch {repository}{at} from the Hub ({reason(error)}); "
+            "or give a local file as weights"
         ) from None
 
 

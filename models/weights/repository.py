@@ -11,18 +11,14 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from logging import ERROR
 from pathlib import Path, PurePath
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined]
 from safetensors import SafetensorError, safe_open
 
 from models.errors import ModelError
+from models.weights.hub import snapshot
 
 CONFIG = "config.json"
 SMALL = (
@@ -65,7 +61,7 @@ def find(source: str, revision: str | None = None) -> Repository:
             raise ModelError(f"{source}: a folder has no revision {revision}; set revision: null")
         found = Repository(source, folder, None)
     else:
-        folder = _fetch(source, revision, [*SMALL, *FOREIGN])
+        folder = snapshot(source, [*SMALL, *FOREIGN], revision)
         found = Repository(source, folder, folder.name)  # the Hub's cache calls a snapshot by its commit
     _expect_of_transformers(found)
     return found
@@ -79,7 +75,7 @@ def fetch_weights(repository: Repository) -> Weights:
     """
     for names in (SAFE, PICKLED):
         if repository.commit:
-            _fetch(repository.source, repository.commit, names)
+            snapshot(repository.source, names, repository.commit)
         files = _files(repository, *names[:2])
         if files:
             pickled = names is PICKLED
@@ -90,17 +86,6 @@ def fetch_weights(repository: Repository) -> Weights:
         f"{repository.source}: has no weights that can be read; expected {SAFE[0]} or {PICKLED[0]}, or parts of one "
         f"with {SAFE[1]} or {PICKLED[1]}"
     )
-
-
-def _fetch(source: str, revision: str | None, names: Sequence[str]) -> Path:
-    logging.set_verbosity(ERROR)
-    disable_progress_bars()
-    try:
-        return Path(snapshot_download(source, revision=revision, allow_patterns=list(names)))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        at = f" at revision {revision}" if revision else ""
-        found = " ".join(str(error).split())[:200]
-        raise ModelError(f"{source}: no folder here, and cannot be had from the Hub{at}: {found}") from None
 
 
 def _expect_of_transformers(repository: Repository) -> None:

@@ -108,14 +108,9 @@ def _expect_absent(path: Path) -> None:
 def _fetch(source: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+    from models.weights import hub  # noqa: PLC0415 - a folder needs nothing of the Hub's
 
-    try:
-        patterns = [f"{level}/*.parquet" for level in LEVELS]
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{source}: no folder here, and cannot be had from the Hub: {first_line(error)}") from None
+    return hub.snapshot(source, [f"{level}/*.parquet" for level in LEVELS], kind="dataset")
 
 
 def _read(folder: Path, level: str, split: str) -> pa.Table:
