@@ -47,22 +47,28 @@ def standing(name: str, sections: Mapping[str, Any], work: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
         return None
     mark = [process.pid, process.create_time()]
+    is_first = True
     with suppress(OSError, ValueError, KeyError, TypeError):  # of another run, damaged, or not there
         earlier = json.loads((work / RUN_FILE).read_bytes())
-        settled |= set(earlier["settled"]) & graph.keys() if earlier["dvc"] == mark else set()
+        if earlier["dvc"] == mark:
+            settled |= set(earlier["settled"]) & graph.keys()
+            is_first = False
     settled.discard(name)
     with suppress(OSError):
         run = {"dvc": mark, "settled": sorted({*settled, name})}
         files.write_bytes(work / RUN_FILE, json.dumps(run).encode())
     left = [stage for stage in graph if stage not in settled]
-    return f"[{len(settled) + 1}/{len(graph)}] {name}: {_times(left, time.time() - mark[1], usage.expected(work))}"
+    times = _times(left, time.time() - mark[1], usage.expected(work), is_first)
+    return f"[{len(settled) + 1}/{len(graph)}] {name}: {times}"
 
 
-def _times(left: list[str], elapsed_seconds: float, expected: Mapping[str, float]) -> str:
+def _times(left: list[str], elapsed_seconds: float, expected: Mapping[str, float], is_first: bool) -> str:
+    """`is_first`: of the stages of a run, the only one that need say why nothing is known of the rest."""
     known = [expected[stage] for stage in left if stage in expected]
     so_far = f"{duration(elapsed_seconds)} so far"
     if not known:
-        return f"{so_far}; how long the rest takes is not known before a first run, or sier plan"
+        why = "; how long the rest takes is not known before a first run, or sier plan"
+        return f"{so_far}{why if is_first else ''}"
     unknown = f", besides {len(left) - len(known)} stages not measured yet" if len(known) < len(left) else ""
     return f"{so_far}, at most about {duration(sum(known))} left{unknown}, if it goes as before"
 

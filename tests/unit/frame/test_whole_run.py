@@ -52,9 +52,11 @@ def test_counts_what_is_behind_and_adds_up_what_is_left(project: Path) -> None:
     assert line and line.startswith("[1/7] train@b: ")
 
 
-def test_without_a_record_it_says_so(project: Path) -> None:
+def test_without_a_record_it_says_so_once_a_run(project: Path) -> None:
     line = standing("get@x", SECTIONS, project)
     assert line and "not known before a first run, or sier plan" in line
+    line = standing("get@y", SECTIONS, project)
+    assert line and line.startswith("[2/7] get@y: ") and line.endswith(" so far")
 
 
 @pytest.mark.parametrize("text", ["[", "stages: []", "stages: {train@a: {deps: ['${nothing}']}}", "- 1"])
