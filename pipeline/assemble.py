@@ -86,8 +86,13 @@ def run(params: AssembleParams, context: Context) -> Report:
     write_metrics(context.paths.reports / "assemble.json", {**metrics, "closest": near.compared})
     table = rows.groupby(["split", "label"], sort=True).size().reset_index().itertuples(index=False)
     write_plot(context.paths.reports / "plots" / "splits.csv", ("series", "label", "rows"), table)
-    notes = tuple(f"{name}: {metrics['splits'][name]}" for name in SPLITS)
+    notes = tuple(_split_in_words(name, metrics["splits"][name]) for name in SPLITS)
     return Report(len(rows), len(rows), notes=(*notes, _leaks_in_words(leaks)))
+
+
+def _split_in_words(name: str, counts: Mapping[str, int]) -> str:
+    labels = ", ".join(f"{label} {n:,}" for label, n in counts.items() if label != "rows")
+    return f"{name}: {counts['rows']:,} rows ({labels})"
 
 
 def _leaks_in_words(leaks: Mapping[str, Any]) -> str:
