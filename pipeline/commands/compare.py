@@ -17,7 +17,7 @@ import pandas as pd
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.frame.intervals import accuracy_in_words, tested_in_words
+from pipeline.frame.intervals import accuracy_in_words, commonest_class, mean_in_words, tested_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.running import say
@@ -148,7 +148,7 @@ def _figures(one: Mapping[str, Metrics], other: Mapping[str, Metrics]) -> Iterat
         ("validity", lambda m: words.figures(m["label"]["validity"]["table"][0])),
         ("speech teacher", lambda m: accuracy_in_words(m["train_teacher_speech"]["shown"])),
         ("picture teacher", lambda m: accuracy_in_words(m["train_teacher_image"]["shown"])),
-        ("commonest label", lambda m: f"{_majority(m['evaluate'], 'sier'):.1%} of the test rows"),
+        ("commonest label", lambda m: f"{commonest_class(m['evaluate'], 'sier'):.1%} of the test rows"),
         *((name, lambda m, name=name: " ".join(tested_in_words(m["evaluate"], name))) for name in networks),
         ("picture’s share", lambda m: _share(m["explain"])),
     ]
@@ -170,14 +170,11 @@ def _told(tell: Callable[[Mapping[str, Metrics]], str], metrics: Mapping[str, Me
         return "–"
 
 
-def _majority(evaluated: Metrics, rows: str) -> float:
-    return float(evaluated["without_training"][rows]["majority_class"]["accuracy"])
-
-
 def _share(explained: Metrics) -> str:
     first, baseline = next(iter(explained["baselines"].items()))
     share = baseline["modality_share"]["all"]["image"]
-    return f"{share['mean']:.1%} ({share['low']:.1%} to {share['high']:.1%}, {explained['rows']} rows; {first})"
+    mean, interval = mean_in_words(share)
+    return f"{mean} ({interval}, {explained['rows']} rows; {first})"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -100,11 +100,23 @@ def tested_in_words(evaluated: Mapping[str, Any], name: str, of: str = "") -> tu
     network = evaluated["models"][name]
     test = network["test"]
     low, high = test["intervals"]["accuracy"]
-    simple = evaluated["without_training"][network["rows"]]["majority_class"]["accuracy"]
+    simple = commonest_class(evaluated, network["rows"])
     return (
         f"{test['accuracy']:.1%}",
         f"({low:.1%} to {high:.1%}, {test['rows']:,} rows{of}; commonest class {simple:.1%})",
     )
+
+
+def commonest_class(evaluated: Mapping[str, Any], rows: str) -> float:
+    """Accuracy that always naming the commonest class has on these test rows, by reports/evaluate.json."""
+    return float(evaluated["without_training"][rows]["majority_class"]["accuracy"])
+
+
+def mean_in_words(found: Mapping[str, Any]) -> tuple[str, str]:
+    """A share's mean, and its interval, which may lack where rows are few."""
+    if found["low"] is None:
+        return f"{found['mean']:.1%}", "too few groups for an interval"
+    return f"{found['mean']:.1%}", f"{max(found['low'], 0.0):.1%} to {min(found['high'], 1.0):.1%}"
 
 
 def _resampled(sums: NDArray[np.generic], samples: int, seed: int) -> Iterator[Values]:

@@ -102,3 +102,11 @@ def test_metrics_of_networks_hold_the_truth_in_95_of_100_cases() -> None:
             assert ends is not None
             holds[name].append(ends[0] <= truths[name] <= ends[1])
     assert all(0.91 <= coverage(found) <= 0.98 for found in holds.values()), {k: coverage(v) for k, v in holds.items()}
+
+
+def test_a_share_has_its_interval_within_what_shares_can_be() -> None:
+    assert intervals.mean_in_words({"mean": 0.714, "low": -0.48, "high": 1.91}) == ("71.4%", "0.0% to 100.0%")
+    assert intervals.mean_in_words({"mean": 0.5, "low": 0.36, "high": 0.63}) == ("50.0%", "36.0% to 63.0%")
+    assert intervals.mean_in_words({"mean": 0.5, "low": None, "high": None}) == (
+        "50.0%", "too few groups for an interval",
+    )  # fmt: skip
