@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import report
@@ -342,3 +343,12 @@ def test_cells_are_numbers_but_ids_are_not(tmp_path: Path) -> None:
         {"id": "12", "n": 3, "x": 0.5, "on": True, "name": "b"},
         {"id": "13", "n": None, "x": None, "on": False, "name": "c"},
     ]
+
+
+def test_a_share_of_few_rows_has_no_interval(project: Path, page: str) -> None:
+    shares = pd.read_csv(project / "reports" / "plots" / "modality_share.csv")
+    assert shares["rows"].min() < 5 <= shares["rows"].max()
+    said = re.search(r"<caption>Share of the picture in what an answer rests on.*?</table>", page, re.DOTALL)
+    assert said is not None
+    assert said[0].count("too few rows") == (shares["rows"] < 5).sum()
+    assert len(re.findall(r"\d+% to \d+%", said[0])) == (shares["rows"] >= 5).sum()
