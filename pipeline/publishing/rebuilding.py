@@ -53,8 +53,9 @@ def rebuild(
     Returns the number of rows by what became of them, and which rows were left out, of which nothing is written.
 
     Raises:
-        UserError: the source cannot be had or was not published as `no_media`, data/ lacks a stage's output, no row
-            of it is in the source or left, or `out` exists or lies in what is read.
+        UserError: the source was not published as `no_media`, data/ lacks a stage's output, no row of it is in the
+            source or left, or `out` exists or lies in what is read.
+        ModelError: the source cannot be had from the Hub.
     """
     from pipeline.publishing.cards import configurations  # noqa: PLC0415 - not before wrong arguments are told
 

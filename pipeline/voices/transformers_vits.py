@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from models.weights.hub import reason
 from pipeline.errors import first_line
 from pipeline.voices import TransformersVitsParams, model_error
 from pipeline.voices.model_files import digest_of, expect_weights, find_folder
@@ -97,7 +98,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[*NEEDED, *OPTIONAL]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        problem = f"neither a folder here nor to be had from the Hub ({first_line(error)[:200]})"
+        problem = f"neither a folder here nor to be had from the Hub ({reason(error)})"
         raise model_error(name, f"{problem}; expected a folder with {', '.join(NEEDED)}") from None
 
 
