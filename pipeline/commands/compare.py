@@ -17,7 +17,7 @@ import pandas as pd
 
 from pipeline.engine import shards
 from pipeline.errors import UserError
-from pipeline.frame.intervals import accuracy_in_words, commonest_class, mean_in_words, tested_in_words
+from pipeline.frame.intervals import accuracy_in_words, commonest_class, picture_share_in_words, tested_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.params import PARAMS_FILE, read_params
 from pipeline.frame.running import say
@@ -171,9 +171,7 @@ def _told(tell: Callable[[Mapping[str, Metrics]], str], metrics: Mapping[str, Me
 
 
 def _share(explained: Metrics) -> str:
-    first, baseline = next(iter(explained["baselines"].items()))
-    share = baseline["modality_share"]["all"]["image"]
-    mean, interval = mean_in_words(share)
+    first, mean, interval = picture_share_in_words(explained)
     return f"{mean} ({interval}, {explained['rows']} rows; {first})"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.frame.intervals import accuracy_in_words, mean_in_words, tested_in_words
+from pipeline.frame.intervals import accuracy_in_words, picture_share_in_words, tested_in_words
 from pipeline.frame.metrics_files import read_json
 from pipeline.frame.running import say
 from pipeline.labels import words
@@ -137,9 +137,7 @@ def _networks(evaluated: dict[str, Any]) -> list[str]:
 
 def _explained(report: dict[str, Any]) -> list[str]:
     """How much of an answer rests on the picture, by the first pair of baselines."""
-    first, baseline = next(iter(report["baselines"].items()))
-    share = baseline["modality_share"]["all"]["image"]
-    mean, interval = mean_in_words(share)
+    first, mean, interval = picture_share_in_words(report)
     what = "answer" if report["target"] == "predicted" else "output for a row's label"
     rests = f"{mean} ({interval}) of its {what} rests on the picture,"
     return [

@@ -112,6 +112,12 @@ def commonest_class(evaluated: Mapping[str, Any], rows: str) -> float:
     return float(evaluated["without_training"][rows]["majority_class"]["accuracy"])
 
 
+def picture_share_in_words(explained: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Of reports/explain.json the first pair of baselines, and against it the picture's share and its interval."""
+    first, baseline = next(iter(explained["baselines"].items()))
+    return first, *mean_in_words(baseline["modality_share"]["all"]["image"])
+
+
 def mean_in_words(found: Mapping[str, Any]) -> tuple[str, str]:
     """A share's mean, and its interval, which may lack where rows are few."""
     if found["low"] is None:
