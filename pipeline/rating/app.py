@@ -230,7 +230,9 @@ class _Reading:
 
     @_errors_shown
     def _heard(self, recording: str, _request: gr.Request) -> Updates:
-        return {self.save: gr.update(interactive=bool(recording and self._upload(recording)))}
+        if recording:
+            self._upload(recording)
+        return {self.save: gr.update(interactive=recording != "")}
 
     @_errors_shown
     def _pass(self, name: str, item: str, passed: str, request: gr.Request) -> Updates:
